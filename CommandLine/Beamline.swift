@@ -1,0 +1,20 @@
+import ArgumentParser
+
+/// The one executable: each subcommand is a thin shell over the rooms.
+@main
+struct Beamline: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "beamline",
+        abstract: "Trains models on ROOT data where it lies.",
+        version: version,
+        subcommands: [Inspect.self, Version.self])
+
+    static let version = "0.1.0"
+}
+
+struct Version: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Prints the version.", discussion: "Example:\n  beamline version")
+
+    func run() { print("beamline \(Beamline.version)") }
+}

@@ -1,0 +1,56 @@
+/// What is wrong with input that came from outside: a file, a message, a request.
+///
+/// Errors are data: each says what happened, where, what was expected, what was found, and what to do.
+package struct FormatError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Code: String, Sendable, Codable {
+        case truncated, badMagic, badLength, badChecksum, corrupt, unsupported, missing, limit
+        case unreachable, deadline, input
+    }
+
+    package var code: Code
+    /// One sentence: what went wrong.
+    package var message: String
+    /// The file's URL or the message's name.
+    package var file: String?
+    /// The object inside the file: a tree, a branch, a key.
+    package var object: String?
+    /// The byte offset inside `file` or `object`.
+    package var offset: Int?
+    package var expected: String?
+    package var found: String?
+    package var hint: String?
+
+    package init(
+        _ code: Code, _ message: String, file: String? = nil, object: String? = nil, offset: Int? = nil,
+        expected: String? = nil, found: String? = nil, hint: String? = nil
+    ) {
+        self.code = code
+        self.message = message
+        self.file = file
+        self.object = object
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+    }
+
+    package var description: String {
+        var place: [String] = []
+        if let file { place.append(file) }
+        if let object { place.append(object) }
+        if let offset { place.append("byte \(offset)") }
+        var text = place.isEmpty ? message : "\(message) (\(place.joined(separator: ", ")))"
+        if let expected { text += "; expected \(expected)" }
+        if let found { text += "; found \(found)" }
+        if let hint { text += ". \(hint)" }
+        return text
+    }
+
+    /// The same error with the places filled in that its thrower did not know.
+    package func located(file: String? = nil, object: String? = nil) -> FormatError {
+        var copy = self
+        copy.file = copy.file ?? file
+        copy.object = copy.object ?? object
+        return copy
+    }
+}

@@ -1,0 +1,108 @@
+import Bytes
+import CCodecs
+
+/// Inflates ROOT's compressed records. One per thread: it keeps the codecs' contexts.
+package final class Inflater {
+    private let deflate = libdeflate_alloc_decompressor()
+    private let zstd = ZSTD_createDCtx()
+
+    package init() {}
+
+    deinit {
+        libdeflate_free_decompressor(deflate)
+        ZSTD_freeDCtx(zstd)
+    }
+
+    private static let headerSize = 9
+
+    /// Inflates a sequence of ROOT blocks (9-byte header each) into exactly `output.count` bytes.
+    ///
+    /// - Throws: `FormatError` for an unknown algorithm, a wrong checksum or length. It never writes past `output`.
+    package func inflate(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws(FormatError) {
+        var source = 0
+        var written = 0
+        while written < output.count {
+            guard input.count - source >= Self.headerSize else {
+                throw FormatError(
+                    .truncated, "compressed data end too early", offset: source,
+                    expected: "\(output.count) inflated bytes", found: "\(written)")
+            }
+            let head = UnsafeRawBufferPointer(rebasing: input[source..<source + Self.headerSize])
+            let packed = Int(head[3]) | Int(head[4]) << 8 | Int(head[5]) << 16
+            let unpacked = Int(head[6]) | Int(head[7]) << 8 | Int(head[8]) << 16
+            source += Self.headerSize
+            guard packed <= input.count - source, unpacked <= output.count - written, unpacked > 0 else {
+                throw FormatError(
+                    .badLength, "a compressed block's lengths do not fit its record", offset: source - Self.headerSize,
+                    expected: "at most \(input.count - source) and \(output.count - written) bytes",
+                    found: "\(packed) and \(unpacked)")
+            }
+            let body = UnsafeRawBufferPointer(rebasing: input[source..<source + packed])
+            let target = UnsafeMutableRawBufferPointer(rebasing: output[written..<written + unpacked])
+            do {
+                try inflateBlock(UInt16(head[0]) << 8 | UInt16(head[1]), body, target)
+            } catch {
+                var located = error
+                located.offset = source - Self.headerSize
+                throw located
+            }
+            source += packed
+            written += unpacked
+        }
+    }
+
+    private func inflateBlock(
+        _ tag: UInt16, _ body: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer
+    ) throws(FormatError) {
+        let produced: Int
+        switch tag {
+        case 0x5A4C:  // ZL
+            var size = 0
+            let result = libdeflate_zlib_decompress(
+                deflate, body.baseAddress, body.count, target.baseAddress, target.count, &size)
+            produced = result == LIBDEFLATE_SUCCESS ? size : -1
+        case 0x4353:  // CS: ROOT before 5.12, deflate without zlib's header
+            var size = 0
+            let result = libdeflate_deflate_decompress(
+                deflate, body.baseAddress, body.count, target.baseAddress, target.count, &size)
+            produced = result == LIBDEFLATE_SUCCESS ? size : -1
+        case 0x4C34:  // L4: a big-endian xxhash64 of the block, then the block
+            guard body.count > 8 else { throw FormatError(.truncated, "an LZ4 block has no room for its checksum") }
+            let expected = UInt64(bigEndian: body.loadUnaligned(as: UInt64.self))
+            let block = UnsafeRawBufferPointer(rebasing: body[8...])
+            let found = XXH64(block.baseAddress, block.count, 0)
+            guard expected == found else {
+                throw FormatError(
+                    .badChecksum, "an LZ4 block's checksum is wrong", expected: String(expected, radix: 16),
+                    found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica.")
+            }
+            produced = Int(LZ4_decompress_safe(
+                block.baseAddress?.assumingMemoryBound(to: CChar.self),
+                target.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(block.count), Int32(target.count)))
+        case 0x5A53:  // ZS
+            let size = ZSTD_decompressDCtx(zstd, target.baseAddress, target.count, body.baseAddress, body.count)
+            produced = ZSTD_isError(size) == 0 ? size : -1
+        case 0x585A:  // XZ
+            produced = inflateXZ(body, target)
+        default:
+            let name = String(decoding: [UInt8(tag >> 8), UInt8(tag & 0xFF)], as: UTF8.self)
+            throw FormatError(
+                .unsupported, "unknown compression", expected: "ZL, L4, ZS, XZ or CS", found: name.debugDescription)
+        }
+        guard produced == target.count else {
+            throw FormatError(
+                .corrupt, "a compressed block does not inflate", expected: "\(target.count) bytes",
+                found: produced < 0 ? "an error of the codec" : "\(produced)")
+        }
+    }
+
+    private func inflateXZ(_ body: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer) -> Int {
+        var memoryLimit: UInt64 = 256 << 20
+        var inputPosition = 0
+        var outputPosition = 0
+        let result = lzma_stream_buffer_decode(
+            &memoryLimit, 0, nil, body.baseAddress?.assumingMemoryBound(to: UInt8.self), &inputPosition, body.count,
+            target.baseAddress?.assumingMemoryBound(to: UInt8.self), &outputPosition, target.count)
+        return result == LZMA_OK ? outputPosition : -1
+    }
+}

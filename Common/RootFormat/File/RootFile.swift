@@ -1,0 +1,264 @@
+import Bytes
+import Storage
+
+/// An open ROOT file: its header, its directories' keys, and its streamer descriptions.
+package final class RootFile: Sendable {
+    package let source: any RangeSource
+    package let header: FileHeader
+    /// Every key of every directory, highest cycle first among equals.
+    package let keys: [DirectoryKey]
+    let streamers: StreamerCatalog
+
+    package var url: String { source.url }
+
+    /// - Throws: `FormatError` where the file is not ROOT, is cut short, or was never closed.
+    package init(_ source: any RangeSource) throws(FormatError) {
+        self.source = source
+        do {
+            var window = try FileWindow(source)
+            header = try FileHeader(&window)
+            keys = try Self.readDirectories(&window, header)
+            streamers = try Self.readStreamers(&window, header)
+        } catch { throw error.located(file: source.url) }
+    }
+
+    package convenience init(url: String, options: StorageOptions = .init()) throws(FormatError) {
+        try self.init(openSource(url, options: options))
+    }
+
+    /// The trees of all directories, the highest cycle of each path.
+    package var treeKeys: [DirectoryKey] {
+        var seen: Set<String> = []
+        return keys.filter { ["TTree", "TNtuple", "TNtupleD"].contains($0.key.className) && seen.insert($0.path).inserted }
+    }
+
+    /// The payload of a key, inflated, with the length of the key's own header (what references inside count from).
+    func payload(_ key: Key) throws(FormatError) -> [UInt8] {
+        var window = FileWindow(unread: source)
+        return try Self.payload(key, &window)
+    }
+
+    private static func payload(_ key: Key, _ window: inout FileWindow) throws(FormatError) -> [UInt8] {
+        let stored = try window.bytes(key.payload)
+        guard key.objectLength != stored.count else { return stored }
+        // A record inflates at most about a thousandfold; a larger announcement is a bomb or damage.
+        guard key.objectLength > stored.count, key.objectLength / 1100 <= stored.count else {
+            throw FormatError(
+                .badLength, "a record's inflated length is not believable", object: key.name, offset: key.offset,
+                expected: "\(stored.count) to \(stored.count * 1100) bytes", found: "\(key.objectLength)")
+        }
+        var output = [UInt8](repeating: 0, count: key.objectLength)
+        var failure: FormatError?
+        output.withUnsafeMutableBytes { target in
+            stored.withUnsafeBytes { input in
+                do throws(FormatError) { try Inflater().inflate(input, into: target) } catch { failure = error }
+            }
+        }
+        if let failure { throw failure.located(object: key.name) }
+        return output
+    }
+
+    private static func readDirectories(_ window: inout FileWindow, _ header: FileHeader) throws(FormatError) -> [DirectoryKey] {
+        var found: [DirectoryKey] = []
+        var pending: [(path: String, record: Int)] = [("", header.begin + header.nameLength)]
+        var visited: Set<Int> = []
+        while let (path, record) = pending.popLast() {
+            guard visited.insert(record).inserted else { continue }
+            let directory = try DirectoryRecord(&window, at: record)
+            guard directory.keysOffset > 0 else {
+                if path.isEmpty {
+                    throw FormatError(
+                        .corrupt, "the file was not closed: it has no list of keys", offset: record,
+                        hint: "Recover it with ROOT (open it for update once), or fetch it again.")
+                }
+                continue
+            }
+            for key in try directory.keys(&window) {
+                let full = path + key.name
+                found.append(DirectoryKey(path: full, key: key))
+                if key.className == "TDirectory" || key.className == "TDirectoryFile" {
+                    pending.append((full + "/", key.offset + key.headerLength))
+                }
+            }
+        }
+        let order = found.indices.sorted {
+            (found[$0].path, -found[$0].key.cycle, $0) < (found[$1].path, -found[$1].key.cycle, $1)
+        }
+        return order.map { found[$0] }
+    }
+
+    private static func readStreamers(_ window: inout FileWindow, _ header: FileHeader) throws(FormatError) -> StreamerCatalog {
+        var catalog = StreamerCatalog()
+        guard header.streamersOffset > 0, header.streamersLength > 0 else { return catalog }
+        let key = try Key(&window, at: header.streamersOffset)
+        let bytes = try payload(key, &window)
+        var reader = ByteReader(bytes.span.bytes)
+        do { try catalog.read(&reader, displacement: key.headerLength) } catch { throw error.located(object: "the streamer descriptions") }
+        return catalog
+    }
+}
+
+/// A key and the path it has in the file: `directory/name`.
+package struct DirectoryKey: Sendable {
+    package let path: String
+    package let key: Key
+}
+
+/// The first bytes of a ROOT file.
+package struct FileHeader: Sendable {
+    package let version: Int
+    let begin: Int
+    let nameLength: Int
+    let streamersOffset: Int
+    let streamersLength: Int
+    /// 100 x algorithm + level, as the writer set it for new records.
+    package let compression: Int
+    /// 16 bytes; all zero where the writer gave none.
+    package let uuid: [UInt8]
+
+    init(_ window: inout FileWindow) throws(FormatError) {
+        guard window.source.size >= 64 else {
+            throw FormatError(.badMagic, "this is no ROOT file", expected: "at least 64 bytes", found: "\(window.source.size)")
+        }
+        let bytes = try window.bytes(ByteRange(offset: 0, length: min(100, window.source.size)))
+        var reader = ByteReader(bytes.span.bytes)
+        let magic = try reader.bytes(4)
+        guard magic == Array("root".utf8) else {
+            throw FormatError(
+                .badMagic, "this is no ROOT file", offset: 0, expected: "the letters \"root\"",
+                found: String(decoding: magic, as: UTF8.self).debugDescription)
+        }
+        version = Int(try reader.i32())
+        begin = Int(try reader.i32())
+        guard (48...4096).contains(begin) else {
+            throw FormatError(.badMagic, "this is no ROOT file", offset: 8, expected: "a first record at byte 64 or 100", found: "\(begin)")
+        }
+        let large = version >= 1_000_000
+        let end = large ? Int(try reader.i64()) : Int(try reader.i32())
+        _ = large ? Int(try reader.i64()) : Int(try reader.i32())
+        try reader.skip(8)
+        nameLength = Int(try reader.i32())
+        try reader.skip(1)
+        compression = Int(try reader.i32())
+        streamersOffset = large ? Int(try reader.i64()) : Int(try reader.i32())
+        streamersLength = Int(try reader.i32())
+        if reader.remaining >= 18 {
+            try reader.skip(2)
+            uuid = try reader.bytes(16)
+        } else {
+            uuid = [UInt8](repeating: 0, count: 16)
+        }
+        guard end <= window.source.size else {
+            throw FormatError(
+                .truncated, "the file is cut short", expected: "\(end) bytes", found: "\(window.source.size)",
+                hint: "It was probably not copied whole: fetch it again.")
+        }
+    }
+}
+
+/// A TKey: where a record lies and what it holds.
+package struct Key: Sendable {
+    package let offset: Int
+    let totalLength: Int
+    package let objectLength: Int
+    let headerLength: Int
+    package let cycle: Int
+    package let className: String
+    package let name: String
+    package let title: String
+
+    /// Stored bytes after the key's header.
+    var payload: ByteRange { ByteRange(offset: offset + headerLength, length: storedLength) }
+    package var storedLength: Int { max(0, totalLength - headerLength) }
+
+    init(_ window: inout FileWindow, at offset: Int) throws(FormatError) {
+        let head = try window.bytes(ByteRange(offset: offset, length: min(1024, max(0, window.source.size - offset))))
+        var reader = ByteReader(head.span.bytes)
+        try self.init(&reader, at: offset)
+    }
+
+    /// - Parameter at: the offset to keep where the key itself does not say (a free-standing key).
+    init(_ reader: inout ByteReader, at position: Int? = nil) throws(FormatError) {
+        totalLength = Int(try reader.i32())
+        let version = Int(try reader.i16())
+        objectLength = Int(try reader.i32())
+        try reader.skip(4)
+        headerLength = Int(try reader.i16())
+        cycle = Int(try reader.i16())
+        let seek = version > 1000 ? Int(try reader.i64()) : Int(try reader.i32())
+        try reader.skip(version > 1000 ? 8 : 4)
+        className = try reader.rootString()
+        name = try reader.rootString()
+        title = try reader.rootString()
+        offset = position ?? seek
+        // The key of a basket inside a TTree's record has no length of its own.
+        guard headerLength > 0, totalLength == 0 || totalLength >= headerLength, objectLength >= 0, offset >= 0 else {
+            throw FormatError(
+                .corrupt, "a key's lengths contradict each other", object: name, offset: offset,
+                found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")
+        }
+    }
+}
+
+/// The record that says where a directory's keys lie.
+struct DirectoryRecord {
+    let keysOffset: Int
+    let keysLength: Int
+
+    init(_ window: inout FileWindow, at offset: Int) throws(FormatError) {
+        let bytes = try window.bytes(ByteRange(offset: offset, length: min(64, max(0, window.source.size - offset))))
+        var reader = ByteReader(bytes.span.bytes)
+        let version = Int(try reader.i16())
+        try reader.skip(8)
+        keysLength = Int(try reader.i32())
+        try reader.skip(4)
+        let large = version > 1000
+        try reader.skip(large ? 16 : 8)
+        keysOffset = large ? Int(try reader.i64()) : Int(try reader.i32())
+    }
+
+    func keys(_ window: inout FileWindow) throws(FormatError) -> [Key] {
+        let bytes = try window.bytes(ByteRange(offset: keysOffset, length: keysLength))
+        var reader = ByteReader(bytes.span.bytes)
+        _ = try Key(&reader)
+        let count = try reader.count32(itemSize: 26)
+        var keys: [Key] = []
+        for _ in 0..<count { keys.append(try Key(&reader)) }
+        return keys
+    }
+}
+
+/// Small reads of a file's metadata through one window, so that neighbouring records cost one round trip.
+struct FileWindow {
+    let source: any RangeSource
+    private var start = 0
+    private var held: [UInt8] = []
+    private static let size = 64 << 10
+
+    /// Reads the head at once.
+    init(_ source: any RangeSource) throws(FormatError) {
+        self.source = source
+        try fill(0, Self.size)
+    }
+
+    init(unread source: any RangeSource) { self.source = source }
+
+    private mutating func fill(_ offset: Int, _ length: Int) throws(FormatError) {
+        held = try source.read([ByteRange(offset: offset, length: min(length, source.size - offset))]).bytes(0)
+        start = offset
+    }
+
+    mutating func bytes(_ range: ByteRange) throws(FormatError) -> [UInt8] {
+        guard range.offset >= 0, range.length >= 0, range.offset <= source.size, range.length <= source.size - range.offset else {
+            throw FormatError(
+                .truncated, "a record lies outside the file", offset: range.offset, expected: "\(range.length) bytes there",
+                found: "a file of \(source.size) bytes", hint: "The file is cut short or damaged: fetch it again.")
+        }
+        if range.offset < start || range.end > start + held.count {
+            // Metadata lies mostly in one stretch at the end: read back a little as well as on.
+            let from = max(0, min(range.offset, range.offset + range.length - Self.size / 2))
+            try fill(from, max(range.end - from, Self.size))
+        }
+        return Array(held[range.offset - start..<range.end - start])
+    }
+}

@@ -1,0 +1,21 @@
+/// Near ranges merged into fewer, larger ones.
+struct CoalescedRanges {
+    /// What to read, sorted by offset.
+    var merged: [ByteRange] = []
+    /// For each range asked for: the merged one it lies in.
+    var home: [Int]
+
+    init(_ ranges: [ByteRange], gap: Int, limit: Int) {
+        home = [Int](repeating: 0, count: ranges.count)
+        for index in ranges.indices.sorted(by: { ranges[$0].offset < ranges[$1].offset }) {
+            let range = ranges[index]
+            if let last = merged.last, range.offset <= last.end + gap, max(range.end, last.end) - last.offset <= limit
+                || range.end <= last.end {
+                merged[merged.count - 1].length = max(range.end, last.end) - last.offset
+            } else {
+                merged.append(range)
+            }
+            home[index] = merged.count - 1
+        }
+    }
+}

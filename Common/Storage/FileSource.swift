@@ -1,0 +1,59 @@
+import Bytes
+import Glibc
+
+/// A file of this machine, read by `pread`.
+package final class FileSource: RangeSource {
+    package let url: String
+    package let size: Int
+    private let descriptor: Int32
+
+    package init(path: String) throws(FormatError) {
+        url = path
+        descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw FormatError(errno == ENOENT ? .missing : .unreachable, "cannot open the file: \(String(cString: strerror(errno)))", file: path)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            Glibc.close(descriptor)
+            throw FormatError(.input, "this is not a regular file", file: path)
+        }
+        size = status.st_size
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
+        let plan = CoalescedRanges(ranges, gap: 0, limit: 8 << 20)
+        var buffers: [AlignedBuffer] = []
+        for range in plan.merged {
+            guard range.offset >= 0, range.length >= 0, range.end <= size else { throw outside(range) }
+            let buffer = AlignedBuffer(capacity: range.length)
+            var done = 0
+            while done < range.length {
+                let count = pread(descriptor, buffer.pointer + done, range.length - done, range.offset + done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else {
+                    throw FormatError(
+                        .truncated, count < 0 ? "cannot read: \(String(cString: strerror(errno)))" : "the file ends too early",
+                        file: url, offset: range.offset + done)
+                }
+                done += count
+            }
+            buffers.append(buffer)
+        }
+        let slices = zip(ranges, plan.home).map { range, home in
+            UnsafeRawBufferPointer(start: buffers[home].pointer + (range.offset - plan.merged[home].offset), count: range.length)
+        }
+        return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, owners: buffers)
+    }
+}
+
+extension RangeSource {
+    func outside(_ range: ByteRange) -> FormatError {
+        FormatError(
+            .truncated, "the file is shorter than what it points to", file: url, offset: range.offset,
+            expected: "\(range.length) bytes there", found: "a file of \(size) bytes",
+            hint: "It was probably cut while being copied: fetch it again.")
+    }
+}

@@ -1,0 +1,131 @@
+import Bytes
+import CXrootd
+import Glibc
+
+/// Expands what a user writes under `files:` into URLs of single files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path),
+/// a directory (its `*.root` files), or a text file (`.txt`, `.list`) with one of these a line.
+package struct FileLister: Sendable {
+    private let options: StorageOptions
+    /// Called with each local path before it is touched; throws where the worker may not read it.
+    private let permit: @Sendable (String) throws(FormatError) -> Void
+
+    package init(options: StorageOptions = .init(), permit: @escaping @Sendable (String) throws(FormatError) -> Void = { _ in }) {
+        self.options = options
+        self.permit = permit
+    }
+
+    package func expand(_ pattern: String) throws(FormatError) -> [String] {
+        try expand(pattern, depth: 0)
+    }
+
+    private func expand(_ pattern: String, depth: Int) throws(FormatError) -> [String] {
+        if pattern.hasSuffix(".txt") || pattern.hasSuffix(".list") {
+            guard depth == 0 else { throw FormatError(.input, "a list file names another list file", file: pattern) }
+            return try readList(pattern)
+        }
+        let location = StorageURL(pattern)
+        let prefix: String
+        let path: String
+        switch location.kind {
+        case .local(let local):
+            prefix = ""
+            path = local
+            try permit(local)
+        case .xrootd:
+            prefix = location.site + "/"
+            path = location.logicalName
+        case .unsupported:
+            _ = try openSource(pattern)
+            return []
+        }
+        let found: [String]
+        if path.contains(where: { "*?[".contains($0) }) {
+            found = try glob(prefix, path)
+            guard !found.isEmpty else { throw FormatError(.missing, "the pattern matches no file", file: pattern) }
+        } else if try isDirectory(prefix + path) {
+            let names = try list(prefix + path).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(\.name)
+            found = names.sorted().map { prefix + (path.hasSuffix("/") ? path : path + "/") + $0 }
+            guard !found.isEmpty else { throw FormatError(.missing, "the directory holds no *.root file", file: pattern) }
+        } else {
+            found = [prefix + path]
+        }
+        return found
+    }
+
+    private func readList(_ url: String) throws(FormatError) -> [String] {
+        if case .local(let path) = StorageURL(url).kind { try permit(path) }
+        let source = try openSource(url, options: options)
+        guard source.size <= 64 << 20 else { throw FormatError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB") }
+        let text = String(decoding: try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0), as: UTF8.self)
+        var found: [String] = []
+        for line in text.split(whereSeparator: \.isNewline) {
+            let trimmed = line.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
+            if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
+            found += try expand(String(trimmed), depth: 1)
+        }
+        guard !found.isEmpty else { throw FormatError(.missing, "the list file names no file", file: url) }
+        return found
+    }
+
+    private func glob(_ prefix: String, _ path: String) throws(FormatError) -> [String] {
+        var bases = [""]
+        let parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
+        for (index, part) in parts.enumerated() {
+            let last = index == parts.count - 1
+            guard part.contains(where: { "*?[".contains($0) }) else {
+                bases = bases.map { $0 + "/" + part }
+                continue
+            }
+            var next: [String] = []
+            for base in bases {
+                let names = try list(prefix + (base.isEmpty ? "/" : base)).filter { last != $0.directory && fnmatch(part, $0.name, FNM_PERIOD) == 0 }
+                next += names.map { base + "/" + $0.name }
+            }
+            bases = next
+        }
+        return bases.sorted().map { prefix + $0 }
+    }
+
+    private func isDirectory(_ url: String) throws(FormatError) -> Bool {
+        if case .local(let path) = StorageURL(url).kind {
+            var status = stat()
+            guard fileStatus(path, &status) == 0 else {
+                throw FormatError(errno == ENOENT ? .missing : .unreachable, "cannot find the file: \(String(cString: strerror(errno)))", file: path)
+            }
+            return status.st_mode & S_IFMT == S_IFDIR
+        }
+        var directory: Int32 = 0
+        var size: UInt64 = 0
+        let result = withErrorText { cxr_stat(url, Int32(options.openTimeout), &directory, &size, $0, $1) }
+        guard result.code == CXR_OK else { throw storageError(result, "cannot find the file", url) }
+        return directory != 0
+    }
+
+    private func list(_ url: String) throws(FormatError) -> [(name: String, directory: Bool)] {
+        if case .local(let path) = StorageURL(url).kind {
+            guard let directory = opendir(path) else {
+                throw FormatError(.missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
+            }
+            defer { closedir(directory) }
+            var names: [(name: String, directory: Bool)] = []
+            while let entry = readdir(directory) {
+                let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                }
+                if name == "." || name == ".." { continue }
+                var status = stat()
+                let directory = fileStatus(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+                names.append((name, directory))
+            }
+            return names
+        }
+        var listing: UnsafeMutablePointer<CChar>?
+        let result = withErrorText { cxr_list(url, Int32(options.openTimeout), &listing, $0, $1) }
+        guard result.code == CXR_OK, let listing else { throw storageError(result, "cannot list the directory", url) }
+        defer { cxr_free(listing) }
+        return String(cString: listing).split(separator: "\n").map { (String($0.dropFirst(2)), $0.hasPrefix("d ")) }
+    }
+}
+
+/// `stat`, whose name the structure takes.
+private func fileStatus(_ path: String, _ status: inout stat) -> Int32 { fstatat(AT_FDCWD, path, &status, 0) }

@@ -1,0 +1,89 @@
+import Foundation
+import Testing
+
+/// The repository checks its own layers: who may import whom, and how long a file may be.
+@Suite struct LayerTests {
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+
+    /// For each room: the rooms of ours, and the packages, that it may import. The standard library's modules are free to all but
+    /// the pure rooms.
+    static let allowed: [String: Set<String>] = [
+        "Bytes": ["Synchronization"],
+        "Columns": ["Bytes"],
+        "Storage": ["Bytes", "CXrootd", "Glibc"],
+        "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"],
+    ]
+
+    /// What a main may import is everything; nobody may import a main.
+    static let mains: Set<String> = ["CommandLine"]
+
+    struct Source {
+        var room: String
+        var path: String
+        var text: String
+
+        var imports: [String] {
+            text.split(separator: "\n").compactMap { line in
+                let words = line.split(separator: " ")
+                guard let place = words.firstIndex(of: "import"), place <= 2, words[..<place].allSatisfy({
+                    ["package", "public", "internal", "private", "fileprivate", "@preconcurrency", "@testable"].contains(String($0))
+                }) else { return nil }
+                let name = words.count > place + 2 ? words[place + 2] : words[place + 1]
+                return String(name.prefix { $0 != "." })
+            }
+        }
+    }
+
+    static func sources() -> [Source] {
+        var found: [Source] = []
+        for wing in ["Common", "Coordinator", "Worker", "Inference", "CommandLine"] {
+            let base = root.appending(path: wing)
+            guard let walk = FileManager.default.enumerator(at: base, includingPropertiesForKeys: nil) else { continue }
+            for case let url as URL in walk where url.pathExtension == "swift" {
+                let relative = String(url.path.dropFirst(root.path.count + (root.path.hasSuffix("/") ? 0 : 1)))
+                let parts = relative.split(separator: "/")
+                found.append(Source(
+                    room: wing == "CommandLine" ? wing : String(parts[1]), path: relative,
+                    text: (try? String(contentsOf: url, encoding: .utf8)) ?? ""))
+            }
+        }
+        return found
+    }
+
+    @Test func roomsImportOnlyWhatTheyMay() {
+        let sources = Self.sources()
+        #expect(sources.count > 10)
+        for source in sources where !Self.mains.contains(source.room) {
+            guard let allowed = Self.allowed[source.room] else {
+                Issue.record("\(source.path): the room \(source.room) is not in the layer table")
+                continue
+            }
+            for name in source.imports where !allowed.contains(name) {
+                Issue.record("\(source.path): \(source.room) may not import \(name)")
+            }
+        }
+    }
+
+    /// The rooms that a room reaches through others.
+    static func reach(_ room: String) -> Set<String> {
+        var found: Set<String> = []
+        var pending = [room]
+        while let next = pending.popLast() {
+            for name in allowed[next] ?? [] where found.insert(name).inserted { pending.append(name) }
+        }
+        return found
+    }
+
+    @Test func coordinatorAndInferenceReachNoReader() {
+        for room in ["CoordinatorService", "InferenceService", "Scheduling", "Serving", "Ledger"] where Self.allowed[room] != nil {
+            #expect(Self.reach(room).isDisjoint(with: ["Storage", "RootFormat", "CXrootd"]), "\(room)")
+        }
+    }
+
+    @Test func filesStayShort() {
+        for source in Self.sources() where !source.path.contains(".pb.swift") && !source.path.contains(".grpc.swift") {
+            let lines = source.text.split(separator: "\n", omittingEmptySubsequences: false).count
+            #expect(lines <= 500, "\(source.path) has \(lines) lines")
+        }
+    }
+}
