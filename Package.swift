@@ -6,12 +6,11 @@ import PackageDescription
 
 let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-func room(_ name: String, in wing: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "\(wing)/\(name)", swiftSettings: swiftSettings)
+func room(_ name: String, in wing: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "\(wing)/\(name)", exclude: exclude, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -60,11 +59,35 @@ let package = Package(
         room("Columns", in: "Common", ["Bytes"]),
         room("Storage", in: "Common", ["Bytes", "CXrootd"]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
+        room("Specs", in: "Common", ["Bytes", "Columns"]),
+        room("Cluster", in: "Common"),
+        room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
+        room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
+        // Coordinator
+        room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections]),
+        room("JobFile", in: "Coordinator", ["Cluster", yams]),
+        room("Ledger", in: "Coordinator", ["Cluster", "Scheduling", grdb]),
+        room(
+            "CoordinatorService", in: "Coordinator",
+            [
+                "Bytes", "Cluster", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", crypto, logging, grpc, grpcTransport,
+                hummingbird,
+            ]),
+        // Worker
+        room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", crypto]),
+        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Pipeline", "Wire", crypto, logging, grpc, grpcTransport]),
         .executableTarget(
             name: "BeamlineCommand",
-            dependencies: ["Bytes", "Columns", "Storage", "RootFormat", arguments],
+            dependencies: [
+                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", arguments, logging, httpClient,
+            ],
             path: "CommandLine", swiftSettings: swiftSettings),
         tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels"]),
+        tests("SchedulingTests", ["Cluster", "Scheduling"]),
+        tests("JobFileTests", ["Cluster", "JobFile"]),
+        tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
+        .testTarget(
+            name: "Integration", dependencies: ["BeamlineCommand"], path: "Tests/Integration", exclude: ["oracles"], swiftSettings: swiftSettings),
         tests("Tidy", []),
     ],
     cxxLanguageStandard: .cxx17

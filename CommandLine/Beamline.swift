@@ -7,7 +7,10 @@ struct Beamline: AsyncParsableCommand {
         commandName: "beamline",
         abstract: "Trains models on ROOT data where it lies.",
         version: version,
-        subcommands: [Inspect.self, Version.self])
+        subcommands: [
+            CoordinatorCommand.self, WorkerCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, SpecsCommand.self,
+            Inspect.self, Version.self,
+        ])
 
     static let version = "0.1.0"
 }

@@ -12,6 +12,22 @@ import Testing
         "Columns": ["Bytes"],
         "Storage": ["Bytes", "CXrootd", "Glibc"],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"],
+        "Specs": ["Bytes", "Columns"],
+        "Cluster": [],
+        "Features": ["Bytes", "Cluster", "Columns", "Specs"],
+        "Wire": ["Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf"],
+        "Scheduling": ["Cluster", "Specs", "OrderedCollections"],
+        "JobFile": ["Cluster", "Yams"],
+        "Ledger": ["Cluster", "Scheduling", "Foundation", "GRDB"],
+        "CoordinatorService": [
+            "Bytes", "Cluster", "Features", "JobFile", "Ledger", "Scheduling", "Specs", "Wire", "Crypto", "Foundation", "GRPCCore",
+            "GRPCNIOTransportHTTP2Posix", "Hummingbird", "Logging",
+        ],
+        "Pipeline": ["Bytes", "Cluster", "Columns", "Crypto", "Features", "RootFormat", "Specs", "Storage", "Synchronization"],
+        "WorkerService": [
+            "Bytes", "Cluster", "Pipeline", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
+            "Synchronization",
+        ],
     ]
 
     /// What a main may import is everything; nobody may import a main.

@@ -1,0 +1,101 @@
+import ArgumentParser
+import CoordinatorService
+import Foundation
+import Logging
+import WorkerService
+
+func makeLogger(_ label: String) -> Logger {
+    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+    var log = Logger(label: label)
+    log.logLevel = .info
+    return log
+}
+
+/// Stops the process's work on Ctrl-C or TERM.
+func runUntilSignalled(_ body: @escaping @Sendable () async throws -> Void) async throws {
+    let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
+    let sources = [SIGINT, SIGTERM].map { number in
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        source.setEventHandler { continuation.yield(number) }
+        source.resume()
+        return source
+    }
+    defer { sources.forEach { $0.cancel() } }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await body() }
+        group.addTask { for await _ in signals { return } }
+        try await group.next()
+        // Nothing needs saving: what was acknowledged is in the ledger.
+        group.cancelAll()
+        Foundation.exit(0)
+    }
+}
+
+struct CoordinatorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "coordinator", abstract: "Runs a coordinator: the ledger, the queue of jobs, the lending of work.",
+        discussion: "Example:\n  beamline coordinator --state /var/lib/beamline")
+
+    @Option(help: "The directory of the ledger; made where it does not exist.")
+    var state = "beamline-state"
+
+    @Option(help: "The address to listen on.")
+    var host = "127.0.0.1"
+
+    @Option(help: "The port for workers (gRPC).")
+    var workersPort = 8081
+
+    @Option(help: "The port for people (REST).")
+    var port = 8080
+
+    @Option(help: "Seconds until a silent worker's tasks are lent anew.")
+    var lease = 10.0
+
+    func run() async throws {
+        let log = makeLogger("coordinator")
+        let coordinator: Coordinator
+        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, log: log) } catch {
+            printError("cannot open the ledger in \(state): \(error)")
+            throw ExitStatus.refused
+        }
+        let (host, workersPort, port) = (host, workersPort, port)
+        try await runUntilSignalled {
+            try await runCoordinator(coordinator, host: host, workersPort: workersPort, restPort: port, log: log)
+        }
+    }
+}
+
+struct WorkerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker", abstract: "Runs a worker: it reads sites, computes specs, and trains.",
+        discussion: "Example:\n  beamline worker --coordinator localhost:8081 --threads 4 --local-files /data")
+
+    @Option(help: "The coordinator's host:port for workers.")
+    var coordinator = "localhost:8081"
+
+    @Option(help: "The name shown in status and logs.")
+    var name = ProcessInfo.processInfo.hostName + "-" + String(ProcessInfo.processInfo.processIdentifier)
+
+    @Option(help: "Threads that read and compute.")
+    var threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+
+    @Option(help: "A directory whose files this worker may read; may be repeated.")
+    var localFiles: [String] = []
+
+    func validate() throws {
+        guard coordinator.split(separator: ":").count == 2, Int(coordinator.split(separator: ":")[1]) != nil else {
+            throw ValidationError("--coordinator: expected host:port; found \(coordinator)")
+        }
+        guard threads > 0 else { throw ValidationError("--threads: expected at least 1; found \(threads)") }
+    }
+
+    func run() async throws {
+        let parts = coordinator.split(separator: ":")
+        let settings = WorkerService.Settings(
+            coordinatorHost: String(parts[0]), coordinatorPort: Int(parts[1])!, name: name, threads: threads,
+            localRoots: localFiles.map { URL(filePath: $0).standardizedFileURL.path })
+        let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
+        try await runUntilSignalled { try await worker.run() }
+    }
+}

@@ -1,0 +1,131 @@
+/// What a user asks for: the job file's content, checked and with its defaults filled in.
+package struct JobDescription: Codable, Sendable, Equatable {
+    package struct Dataset: Codable, Sendable, Equatable {
+        package var name: String
+        /// The class: 0, 1, ...; nil where `labelBranch` gives it.
+        package var label: Int?
+        package var tree: String
+        package var files: [String]
+
+        package init(name: String, label: Int?, tree: String, files: [String]) {
+            self.name = name
+            self.label = label
+            self.tree = tree
+            self.files = files
+        }
+    }
+
+    /// Which branches become features; names may hold `*` and `?`.
+    package struct Branches: Codable, Sendable, Equatable {
+        package var keep: [String] = ["*"]
+        package var drop: [String] = []
+        package var identifiers: [String] = []
+        package init() {}
+    }
+
+    package struct Features: Codable, Sendable, Equatable {
+        package enum Normalise: String, Codable, Sendable, CaseIterable { case minmax, standard }
+        package enum Padding: Codable, Sendable, Equatable { case mean, value(Double) }
+        package struct Width: Codable, Sendable, Equatable {
+            package var pattern: String
+            package var items: Int
+            package init(pattern: String, items: Int) {
+                self.pattern = pattern
+                self.items = items
+            }
+        }
+        /// Jagged branches are padded to the largest multiplicity, but for the patterns named here; the first that matches holds.
+        package var pad: [Width] = []
+        package var normalise = Normalise.minmax
+        package var padding = Padding.mean
+        package init() {}
+    }
+
+    package struct Split: Codable, Sendable, Equatable {
+        package var train = 0.64
+        package var validation = 0.16
+        package var test = 0.20
+        package var seed: UInt64 = 42
+        package init() {}
+    }
+
+    package enum Activation: String, Codable, Sendable, CaseIterable { case relu, tanh, sigmoid, softmax, linear }
+
+    package enum Layer: Codable, Sendable, Equatable {
+        case dense(units: Int, activation: Activation)
+        case dropout(rate: Double)
+    }
+
+    package enum Optimizer: Codable, Sendable, Equatable {
+        case sgd(learningRate: Double)
+        case adam(learningRate: Double, beta1: Double, beta2: Double, epsilon: Double)
+    }
+
+    package enum Loss: String, Codable, Sendable, CaseIterable {
+        case binary = "binary_crossentropy"
+        case categorical = "categorical_crossentropy"
+    }
+
+    package struct Training: Codable, Sendable, Equatable {
+        package var lanes = 8
+        package var batch = 100
+        package var epochs = 5
+        package var optimizer = Optimizer.adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+        package var loss = Loss.binary
+        package var layers: [Layer] = []
+        package init() {}
+    }
+
+    package struct Publish: Codable, Sendable, Equatable {
+        package var model: String
+        package var nodes: [String]
+        package init(model: String, nodes: [String]) {
+            self.model = model
+            self.nodes = nodes
+        }
+    }
+
+    package enum OnError: String, Codable, Sendable, CaseIterable { case fail, skip }
+
+    package var name: String
+    package var datasets: [Dataset]
+    package var branches = Branches()
+    package var features = Features()
+    /// Entries of a chunk, rounded to whole blocks.
+    package var chunkEvents: Int64 = 100_000
+    package var split = Split()
+    package var labelBranch: String?
+    package var onError = OnError.fail
+    package var train: Training?
+    package var publish: Publish?
+
+    package init(name: String, datasets: [Dataset]) {
+        self.name = name
+        self.datasets = datasets
+    }
+}
+
+/// Matches a name against a pattern in which `*` stands for any characters and `?` for one.
+package func matches(_ name: String, pattern: String) -> Bool {
+    let name = Array(name.utf8)
+    let pattern = Array(pattern.utf8)
+    var n = 0
+    var p = 0
+    var star: (pattern: Int, name: Int)?
+    while n < name.count {
+        if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
+            star = (p, n)
+            p += 1
+        } else if p < pattern.count, pattern[p] == name[n] || pattern[p] == UInt8(ascii: "?") {
+            p += 1
+            n += 1
+        } else if let last = star {
+            star = (last.pattern, last.name + 1)
+            p = last.pattern + 1
+            n = last.name + 1
+        } else {
+            return false
+        }
+    }
+    return pattern[p...].allSatisfy { $0 == UInt8(ascii: "*") }
+}

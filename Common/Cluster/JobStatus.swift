@@ -1,0 +1,54 @@
+/// What `status` shows of a job.
+package struct JobStatus: Codable, Sendable, Equatable {
+    package struct Site: Codable, Sendable, Equatable {
+        package var site: String
+        package var events: Int64
+        package var bytes: Int64
+        package var eventsPerSecond: Double
+        package var megabytesPerSecond: Double
+
+        package init(site: String, events: Int64, bytes: Int64, eventsPerSecond: Double, megabytesPerSecond: Double) {
+            self.site = site
+            self.events = events
+            self.bytes = bytes
+            self.eventsPerSecond = eventsPerSecond
+            self.megabytesPerSecond = megabytesPerSecond
+        }
+    }
+
+    package var id: Int64
+    package var name: String
+    package var stage: String
+    /// Why it failed.
+    package var error: String?
+    /// What it waits for, where it waits.
+    package var waiting: String?
+    /// What the user should know: branches left out, files skipped, constant features.
+    package var notes: [String] = []
+    package var tasksDone = 0
+    package var tasksAll = 0
+    package var files = 0
+    package var entries: Int64 = 0
+    package var workers = 0
+    package var eventsPerSecond = 0.0
+    package var megabytesPerSecond = 0.0
+    package var sites: [Site] = []
+    package var epoch = 0
+    package var epochs = 0
+    package var step: Int64 = 0
+    package var steps: Int64 = 0
+    package var round: Int64 = 0
+    package var loss: Double?
+    package var etaSeconds: Double?
+    package var metrics: [EpochMetrics] = []
+    package var test: PartMetrics?
+    package var published: [String] = []
+
+    package init(id: Int64, name: String, stage: String) {
+        self.id = id
+        self.name = name
+        self.stage = stage
+    }
+
+    package var isFinal: Bool { ["done", "failed", "cancelled"].contains(stage) }
+}

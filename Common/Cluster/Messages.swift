@@ -1,0 +1,172 @@
+/// What a worker is lent.
+package enum TaskBody: Codable, Sendable, Equatable {
+    /// Expand a pattern of a dataset into files.
+    case list(pattern: String)
+    /// Open a file and learn what it holds.
+    case survey(url: String, tree: String)
+    case chunk(ChunkTask)
+
+    package var url: String {
+        switch self {
+        case .list(let pattern): pattern
+        case .survey(let url, _): url
+        case .chunk(let chunk): chunk.url
+        }
+    }
+}
+
+/// Whole blocks of one file's tree, of which to compute partial specs.
+package struct ChunkTask: Codable, Sendable, Equatable {
+    package var url: String
+    package var tree: String
+    package var identity: String
+    /// The blocks' boundaries: one more than blocks.
+    package var boundaries: [Int64]
+    package var branches: [String]
+    package var split: JobDescription.Split
+
+    package init(url: String, tree: String, identity: String, boundaries: [Int64], branches: [String], split: JobDescription.Split) {
+        self.url = url
+        self.tree = tree
+        self.identity = identity
+        self.boundaries = boundaries
+        self.branches = branches
+        self.split = split
+    }
+}
+
+/// One branch as the survey saw it.
+package struct SurveyedBranch: Codable, Sendable, Equatable {
+    package var name: String
+    package var type: String
+    /// nil for a jagged branch; 1 for one number; the product of its dimensions otherwise.
+    package var fixedValues: Int?
+    /// Values in an item of a jagged branch.
+    package var itemValues: Int
+    /// Why it cannot be read; nil where it can.
+    package var unsupported: String?
+
+    package init(name: String, type: String, fixedValues: Int?, itemValues: Int, unsupported: String?) {
+        self.name = name
+        self.type = type
+        self.fixedValues = fixedValues
+        self.itemValues = itemValues
+        self.unsupported = unsupported
+    }
+}
+
+package struct Survey: Codable, Sendable, Equatable {
+    package var bytes: Int
+    package var identity: String
+    package var entries: Int64
+    package var boundaries: [Int64]
+    package var branches: [SurveyedBranch]
+
+    package init(bytes: Int, identity: String, entries: Int64, boundaries: [Int64], branches: [SurveyedBranch]) {
+        self.bytes = bytes
+        self.identity = identity
+        self.entries = entries
+        self.boundaries = boundaries
+        self.branches = branches
+    }
+}
+
+/// How a task ended.
+package enum TaskResult: Codable, Sendable, Equatable {
+    case listed(urls: [String])
+    case surveyed(Survey)
+    /// The partial specs travel as the message's payload.
+    case counted(bytesRead: Int, seconds: Double)
+    case failed(reason: String, transient: Bool)
+}
+
+/// A lease's name: the task, and the fencing token that only grows.
+package struct LeaseName: Codable, Sendable, Hashable {
+    package var task: Int64
+    package var token: Int64
+
+    package init(task: Int64, token: Int64) {
+        self.task = task
+        self.token = token
+    }
+}
+
+/// A member's view of a training round.
+package struct RoundOrder: Codable, Sendable, Equatable {
+    package var job: Int64
+    package var round: Int64
+    package var rank: Int
+    /// The members' names, by rank.
+    package var members: [String]
+    /// The digest of the manifest: what is trained on and how.
+    package var manifest: String
+    /// The digest of the checkpoint to start from; nil at the beginning.
+    package var checkpoint: String?
+
+    package init(job: Int64, round: Int64, rank: Int, members: [String], manifest: String, checkpoint: String?) {
+        self.job = job
+        self.round = round
+        self.rank = rank
+        self.members = members
+        self.manifest = manifest
+        self.checkpoint = checkpoint
+    }
+}
+
+/// Loss and area under the curve of one part.
+package struct PartMetrics: Codable, Sendable, Equatable {
+    package var events: Int64
+    package var loss: Double
+    package var auc: Double
+    package var accuracy: Double
+
+    package init(events: Int64, loss: Double, auc: Double, accuracy: Double) {
+        self.events = events
+        self.loss = loss
+        self.auc = auc
+        self.accuracy = accuracy
+    }
+}
+
+package struct EpochMetrics: Codable, Sendable, Equatable {
+    /// From 1.
+    package var epoch: Int
+    package var train: PartMetrics
+    package var validation: PartMetrics
+
+    package init(epoch: Int, train: PartMetrics, validation: PartMetrics) {
+        self.epoch = epoch
+        self.train = train
+        self.validation = validation
+    }
+}
+
+/// What the first member of a round tells of its progress.
+package enum TrainingReport: Codable, Sendable, Equatable {
+    case progress(step: Int64, epoch: Int, stepsPerEpoch: Int64, eventsPerSecond: Double, loss: Double)
+    /// A checkpoint was stored under `digest`; `metrics` where it ends an epoch.
+    case checkpoint(digest: String, step: Int64, metrics: EpochMetrics?)
+    case finished(digest: String, test: PartMetrics, truncated: Int64)
+    /// This member left the round; `fatal` where another round would end the same way.
+    case failed(reason: String, fatal: Bool)
+}
+
+package enum WorkerMessage: Codable, Sendable, Equatable {
+    case hello(name: String, threads: Int, localRoots: [String], version: String)
+    /// Sent every few seconds: renews the leases named.
+    case renew([LeaseName])
+    case receipt(LeaseName, TaskResult)
+    /// The address of this member, as payload, for the others.
+    case rendezvous(round: Int64, key: String)
+    case training(round: Int64, TrainingReport)
+}
+
+package enum CoordinatorMessage: Codable, Sendable, Equatable {
+    case welcome(worker: Int64, leaseSeconds: Double)
+    case lease(LeaseName, TaskBody)
+    case acknowledged(LeaseName)
+    case refused(LeaseName, reason: String)
+    case startRound(RoundOrder)
+    case stopRound(round: Int64)
+    case rendezvous(round: Int64, key: String)
+}

@@ -1,0 +1,65 @@
+/// Mixes 64 bits so that each output bit depends on every input bit (the finaliser of SplitMix64).
+@inlinable
+package func mix(_ value: UInt64) -> UInt64 {
+    var z = value &+ 0x9E37_79B9_7F4A_7C15
+    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+    return z ^ z >> 31
+}
+
+/// A hash of several numbers, in order: the key of counter-based random numbers.
+@inlinable
+package func mix(_ first: UInt64, _ rest: UInt64...) -> UInt64 {
+    rest.reduce(mix(first)) { mix($0 ^ mix($1)) }
+}
+
+/// A hash of text that is the same in every process (FNV-1a, then mixed).
+package func stableHash(_ text: String) -> UInt64 {
+    mix(text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+}
+
+/// A generator with a seed; the same everywhere.
+package struct SeededRandom: RandomNumberGenerator, Sendable {
+    private var key: UInt64
+    private var counter: UInt64 = 0
+
+    package init(seed: UInt64) { key = mix(seed) }
+
+    package mutating func next() -> UInt64 {
+        counter &+= 1
+        return mix(key &+ counter &* 0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// A number below `bound`, by multiplication (the bias is below 2^-32 for bounds below 2^32).
+    package mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }
+
+    /// A permutation of 0..<count (Fisher and Yates).
+    package mutating func permutation(_ count: Int) -> [Int] {
+        var order = Array(0..<count)
+        guard count > 1 else { return order }
+        for index in stride(from: count - 1, to: 0, by: -1) { order.swapAt(index, below(index + 1)) }
+        return order
+    }
+}
+
+/// Which part an entry belongs to.
+package enum SplitPart: Int, Codable, Sendable, CaseIterable { case train, validation, test }
+
+/// Splits entries by a seeded hash of (identity, entry): the same whatever the chunking.
+package struct Splitter: Sendable {
+    private let key: UInt64
+    private let trainBelow: UInt64
+    private let validationBelow: UInt64
+
+    package init(_ split: JobDescription.Split, identity: String) {
+        key = mix(split.seed, stableHash(identity))
+        func threshold(_ share: Double) -> UInt64 { UInt64(min(max(share, 0), 1) * 4_294_967_296) }
+        trainBelow = threshold(split.train)
+        validationBelow = split.test <= 0 ? 1 << 32 : threshold(split.train + split.validation)
+    }
+
+    package func part(_ entry: Int64) -> SplitPart {
+        let draw = mix(key ^ mix(UInt64(bitPattern: entry))) >> 32
+        return draw < trainBelow ? .train : draw < validationBelow ? .validation : .test
+    }
+}

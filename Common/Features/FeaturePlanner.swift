@@ -1,0 +1,48 @@
+import Bytes
+import Cluster
+import Specs
+
+/// Decides a job's features from what the specs say of the training part.
+package enum FeaturePlanner {
+    /// The most features a job may have without naming paddings itself.
+    package static let limit = 4096
+
+    /// - Parameters:
+    ///   - branches: the resolved branches, the label's left out.
+    ///   - specs: the merged specs of the training part, in the same order.
+    package static func plan(
+        _ settings: JobDescription.Features, branches: [SurveyedBranch], specs: [BranchStatistics]
+    ) throws(FormatError) -> FeatureSchema {
+        var inputs: [FeatureSchema.Input] = []
+        for (branch, statistics) in zip(branches, specs) {
+            let named = settings.pad.first { matches(branch.name, pattern: $0.pattern) }
+            let items = branch.fixedValues ?? (named?.items ?? Int(statistics.multiplicity)) * branch.itemValues
+            guard items > 0 else { continue }
+            let low: Double
+            let range: Double
+            switch settings.normalise {
+            case .minmax: (low, range) = (statistics.min, statistics.max - statistics.min)
+            case .standard: (low, range) = (statistics.mean, statistics.deviation)
+            }
+            let offset = Float(low)
+            // A range that vanishes, in double or in float, makes a constant.
+            let scale = range > 0 && Float(1 / range).isFinite ? Float(1 / range) : 0
+            let fill: Float =
+                switch settings.padding {
+                case .mean: (Float(statistics.mean) - offset) * scale
+                case .value(let value): Float(value)
+                }
+            inputs.append(.init(branch: branch.name, width: items, jagged: branch.fixedValues == nil, offset: offset, scale: scale, fill: fill))
+        }
+        let schema = FeatureSchema(inputs: inputs)
+        guard schema.width > 0 else { throw FormatError(.input, "no feature is left: every kept branch is empty in the training part") }
+        guard schema.width <= limit || !settings.pad.isEmpty else {
+            let widest = inputs.filter(\.jagged).max { $0.width < $1.width }
+            let group = (widest?.branch.split(separator: "_").first.map(String.init) ?? "Jet") + "_*"
+            throw FormatError(
+                .limit, "pad: max makes too many features", expected: "at most \(limit)", found: "\(schema.width)",
+                hint: "Name a padding in the job file, for example features: {pad: {\"\(group)\": 8}}.")
+        }
+        return schema
+    }
+}

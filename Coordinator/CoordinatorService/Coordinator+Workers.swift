@@ -1,0 +1,139 @@
+import Bytes
+import Cluster
+import Foundation
+import Ledger
+import Scheduling
+import Specs
+import Wire
+
+extension Coordinator {
+    /// A worker said hello.
+    func join(name: String, threads: Int, localRoots: [String], send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
+        let id = try ledger.next("worker")
+        workers[id] = WorkerSession(name: name, threads: max(1, threads), localRoots: localRoots, send: send)
+        log.info("worker \(id) (\(name), \(threads) threads) joined")
+        tell(id, .welcome(worker: id, leaseSeconds: leaseSeconds))
+        if let action = active?.rounds.membershipChanged(now: Self.now(), because: "worker \(name) joined") { try perform(action) }
+        try lend()
+        return id
+    }
+
+    func leave(_ id: Int64) {
+        guard let worker = workers.removeValue(forKey: id) else { return }
+        log.info("worker \(id) (\(worker.name)) left")
+        do {
+            if let action = active?.rounds.membershipChanged(now: Self.now(), because: "worker \(worker.name) was lost") { try perform(action) }
+        } catch { log.error("\(error)") }
+    }
+
+    func tell(_ worker: Int64, _ message: CoordinatorMessage, payload: [UInt8] = []) {
+        guard let session = workers[worker] else { return }
+        do { session.send.yield(try WireCoding.envelope(message, payload: payload)) } catch { log.error("\(error)") }
+    }
+
+    func receive(_ message: WorkerMessage, payload: [UInt8], from worker: Int64) throws {
+        switch message {
+        case .hello: break
+        case .renew(let leases):
+            active?.leases.renew(leases, worker: worker, deadline: Self.now() + leaseSeconds)
+        case .receipt(let lease, let result):
+            try receipt(lease, result, payload, from: worker)
+        case .rendezvous(let round, let key):
+            guard let job = active, job.rounds.round == round, case .running(let members) = job.rounds.state else { return }
+            for member in members { tell(member, .rendezvous(round: round, key: key), payload: payload) }
+        case .training(let round, let report):
+            try training(report, round: round, from: worker)
+        }
+    }
+
+    private func receipt(_ lease: LeaseName, _ result: TaskResult, _ payload: [UInt8], from worker: Int64) throws {
+        workers[worker]?.leases.remove(lease)
+        guard var job = active, let task = job.tasks[lease.task] else {
+            return tell(worker, .refused(lease, reason: "task \(lease.task) is not wanted any more"))
+        }
+        let digest = BlobStore.digest(Array(try Ledger.json(result).utf8) + payload)
+        switch job.leases.judge(lease, digest: digest) {
+        case .refuse(let reason): return tell(worker, .refused(lease, reason: reason))
+        case .countedAlready: return tell(worker, .acknowledged(lease))
+        case .count: break
+        }
+        if case .failed(let reason, let transient) = result {
+            if transient, try ledger.attempts(lease.task) < 3 {
+                log.warning("task \(lease.task) failed and is tried again: \(reason)")
+                active!.leases.release(lease.task)
+                return tell(worker, .acknowledged(lease))
+            }
+            guard job.description.onError == .skip, task.file != nil else {
+                tell(worker, .acknowledged(lease))
+                return try finish(.failed, error: reason)
+            }
+        }
+        try checkSpecs(result, payload, task)
+        try ledger.count(lease, digest: digest, result, specs: payload, task: task, job: job.id)
+        job.leases.settle(lease, digest: digest)
+        if case .failed(let reason, _) = result, let file = task.file {
+            job.leases.remove(job.tasks.values.filter { $0.file == file }.map(\.id))
+            active = job
+            try addNotes(["skipped: \(reason)"])
+        }
+        if case .counted(let bytes, _) = result, case .chunk(let chunk) = task.body {
+            let site = Self.site(chunk.url)
+            job.traffic[site, default: (0, 0)].events += (chunk.boundaries.last ?? 0) - (chunk.boundaries.first ?? 0)
+            job.traffic[site, default: (0, 0)].bytes += Int64(bytes)
+        }
+        active = job
+        Self.pauseForTests("before-acknowledge")
+        tell(worker, .acknowledged(lease))
+        try lend()
+        try advanceIfComplete()
+    }
+
+    /// A stopping place for tests that kill the process there: `BEAMLINE_TEST_DIE_AT` names it.
+    private static func pauseForTests(_ place: String) {
+        if let wanted = ProcessInfo.processInfo.environment["BEAMLINE_TEST_DIE_AT"], wanted == place { raise(SIGKILL) }
+    }
+
+    /// A worker's partial specs must be of the task's blocks and branches.
+    private func checkSpecs(_ result: TaskResult, _ payload: [UInt8], _ task: Ledger.TaskRecord) throws {
+        guard case .counted = result, case .chunk(let chunk) = task.body else { return }
+        let blocks = try SpecsCoding.decode(payload)
+        guard blocks.count == chunk.boundaries.count - 1, blocks.allSatisfy({ $0[0].branches.count == chunk.branches.count }) else {
+            throw FormatError(.corrupt, "a receipt's specs are not of its chunk", object: "task \(task.id)")
+        }
+        for (index, parts) in blocks.enumerated() where parts.reduce(0, { $0 + $1.rows }) != chunk.boundaries[index + 1] - chunk.boundaries[index] {
+            throw FormatError(.corrupt, "a receipt does not count each entry once", object: "task \(task.id)")
+        }
+    }
+
+    static func site(_ url: String) -> String {
+        guard let scheme = url.range(of: "://") else { return "local" }
+        return String(url[..<(url[scheme.upperBound...].firstIndex(of: "/") ?? url.endIndex)])
+    }
+
+    /// A local path is read only by workers that declared a directory above it.
+    static func canRead(_ url: String, roots: [String]) -> Bool {
+        if url.contains("://") { return true }
+        return roots.contains { root in
+            let base = root.hasSuffix("/") ? root : root + "/"
+            return url.hasPrefix(base) && !url.contains("/../")
+        }
+    }
+
+    func lend() throws {
+        guard active != nil, active!.stage.hasTasks else { return }
+        for id in workers.keys.sorted() {
+            let worker = workers[id]!
+            let room = 2 * worker.threads - worker.leases.count
+            guard room > 0 else { continue }
+            let lent = active!.leases.lend(to: id, room: room, deadline: Self.now() + leaseSeconds) {
+                Self.canRead($0, roots: worker.localRoots)
+            }
+            guard !lent.isEmpty else { continue }
+            try ledger.recordLeases(lent, worker: id)
+            for lease in lent {
+                workers[id]!.leases.insert(lease)
+                tell(id, .lease(lease, active!.tasks[lease.task]!.body))
+            }
+        }
+    }
+}

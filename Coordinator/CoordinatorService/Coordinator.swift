@@ -1,0 +1,157 @@
+import Cluster
+import Foundation
+import Ledger
+import Logging
+import Scheduling
+import Specs
+import Wire
+
+/// The shell around the pure machines: it takes messages, asks the machines, writes the ledger, and only then answers.
+///
+/// It runs on a thread of its own, since SQLite blocks.
+package actor Coordinator {
+    struct WorkerSession {
+        var name: String
+        var threads: Int
+        var localRoots: [String]
+        var leases: Set<LeaseName> = []
+        let send: AsyncStream<Beamline_Envelope>.Continuation
+    }
+
+    /// The one job that is worked on.
+    struct ActiveJob {
+        var id: Int64
+        var description: JobDescription
+        var stage: JobStage
+        var tasks: [Int64: Ledger.TaskRecord] = [:]
+        var leases = LeaseTable()
+        var tasksAll = 0
+        var stageStarted: Double
+        var traffic: [String: (events: Int64, bytes: Int64)] = [:]
+        var progress: (step: Int64, epoch: Int, steps: Int64, rate: Double, loss: Double)?
+        var manifest: TrainingManifest?
+        var rounds = RoundKeeper()
+        var publishing = false
+    }
+
+    let ledger: Ledger
+    let blobs: BlobStore
+    let log: Logger
+    let leaseSeconds: Double
+    var workers: [Int64: WorkerSession] = [:]
+    var active: ActiveJob?
+
+    private let executor = QueueExecutor(label: "beamline.coordinator")
+    nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// - Parameter state: the directory of the ledger and the blobs; made where it does not exist.
+    package init(state: URL, leaseSeconds: Double, log: Logger) throws {
+        try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
+        ledger = try Ledger(path: state.appending(path: "ledger.sqlite").path)
+        blobs = try BlobStore(state.appending(path: "blobs"))
+        self.leaseSeconds = leaseSeconds
+        self.log = log
+    }
+
+    /// Seconds that only grow.
+    static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    /// Runs the timers until cancelled.
+    package func run() async throws {
+        try pickJob()
+        while !Task.isCancelled {
+            do { try tick() } catch { log.error("the coordinator's timer: \(error)") }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    private func tick() throws {
+        let now = Self.now()
+        if active == nil { try pickJob() }
+        guard active != nil else { return }
+        for task in active!.leases.expire(now: now) {
+            log.warning("the lease of task \(task) ran out; it is lent anew")
+            for id in workers.keys { workers[id]!.leases = workers[id]!.leases.filter { $0.task != task } }
+        }
+        try lend()
+        try tickTraining(now)
+        try advanceIfComplete()
+    }
+
+    // MARK: Jobs
+
+    package func submit(_ job: JobDescription) throws -> Int64 {
+        let id = try ledger.addJob(job, at: Date().timeIntervalSince1970)
+        log.info("job \(id) (\(job.name)) was submitted")
+        try pickJob()
+        return id
+    }
+
+    package func cancel(_ id: Int64) throws -> Bool {
+        guard let job = try ledger.job(id), !job.stage.isFinal else { return false }
+        if active?.id == id { try finish(.cancelled) } else {
+            try ledger.setStage(id, .cancelled, at: Date().timeIntervalSince1970)
+        }
+        return true
+    }
+
+    /// Takes up the oldest job that is not at its end: after a restart, the one that was worked on.
+    func pickJob() throws {
+        guard active == nil, let job = try ledger.jobs().first(where: { !$0.stage.isFinal }) else { return }
+        active = ActiveJob(id: job.id, description: job.description, stage: job.stage, stageStarted: Self.now())
+        if job.stage == .queued { try enter(.list) } else { try resume(job) }
+    }
+
+    private func resume(_ job: Ledger.JobRecord) throws {
+        log.info("job \(job.id) goes on in stage \(job.stage.rawValue)")
+        if job.stage.hasTasks { try loadTasks() }
+        if job.stage == .train || job.stage == .evaluate { try startTraining() }
+    }
+
+    func loadTasks() throws {
+        guard let job = active else { return }
+        let tasks = try ledger.tasks(job.id, job.stage)
+        var table = LeaseTable(nextToken: try ledger.largestToken() + 1)
+        for task in tasks { table.add(task.id, url: task.body.url) }
+        let receipts = try ledger.receipts(job.id, job.stage)
+        for receipt in receipts { table.restore(counted: receipt.lease, digest: receipt.digest) }
+        // A worker of an earlier life may still hand in what it was lent.
+        for (lease, worker) in try ledger.leases(job.id) { table.restore(lease, worker: worker, deadline: Self.now() + leaseSeconds) }
+        active!.tasks = Dictionary(uniqueKeysWithValues: tasks.map { ($0.id, $0) })
+        active!.tasksAll = tasks.count
+        active!.leases = table
+        active!.traffic = [:]
+        active!.stageStarted = Self.now()
+    }
+
+    func finish(_ stage: JobStage, error: String? = nil) throws {
+        guard let job = active else { return }
+        if let action = active!.rounds.end() { try perform(action) }
+        try ledger.setStage(job.id, stage, error: error, at: Date().timeIntervalSince1970)
+        log.info("job \(job.id) (\(job.description.name)): \(stage.rawValue)\(error.map { ": " + $0 } ?? "")")
+        active = nil
+        try pickJob()
+    }
+
+    func addNotes(_ notes: [String]) throws {
+        guard let job = active, !notes.isEmpty else { return }
+        let known = try ledger.job(job.id)?.notes ?? []
+        try ledger.setNotes(job.id, known + notes.filter { !known.contains($0) })
+    }
+}
+
+/// One thread that an actor's work runs on.
+final class QueueExecutor: SerialExecutor {
+    private let queue: DispatchQueue
+
+    init(label: String) { queue = DispatchQueue(label: label) }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+    }
+}

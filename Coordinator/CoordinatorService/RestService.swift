@@ -1,0 +1,93 @@
+import Bytes
+import Cluster
+import Foundation
+import Hummingbird
+import JobFile
+import Logging
+
+/// The REST face that people speak to, under `/api/v1`; stateless over the coordinator.
+struct RestService {
+    let coordinator: Coordinator
+
+    struct Submission: Codable {
+        var description: String
+        var baseDirectory: String?
+    }
+    struct Submitted: Codable { var id: Int64 }
+    struct Failure: Codable {
+        var error: String
+        var mistakes: [JobMistake]?
+    }
+
+    func router() -> Router<BasicRequestContext> {
+        let router = Router()
+        let api = router.group("api/v1")
+        api.post("jobs") { request, _ in try await submit(request) }
+        api.get("jobs") { _, _ in try await Self.json(coordinator.statuses()) }
+        api.get("jobs/:id") { _, context in
+            guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
+            return try Self.json(status)
+        }
+        api.delete("jobs/:id") { _, context in
+            guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
+            guard try await coordinator.cancel(status.id) else {
+                return try Self.json(Failure(error: "job \(status.id) is \(status.stage) already"), .conflict)
+            }
+            return try Self.json(try await coordinator.status(status.id))
+        }
+        api.get("jobs/:id/specs") { request, context in
+            do {
+                guard let data = try await coordinator.specs(Self.id(context), format: request.uri.queryParameters.get("format")) else {
+                    return Self.unknownJob(context)
+                }
+                return Self.response(data)
+            } catch let error as FormatError { return try Self.json(Failure(error: error.description), .conflict) }
+        }
+        return router
+    }
+
+    private func submit(_ request: Request) async throws -> Response {
+        let body = try await request.body.collect(upTo: 8 << 20)
+        guard let submission = try? JSONDecoder().decode(Submission.self, from: Data(body.readableBytesView)) else {
+            return try Self.json(Failure(error: "expected JSON with description (the job file's text) and baseDirectory"), .badRequest)
+        }
+        do {
+            let job = try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
+            return try Self.json(Submitted(id: try await coordinator.submit(job)), .created)
+        } catch let error as JobMistakes {
+            return try Self.json(Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
+        }
+    }
+
+    private static func id(_ context: BasicRequestContext) -> Int64 { context.parameters.get("id", as: Int64.self) ?? -1 }
+
+    private static func unknownJob(_ context: BasicRequestContext) -> Response {
+        let failure = Failure(error: "no job \(context.parameters.get("id") ?? "")")
+        return (try? json(failure, .notFound)) ?? Response(status: .notFound)
+    }
+
+    static func json(_ value: some Encodable, _ status: HTTPResponse.Status = .ok) throws -> Response {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return response(try encoder.encode(value), status)
+    }
+
+    private static func response(_ data: Data, _ status: HTTPResponse.Status = .ok) -> Response {
+        Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: data)))
+    }
+}
+
+/// Runs a coordinator: gRPC for workers, REST for people, timers. Returns when the task is cancelled.
+package func runCoordinator(_ coordinator: Coordinator, host: String, workersPort: Int, restPort: Int, log: Logger) async throws {
+    let application = Application(
+        router: RestService(coordinator: coordinator).router(),
+        configuration: .init(address: .hostname(host, port: restPort)), logger: log)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await serveWorkers(coordinator, host: host, port: workersPort) }
+        group.addTask { try await application.runService() }
+        group.addTask { try await coordinator.run() }
+        defer { group.cancelAll() }
+        // Whichever ends first ends all.
+        try await group.next()
+    }
+}

@@ -1,0 +1,76 @@
+import Bytes
+import Cluster
+import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Wire
+
+/// The gRPC face that workers speak to; stateless over the coordinator.
+struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
+    let coordinator: Coordinator
+
+    func session(
+        request: RPCAsyncSequence<Beamline_Envelope, any Error>, response: RPCWriter<Beamline_Envelope>, context: ServerContext
+    ) async throws {
+        let (outgoing, send) = AsyncStream.makeStream(of: Beamline_Envelope.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await envelope in outgoing { try await response.write(envelope) }
+            }
+            group.addTask {
+                defer { send.finish() }
+                var worker: Int64?
+                do {
+                    for try await envelope in request {
+                        let message = try WireCoding.value(WorkerMessage.self, envelope.body)
+                        if let worker {
+                            try await coordinator.receive(message, payload: [UInt8](envelope.payload), from: worker)
+                        } else if case .hello(let name, let threads, let roots, _) = message {
+                            worker = try await coordinator.join(name: name, threads: threads, localRoots: roots, send: send)
+                        } else {
+                            throw RPCError(code: .failedPrecondition, message: "a session begins with hello")
+                        }
+                    }
+                } catch {
+                    if let worker { await coordinator.leave(worker) }
+                    throw error
+                }
+                if let worker { await coordinator.leave(worker) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    func putBlob(request: RPCAsyncSequence<Beamline_BlobPart, any Error>, context: ServerContext) async throws -> Beamline_BlobName {
+        var bytes: [UInt8] = []
+        var digest = ""
+        var length: UInt64 = 0
+        for try await part in request {
+            if bytes.isEmpty { (digest, length) = (part.digest, part.length) }
+            guard UInt64(bytes.count + part.data.count) <= length else { throw RPCError(code: .invalidArgument, message: "a blob is longer than announced") }
+            bytes += part.data
+        }
+        guard UInt64(bytes.count) == length, BlobStore.digest(bytes) == digest else {
+            throw RPCError(code: .dataLoss, message: "a blob's length or SHA-256 is wrong")
+        }
+        var name = Beamline_BlobName()
+        name.digest = try coordinator.blobs.put(bytes)
+        return name
+    }
+
+    func getBlob(request: Beamline_BlobName, response: RPCWriter<Beamline_BlobPart>, context: ServerContext) async throws {
+        guard let bytes = try coordinator.blobs.get(request.digest) else {
+            throw RPCError(code: .notFound, message: "no blob \(request.digest)")
+        }
+        for part in WireCoding.parts(bytes, digest: request.digest) { try await response.write(part) }
+    }
+}
+
+/// Serves workers until cancelled.
+func serveWorkers(_ coordinator: Coordinator, host: String, port: Int) async throws {
+    let transport = HTTP2ServerTransport.Posix(
+        address: .ipv4(host: host, port: port), transportSecurity: .plaintext,
+        config: .defaults { $0.rpc.maxRequestPayloadSize = WireCoding.messageLimit })
+    let server = GRPCServer(transport: transport, services: [WorkersService(coordinator: coordinator)])
+    try await server.serve()
+}

@@ -1,0 +1,161 @@
+import Foundation
+import Testing
+
+/// Real processes and real xrootd servers on loopback, in a directory of their own.
+final class TestCluster {
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+    static let executable = root.appending(path: ".build/release/beamline").path
+    static let python = root.appending(path: ".build-python/bin/python").path
+
+    let directory: URL
+    let sites: [Int]
+    let workersPort: Int
+    let restPort: Int
+    let inferencePort: Int
+    private(set) var processes: [String: Process] = [:]
+
+    /// Makes a sample of `events` and serves it as two sites.
+    init(events: Int) throws {
+        directory = FileManager.default.temporaryDirectory.appending(path: "beamline-test-\(UUID().uuidString.prefix(8))")
+        let base = Int.random(in: 20_000...58_000)
+        (sites, workersPort, restPort, inferencePort) = ([base, base + 1], base + 2, base + 3, base + 4)
+        for site in ["site1", "site2"] {
+            try FileManager.default.createDirectory(at: directory.appending(path: "\(site)/store"), withIntermediateDirectories: true)
+        }
+        try Self.run(Self.python, [Self.root.appending(path: "scripts/make-sample").path, path("data"), "--events", "\(events)"])
+        try FileManager.default.moveItem(atPath: path("data/tth"), toPath: path("site1/store/tth"))
+        try FileManager.default.moveItem(atPath: path("data/qcd"), toPath: path("site2/store/qcd"))
+        try startSites()
+    }
+
+    deinit {
+        for process in processes.values where process.isRunning {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
+        _ = try? Self.run(Self.root.appending(path: "scripts/test-sites").path, ["stop", directory.path])
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    func path(_ name: String) -> String { directory.appending(path: name).path }
+
+    func startSites() throws {
+        try Self.run(Self.root.appending(path: "scripts/test-sites").path, ["start", directory.path, "\(sites[0])", "\(sites[1])"])
+    }
+
+    @discardableResult
+    static func run(_ program: String, _ arguments: [String], expect code: Int32? = 0) throws -> (code: Int32, output: String) {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        if let code, process.terminationStatus != code {
+            Issue.record("\(program) \(arguments) ended with \(process.terminationStatus): \(output)")
+            throw CocoaError(.executableLoad)
+        }
+        return (process.terminationStatus, output)
+    }
+
+    func start(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: Self.executable)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let log = path("\(name).log")
+        if !FileManager.default.fileExists(atPath: log) { FileManager.default.createFile(atPath: log, contents: nil) }
+        let handle = FileHandle(forWritingAtPath: log)!
+        handle.seekToEndOfFile()
+        process.standardOutput = handle
+        process.standardError = handle
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        processes[name] = process
+    }
+
+    func startCoordinator(lease: Double = 3, environment: [String: String] = [:]) throws {
+        try start("coordinator", [
+            "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)", "--lease", "\(lease)",
+        ], environment: environment)
+        try waitUntil("the coordinator answers") { (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0 }
+    }
+
+    func startWorker(_ name: String, threads: Int = 1, localFiles: String? = nil) throws {
+        try start(name, ["worker", "--coordinator", "localhost:\(workersPort)", "--name", name, "--threads", "\(threads)"]
+            + (localFiles.map { ["--local-files", $0] } ?? []))
+    }
+
+    func killHard(_ name: String) {
+        guard let process = processes.removeValue(forKey: name) else { return }
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    func isRunning(_ name: String) -> Bool { processes[name]?.isRunning == true }
+
+    func client(_ arguments: [String]) -> [String] { arguments + ["--coordinator", "http://localhost:\(restPort)"] }
+
+    func waitUntil(_ what: String, seconds: Double = 60, _ condition: () throws -> Bool) throws {
+        let deadline = Date().addingTimeInterval(seconds)
+        while try !condition() {
+            guard Date() < deadline else {
+                Issue.record("waited \(seconds) s until \(what)\n\(logs())")
+                throw CancellationError()
+            }
+            Thread.sleep(forTimeInterval: 0.1)
+        }
+    }
+
+    func logs() -> String {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+        return names.filter { $0.hasSuffix(".log") }.sorted().map { name in
+            "--- \(name)\n" + ((try? String(contentsOfFile: path(name), encoding: .utf8)) ?? "").suffix(4000)
+        }.joined(separator: "\n")
+    }
+
+    func job(chunk: Int = 1000, extra: String = "") -> String {
+        """
+        name: tth
+        tree: events
+        datasets:
+          - {name: ttH, label: 1, files: "root://localhost:\(sites[0])//store/tth/*.root"}
+          - {name: qcd, label: 0, tree: boosted/events, files: ["root://localhost:\(sites[1])//store/qcd/"]}
+        branches: {keep: ["*"], drop: ["gen_*"], identifiers: [run, event]}
+        chunk: {events: \(chunk)}
+        \(extra)
+        """
+    }
+
+    func submit(_ text: String) throws -> Int {
+        let file = path("job-\(UUID().uuidString.prefix(6)).yaml")
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        let output = try Self.run(Self.executable, client(["submit", file])).output
+        return Int(output.split(separator: "\n")[0].split(separator: " ")[1])!
+    }
+
+    func status(_ job: Int) throws -> [String: Any] {
+        let output = try Self.run(Self.executable, client(["status", "\(job)", "--json"]), expect: nil).output
+        return (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]) ?? [:]
+    }
+
+    func stage(_ job: Int) throws -> String { try status(job)["stage"] as? String ?? "" }
+
+    func waitForEnd(_ job: Int, seconds: Double = 120) throws -> String {
+        var stage = ""
+        try waitUntil("job \(job) ends", seconds: seconds) {
+            stage = try self.stage(job)
+            return ["done", "failed", "cancelled"].contains(stage)
+        }
+        return stage
+    }
+
+    func specs(_ job: Int) throws -> [String: Any] {
+        let output = try Self.run(Self.executable, client(["specs", "\(job)", "--json"])).output
+        return try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any] ?? [:]
+    }
+}

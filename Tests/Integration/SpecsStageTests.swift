@@ -1,0 +1,87 @@
+import Foundation
+import Testing
+
+@Suite(.serialized) struct SpecsStageTests {
+    @Test func specsAreTheSameBytesWhateverDies() throws {
+        let cluster = try TestCluster(events: 30_000)
+        try cluster.startCoordinator()
+        let first = try cluster.submit(cluster.job(chunk: 100_000))
+        try cluster.waitUntil("the job waits for a worker") { (try cluster.status(first)["waiting"] as? String)?.contains("worker") == true }
+        try cluster.startWorker("w1")
+        #expect(try cluster.waitForEnd(first) == "done")
+        let reference = try cluster.specs(first)
+        #expect(reference["events"] as? Int == 30_000)
+        try compareWithNumPy(cluster, first)
+
+        // Another chunking, three workers, one of them killed while it holds leases.
+        try cluster.startWorker("w2")
+        try cluster.startWorker("w3", threads: 2)
+        let second = try cluster.submit(cluster.job(chunk: 1))
+        try cluster.waitUntil("leases are out") { ["survey", "specs", "done"].contains(try cluster.stage(second)) }
+        cluster.killHard("w3")
+        #expect(try cluster.waitForEnd(second) == "done")
+        #expect(try cluster.specs(second)["sha256"] as? String == reference["sha256"] as? String)
+
+        // The coordinator dies, and comes back on the same ledger.
+        let third = try cluster.submit(cluster.job(chunk: 1))
+        cluster.killHard("coordinator")
+        try cluster.startCoordinator()
+        #expect(try cluster.waitForEnd(third) == "done")
+        #expect(try cluster.specs(third)["sha256"] as? String == reference["sha256"] as? String)
+    }
+
+    @Test func killedBetweenCommitAndAcknowledgement() throws {
+        let cluster = try TestCluster(events: 4000)
+        try cluster.startCoordinator(environment: ["BEAMLINE_TEST_DIE_AT": "before-acknowledge"])
+        let job = try cluster.submit(cluster.job())
+        try cluster.startWorker("w1")
+        try cluster.waitUntil("the coordinator died") { !cluster.isRunning("coordinator") }
+        try cluster.startCoordinator()
+        #expect(try cluster.waitForEnd(job) == "done")
+        #expect(try cluster.specs(job)["events"] as? Int == 4000)
+    }
+
+    @Test func badInputSaysWhatIsWrong() throws {
+        let cluster = try TestCluster(events: 2000)
+        try cluster.startCoordinator()
+        try cluster.startWorker("w1", localFiles: cluster.directory.path)
+        let good = try Data(contentsOf: URL(filePath: cluster.path("site1/store/tth/tth_1.root")))
+        try good.prefix(good.count / 2).write(to: URL(filePath: cluster.path("cut.root")))
+        try Data("no tree grows here, and the text is long enough to be looked at, all of it".utf8).write(to: URL(filePath: cluster.path("text.root")))
+        func job(_ files: String, tree: String = "events", extra: String = "") throws -> [String: Any] {
+            let id = try cluster.submit("name: bad\ntree: \(tree)\ndatasets:\n  - {name: a, files: [\(files)]}\n\(extra)")
+            _ = try cluster.waitForEnd(id)
+            return try cluster.status(id)
+        }
+        let site = "root://localhost:\(cluster.sites[0])//store/tth"
+        let cases: [(String, String, String, [String])] = [
+            ("\"\(site)/none.root\"", "events", "", ["none.root", "no such file"]),
+            ("\"\(cluster.path("text.root"))\"", "events", "", ["text.root", "no ROOT file"]),
+            ("\"\(cluster.path("cut.root"))\"", "events", "", ["cut.root", "cut short"]),
+            ("\"\(site)/tth_1.root\"", "nothing", "", ["no tree", "nothing", "events"]),
+            ("\"\(site)/tth_1.root\"", "events", "branches: {keep: [feat0, absent]}", ["absent", "tth_1.root"]),
+            ("\"root://localhost:1//x/a.root\"", "events", "", ["localhost:1", "reached"]),
+        ]
+        for (files, tree, extra, words) in cases {
+            let status = try job(files, tree: tree, extra: extra)
+            #expect(status["stage"] as? String == "failed")
+            for word in words { #expect((status["error"] as? String)?.contains(word) == true, "\(word): \(status["error"] ?? "")") }
+        }
+        // With skip, the rest of the job is unharmed.
+        let skipped = try job("\"\(cluster.path("cut.root"))\", \"\(site)/tth_1.root\"", extra: "on_error: skip")
+        #expect(skipped["stage"] as? String == "done")
+        #expect((skipped["notes"] as? [String])?.contains { $0.contains("skipped") && $0.contains("cut.root") } == true)
+        // A malformed job is refused with its line.
+        try "name: x\ntree: t\ndatasets: [{name: a, files: /x, colour: red}]".write(toFile: cluster.path("bad.yaml"), atomically: true, encoding: .utf8)
+        let refused = try TestCluster.run(TestCluster.executable, cluster.client(["submit", cluster.path("bad.yaml")]), expect: 2)
+        #expect(refused.output.contains("line 3") && refused.output.contains("colour"))
+    }
+
+    private func compareWithNumPy(_ cluster: TestCluster, _ job: Int) throws {
+        let file = cluster.path("specs.json")
+        try TestCluster.run(TestCluster.executable, cluster.client(["specs", "\(job)", "--json"])).output.write(toFile: file, atomically: true, encoding: .utf8)
+        let oracle = TestCluster.root.appending(path: "Tests/Integration/oracles/specs.py").path
+        let output = try TestCluster.run(TestCluster.python, [oracle, file, cluster.path("site1/store/tth"), cluster.path("site2/store/qcd")]).output
+        #expect(output.contains("agree"), "\(output)")
+    }
+}

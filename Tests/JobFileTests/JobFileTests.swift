@@ -1,0 +1,46 @@
+import Cluster
+import JobFile
+import Testing
+
+@Suite struct JobFileTests {
+    static let good = """
+        name: tth
+        tree: events
+        datasets:
+          - {name: ttH, label: 1, files: root://localhost:21094//store/tth/*.root}
+          - {name: qcd, label: 0, tree: boosted/events, files: [root://localhost:21095//store/qcd/*.root, local/ttbar_*.root]}
+        features: {pad: {"Jet_*": 8}, normalise: standard, padding: 0}
+        train:
+          optimizer: {adam: {learning_rate: 0.01}}
+          model:
+            - dense: {units: 4, activation: relu}
+            - dropout: 0.5
+            - dense: {units: 1, activation: sigmoid}
+        publish: {model: tth, nodes: ["http://localhost:8083"]}
+        """
+
+    @Test func aGoodJobIsRead() throws {
+        let job = try JobFileParser.parse(Self.good, baseDirectory: "/home/me")
+        #expect(job.datasets[1].files[1] == "/home/me/local/ttbar_*.root")
+        #expect(job.datasets[0].tree == "events")
+        #expect(job.train?.lanes == 8)
+        #expect(job.train?.loss == .binary)
+        #expect(job.features.pad == [.init(pattern: "Jet_*", items: 8)])
+        #expect(job.features.padding == .value(0))
+    }
+
+    @Test(arguments: [
+        ("name: x\ndatasets:\n  - {name: a, files: /x, colour: red}", 3, "unknown key \"colour\""),
+        ("name: x\ndatasets:\n  - {name: a, files: /x}", 3, "no tree"),
+        ("name: x\ntree: t\ndatasets: [{name: a, files: /x, weight: 2}]", 3, "weight"),
+        ("name: x\ntree: t\ndatasets: [{name: a, files: /x}]\nsplit: {train: 0.5, validation: 0.1, test: 0.1}", 4, "add up to 1"),
+        ("name: x\ntree: t\ndatasets: [{name: a, files: /x}]\nchunk: {events: -4}", 4, "expected a whole number"),
+        ("name: [", 1, "YAML"),
+        ("datasets: []", 1, "name is missing"),
+        ("name: x\ntree: t\ndatasets: [{name: a, files: /x, label: 1}]\ntrain:\n  model:\n    - dense: {units: 1, activation: sigmoid}", 3, "two classes"),
+    ])
+    func mistakesNameTheirLine(_ text: String, _ line: Int, _ part: String) {
+        let error = #expect(throws: JobMistakes.self) { try JobFileParser.parse(text, baseDirectory: nil) }
+        #expect(error?.mistakes.contains { $0.line >= line && $0.line <= line + 1 && $0.text.contains(part) } == true, "\(error?.description ?? "")")
+    }
+}

@@ -1,0 +1,59 @@
+import Bytes
+import Cluster
+import Columns
+import Specs
+import Testing
+
+@Suite struct SpecsTests {
+    private func column(_ values: [Double], offsets: [Int64]) -> Column {
+        let buffer = AlignedBuffer(capacity: values.count * 8)
+        _ = buffer.values(of: Double.self, count: values.count).update(fromContentsOf: values)
+        let places = AlignedBuffer(capacity: offsets.count * 8)
+        _ = places.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
+        return Column(type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer, offsets: places)
+    }
+
+    @Test func valuesAreCountedByPart() {
+        let batch = ColumnBatch(first: 0, entries: 3, names: ["x"], columns: [column([1, 2, .nan, 5, 7], offsets: [0, 2, 3, 5])])
+        let specs = PartialSpecs.compute(batch, 0..<3, parts: [0, 1, 0])
+        #expect(specs.map(\.rows) == [2, 1, 0])
+        let train = specs[0].branches[0]
+        #expect((train.values, train.min, train.max, train.mean, train.multiplicity) == (4, 1, 7, 3.75, 2))
+        #expect(abs(train.squares - 22.75) < 1e-12)
+        #expect(specs[1].branches[0].nonfinite == 1 && specs[1].branches[0].values == 0)
+    }
+
+    @Test func mergingAgreesWithOnePass() {
+        var random = SeededRandom(seed: 1)
+        let values = (0..<999).map { _ in Double(random.below(1_000_000)) / 1000 }
+        func specs(_ range: Range<Int>) -> BranchStatistics {
+            let part = Array(values[range])
+            let batch = ColumnBatch(first: 0, entries: 1, names: ["x"], columns: [column(part, offsets: [0, Int64(part.count)])])
+            return PartialSpecs.compute(batch, 0..<1, parts: [0])[0].branches[0]
+        }
+        var merged = specs(0..<300)
+        merged.merge(specs(300..<301))
+        merged.merge(BranchStatistics())
+        merged.merge(specs(301..<999))
+        let once = specs(0..<999)
+        #expect(merged.values == once.values && merged.min == once.min && merged.max == once.max)
+        #expect(abs(merged.mean - once.mean) < 1e-9 && abs(merged.deviation - once.deviation) < 1e-9)
+    }
+
+    @Test func bytesComeBack() throws {
+        var statistics = BranchStatistics()
+        (statistics.values, statistics.min, statistics.mean) = (3, -0.5, .pi)
+        let blocks = [[PartialSpecs(rows: 1, branches: [statistics]), .init(rows: 2, branches: [.init()]), .init(rows: 0, branches: [.init()])]]
+        let bytes = SpecsCoding.encode(blocks)
+        #expect(try SpecsCoding.decode(bytes) == blocks)
+        for cut in 0..<bytes.count { #expect(throws: FormatError.self) { try SpecsCoding.decode(Array(bytes[..<cut])) } }
+    }
+
+    @Test func theSplitIsInProportionAndRepeats() {
+        let splitter = Splitter(.init(), identity: "file")
+        var counts = [0, 0, 0]
+        for entry in 0..<100_000 { counts[splitter.part(Int64(entry)).rawValue] += 1 }
+        #expect(abs(counts[0] - 64_000) < 600 && abs(counts[1] - 16_000) < 500 && abs(counts[2] - 20_000) < 500)
+        #expect(Splitter(.init(), identity: "file").part(77) == splitter.part(77))
+    }
+}

@@ -1,0 +1,33 @@
+import Bytes
+import Crypto
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Wire
+
+/// Fetches and stores blobs at the coordinator; each is checked against its SHA-256.
+struct BlobClient: Sendable {
+    let workers: Beamline_Workers.Client<HTTP2ClientTransport.Posix>
+
+    static func digest(_ bytes: [UInt8]) -> String {
+        SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    func get(_ digest: String) async throws -> [UInt8] {
+        var name = Beamline_BlobName()
+        name.digest = digest
+        let bytes = try await workers.getBlob(name) { response in
+            var bytes: [UInt8] = []
+            for try await part in response.messages { bytes += part.data }
+            return bytes
+        }
+        guard Self.digest(bytes) == digest else { throw FormatError(.badChecksum, "a blob arrived damaged", expected: digest) }
+        return bytes
+    }
+
+    func put(_ bytes: [UInt8]) async throws -> String {
+        let digest = Self.digest(bytes)
+        return try await workers.putBlob { writer in
+            for part in WireCoding.parts(bytes, digest: digest) { try await writer.write(part) }
+        } onResponse: { response in try response.message.digest }
+    }
+}
