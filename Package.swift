@@ -62,6 +62,10 @@ let package = Package(
         room("Specs", in: "Common", ["Bytes", "Columns"]),
         room("Cluster", in: "Common"),
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
+        .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
+        .target(name: "CGloo", path: "Common/CGloo", linkerSettings: [.linkedLibrary("gloo")]),
+        room("Models", in: "Common", ["Bytes", "Cluster", "COpenBLAS", "CKernels"]),
+        room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         // Coordinator
         room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections]),
@@ -75,7 +79,8 @@ let package = Package(
             ]),
         // Worker
         room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", crypto]),
-        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Pipeline", "Wire", crypto, logging, grpc, grpcTransport]),
+        room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
+        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
@@ -86,6 +91,8 @@ let package = Package(
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
         tests("JobFileTests", ["Cluster", "JobFile"]),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
+        tests("CollectivesTests", ["Collectives"]),
+        tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training"]),
         .testTarget(
             name: "Integration", dependencies: ["BeamlineCommand"], path: "Tests/Integration", exclude: ["oracles"], swiftSettings: swiftSettings),
         tests("Tidy", []),

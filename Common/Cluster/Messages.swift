@@ -143,7 +143,7 @@ package struct EpochMetrics: Codable, Sendable, Equatable {
 
 /// What the first member of a round tells of its progress.
 package enum TrainingReport: Codable, Sendable, Equatable {
-    case progress(step: Int64, epoch: Int, stepsPerEpoch: Int64, eventsPerSecond: Double, loss: Double)
+    case progress(step: Int64, epoch: Int, stepsPerEpoch: Int64, stepsPerSecond: Double, loss: Double)
     /// A checkpoint was stored under `digest`; `metrics` where it ends an epoch.
     case checkpoint(digest: String, step: Int64, metrics: EpochMetrics?)
     case finished(digest: String, test: PartMetrics, truncated: Int64)

@@ -80,7 +80,7 @@ extension Coordinator {
         guard let job = active, job.rounds.round == round, case .running(let members) = job.rounds.state, members.contains(worker) else { return }
         switch report {
         case .progress(let step, let epoch, let steps, let rate, let loss):
-            active!.progress = (step, epoch, steps, rate, loss)
+            active!.progress = (step, epoch, steps, rate * Double(job.description.train?.batch ?? 1), loss)
         case .checkpoint(let digest, let step, let metrics):
             let old = try ledger.checkpoint(job.id)?.digest
             try ledger.recordCheckpoint(job.id, digest: digest, step: step, round: round, metrics: metrics)

@@ -112,6 +112,9 @@ extension JobFileParser {
         var training = JobDescription.Training()
         training.lanes = integer(fields["lanes"], "train: lanes", 1...4096) ?? 8
         training.batch = integer(fields["batch"], "train: batch", 1...10_000_000) ?? 100
+        if training.batch < training.lanes {
+            fail(fields["batch"] ?? node, "train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), lanes \(training.lanes)")
+        }
         training.epochs = integer(fields["epochs"], "train: epochs", 1...1_000_000) ?? 5
         if let node = fields["optimizer"] { training.optimizer = optimizer(node) ?? training.optimizer }
         if let node = fields["model"] { training.layers = layers(node) }

@@ -111,7 +111,7 @@ package final class BlockReader {
         var entries: [[Int]] = [[], [], []]
         for entry in block.first..<block.end { entries[splitter.part(entry).rawValue].append(Int(entry - block.first)) }
         let builder = RowBuilder(schema)
-        var result = BlockRows()
+        let result = BlockRows()
         for part in 0..<3 {
             guard entries[part].count == block.rows[part] else {
                 throw FormatError(.corrupt, "a block gives other rows than in the specs stage", file: block.url, expected: "\(block.rows[part])", found: "\(entries[part].count)")
@@ -128,11 +128,18 @@ package final class BlockReader {
 }
 
 /// Raw feature rows and labels of one block: train, validation, test.
-package struct BlockRows: Sendable {
-    package var rows: [[Float]] = [[], [], []]
-    package var labels: [[Int32]] = [[], [], []]
+package final class BlockRows: @unchecked Sendable {
+    package fileprivate(set) var rows: [[Float]] = [[], [], []]
+    package fileprivate(set) var labels: [[Int32]] = [[], [], []]
     /// Values left out because a multiplicity was beyond the padding.
-    package var truncated: Int64 = 0
+    package fileprivate(set) var truncated: Int64 = 0
+
+    package init(rows: [[Float]] = [[], [], []], labels: [[Int32]] = [[], [], []]) {
+        self.rows = rows
+        self.labels = labels
+    }
+
+    package var bytes: Int { rows.reduce(0) { $0 + 4 * $1.count } }
 }
 
 /// Files that a worker has open, with their trees' metadata; bounded, shared by its threads.

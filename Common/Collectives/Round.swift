@@ -1,0 +1,101 @@
+import Bytes
+import CGloo
+import Glibc
+
+/// How the members of a round find each other.
+package protocol Rendezvous: AnyObject, Sendable {
+    func set(_ key: String, _ value: [UInt8])
+    /// Blocks until a member has set the key; nil where the round was given up.
+    func wait(_ key: String) -> [UInt8]?
+}
+
+/// One membership of training workers, connected. A killed member shows as an error of the next sum; then the round is over.
+package final class Round: @unchecked Sendable {
+    package let rank: Int
+    package let size: Int
+    private let handle: OpaquePointer?
+
+    /// - Parameters:
+    ///   - host: the address this member listens on.
+    ///   - timeout: seconds after which a silent member ends the round.
+    package init(rank: Int, size: Int, host: String, timeout: Int, rendezvous: any Rendezvous) throws(FormatError) {
+        self.rank = rank
+        self.size = size
+        guard size > 1 else {
+            handle = nil
+            return
+        }
+        let box = RendezvousBox(rendezvous)
+        let owner = Unmanaged.passUnretained(box).toOpaque()
+        let store = cgl_store(
+            owner: owner,
+            set: { owner, key, data, size in
+                let box = Unmanaged<RendezvousBox>.fromOpaque(owner!).takeUnretainedValue()
+                box.inner.set(String(cString: key!), [UInt8](UnsafeBufferPointer(start: data, count: size)))
+            },
+            wait: { owner, key, data, size in
+                let box = Unmanaged<RendezvousBox>.fromOpaque(owner!).takeUnretainedValue()
+                guard let value = box.inner.wait(String(cString: key!)), let memory = malloc(max(1, value.count)) else { return 1 }
+                value.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: $0.count) }
+                data!.pointee = memory.assumingMemoryBound(to: UInt8.self)
+                size!.pointee = value.count
+                return 0
+            })
+        var failure = ""
+        handle = withExtendedLifetime(box) {
+            var result: OpaquePointer?
+            failure = withErrorText { result = cgl_connect(Int32(rank), Int32(size), host, Int32(timeout * 1000), store, $0, $1) }
+            return result
+        }
+        guard handle != nil else { throw FormatError(.unreachable, "the members of the round could not connect: \(failure)") }
+    }
+
+    deinit { if let handle { cgl_close(handle) } }
+
+    /// A buffer summed over the members; all make the same ones in the same order.
+    package func channel(count: Int) throws(FormatError) -> Channel { try Channel(self, handle, count) }
+
+    /// Numbers of all members added, exactly: integers do not depend on the order.
+    package final class Channel: @unchecked Sendable {
+        package let buffer: UnsafeMutableBufferPointer<Int64>
+        private let round: Round
+        private let handle: OpaquePointer?
+
+        fileprivate init(_ round: Round, _ connection: OpaquePointer?, _ count: Int) throws(FormatError) {
+            self.round = round
+            guard let connection else {
+                handle = nil
+                buffer = .allocate(capacity: count)
+                buffer.initialize(repeating: 0)
+                return
+            }
+            var made: OpaquePointer?
+            let failure = withErrorText { made = cgl_channel_make(connection, count, $0, $1) }
+            guard let made else { throw FormatError(.unreachable, "the members of the round lost each other: \(failure)") }
+            handle = made
+            buffer = .init(start: cgl_channel_buffer(made), count: count)
+        }
+
+        deinit { if let handle { cgl_channel_free(handle) } else { buffer.deallocate() } }
+
+        package func sum() throws(FormatError) {
+            guard let handle else { return }
+            var code: Int32 = 0
+            let failure = withErrorText { code = cgl_channel_sum(handle, $0, $1) }
+            guard code == 0 else { throw FormatError(.unreachable, "a member of the round was lost: \(failure)") }
+        }
+    }
+}
+
+private final class RendezvousBox {
+    let inner: any Rendezvous
+    init(_ inner: any Rendezvous) { self.inner = inner }
+}
+
+private func withErrorText(_ body: (UnsafeMutablePointer<CChar>, Int) -> Void) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { buffer in
+        buffer.initialize(repeating: 0)
+        body(buffer.baseAddress!, buffer.count)
+        return String(cString: buffer.baseAddress!)
+    }
+}

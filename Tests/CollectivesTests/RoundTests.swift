@@ -1,0 +1,70 @@
+import Collectives
+import Dispatch
+import Foundation
+import Synchronization
+import Testing
+
+@Suite(.serialized) struct RoundTests {
+    final class Store: Rendezvous {
+        private let condition = NSCondition()
+        private let values = Mutex<[String: [UInt8]]>([:])
+        func set(_ key: String, _ value: [UInt8]) {
+            condition.lock()
+            values.withLock { $0[key] = value }
+            condition.broadcast()
+            condition.unlock()
+        }
+        func wait(_ key: String) -> [UInt8]? {
+            condition.lock()
+            defer { condition.unlock() }
+            while true {
+                if let value = values.withLock({ $0[key] }) { return value }
+                condition.wait(until: Date().addingTimeInterval(0.5))
+            }
+        }
+    }
+
+    /// Runs `body` as each rank, on threads.
+    private func ranks(_ count: Int, _ body: @escaping @Sendable (Int, any Rendezvous) throws -> Void) throws {
+        let store = Store()
+        let failure = Mutex<(any Error)?>(nil)
+        let group = DispatchGroup()
+        for rank in 0..<count {
+            group.enter()
+            Thread {
+                do { try body(rank, store) } catch { failure.withLock { $0 = error } }
+                group.leave()
+            }.start()
+        }
+        group.wait()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    @Test(arguments: [2, 3]) func eightMillionNumbersAreSummed(_ size: Int) throws {
+        let count = 8_000_000
+        try ranks(size) { rank, store in
+            let round = try Round(rank: rank, size: size, host: "127.0.0.1", timeout: 60, rendezvous: store)
+            let channel = try round.channel(count: count)
+            for place in 0..<count { channel.buffer[place] = Int64(place) * Int64(rank + 1) }
+            try channel.sum()
+            let factor = Int64(size * (size + 1) / 2)
+            var wrong = 0
+            for place in 0..<count where channel.buffer[place] != Int64(place) * factor { wrong += 1 }
+            #expect(wrong == 0)
+        }
+    }
+
+    @Test func aLostMemberIsAnError() throws {
+        let errors = Mutex(0)
+        try ranks(3) { rank, store in
+            let round = try Round(rank: rank, size: 3, host: "127.0.0.1", timeout: 20, rendezvous: store)
+            let channel = try round.channel(count: 2000)
+            try channel.sum()
+            if rank == 2 { return }
+            do {
+                while true { try channel.sum() }
+            } catch { errors.withLock { $0 += 1 } }
+        }
+        #expect(errors.withLock { $0 } == 2)
+    }
+}

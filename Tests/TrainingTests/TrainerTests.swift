@@ -1,0 +1,237 @@
+import Bytes
+import Cluster
+import Collectives
+import Foundation
+import Models
+import Pipeline
+import Synchronization
+import Testing
+import Training
+
+/// Members of a round find each other in memory.
+final class MemoryRendezvous: Rendezvous {
+    private let condition = NSCondition()
+    private let values = Mutex<[String: [UInt8]]>([:])
+
+    func set(_ key: String, _ value: [UInt8]) {
+        condition.lock()
+        values.withLock { $0[key] = value }
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    func wait(_ key: String) -> [UInt8]? {
+        condition.lock()
+        defer { condition.unlock() }
+        let deadline = Date().addingTimeInterval(20)
+        while Date() < deadline {
+            if let value = values.withLock({ $0[key] }) { return value }
+            condition.wait(until: Date().addingTimeInterval(0.5))
+        }
+        return nil
+    }
+}
+
+final class Recorder: TrainingObserver {
+    struct Record: Sendable {
+        var epochs: [EpochMetrics] = []
+        var test: PartMetrics?
+        var checkpoint: [UInt8] = []
+        var truncated: Int64 = 0
+    }
+    let record = Mutex(Record())
+    let stopAt: Int64?
+    private let reached = Atomic(false)
+
+    init(stopAt: Int64? = nil) { self.stopAt = stopAt }
+
+    var isStopped: Bool { reached.load(ordering: .relaxed) }
+
+    func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double) {
+        guard state.step == stopAt else { return }
+        record.withLock { $0.checkpoint = Checkpoint.encode(state) }
+        reached.store(true, ordering: .relaxed)
+    }
+
+    func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics) { record.withLock { $0.epochs.append(metrics) } }
+
+    func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64) {
+        record.withLock { ($0.test, $0.checkpoint, $0.truncated) = (test, Checkpoint.encode(state), truncated) }
+    }
+}
+
+@Suite(.serialized) struct TrainerTests {
+    static let width = 5
+
+    /// Blocks of made-up rows; the class shifts every feature.
+    private func blocks(_ sizes: [[Int]]) -> ([TrainingBlock], [BlockRows]) {
+        var random = SeededRandom(seed: 9)
+        var described: [TrainingBlock] = []
+        var rows: [BlockRows] = []
+        for (index, sizes) in sizes.enumerated() {
+            let label = index % 2
+            described.append(TrainingBlock(
+                dataset: label, label: label, url: "u\(index)", tree: "t", identity: "i\(index)", first: 0, end: Int64(sizes.reduce(0, +)), rows: sizes))
+            let values = sizes.map { count in
+                (0..<count * Self.width).map { place in
+                    place % 17 == 3 ? Float.nan : Float(random.below(1000)) / 1000 + 0.3 * Float(label)
+                }
+            }
+            rows.append(BlockRows(rows: values, labels: sizes.map { .init(repeating: Int32(label), count: $0) }))
+        }
+        return (described, rows)
+    }
+
+    private func manifest(_ sizes: [[Int]], lanes: Int = 8, batch: Int = 30, epochs: Int = 2, rate: Double = 0.01, deal: [[LanePiece]]? = nil) -> (TrainingManifest, [BlockRows]) {
+        let (blocks, rows) = blocks(sizes)
+        var training = JobDescription.Training()
+        (training.lanes, training.batch, training.epochs) = (lanes, batch, epochs)
+        training.optimizer = .adam(learningRate: rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+        training.layers = [.dense(units: 16, activation: .relu), .dropout(rate: 0.2), .dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
+        let schema = FeatureSchema(inputs: [.init(branch: "x", width: Self.width, jagged: true, offset: 0, scale: 1, fill: 0.5)])
+        let pieces = deal ?? Self.deal(blocks, lanes)
+        return (TrainingManifest(training: training, split: .init(), labelBranch: nil, schema: schema, blocks: blocks, lanes: pieces), rows)
+    }
+
+    /// Every block cut evenly over all lanes.
+    private static func deal(_ blocks: [TrainingBlock], _ lanes: Int) -> [[LanePiece]] {
+        (0..<lanes).map { lane in
+            blocks.indices.map { block in
+                LanePiece(block: block, rows: blocks[block].rows.map { $0 * lane / lanes..<$0 * (lane + 1) / lanes })
+            }
+        }
+    }
+
+    private func train(_ manifest: TrainingManifest, _ rows: [BlockRows], members: Int, threads: Int = 1, from checkpoint: [UInt8]? = nil, stopAt: Int64? = nil) throws -> Recorder.Record {
+        let rendezvous = MemoryRendezvous()
+        let recorders = (0..<members).map { _ in Recorder(stopAt: stopAt) }
+        let failure = Mutex<(any Error)?>(nil)
+        let group = DispatchGroup()
+        for rank in 0..<members {
+            let thread = Thread {
+                do {
+                    let round = try Round(rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
+                    let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
+                    let trainer = try Trainer(
+                        manifest, round: round, members: (0..<members).map { "m\($0)" }, threads: threads, cache: cache, checkpoint: checkpoint)
+                    try trainer.run(recorders[rank])
+                } catch is RoundStopped {} catch { failure.withLock { $0 = $0 ?? error } }
+                group.leave()
+            }
+            thread.stackSize = 8 << 20
+            group.enter()
+            thread.start()
+        }
+        group.wait()
+        if let error = failure.withLock({ $0 }) { throw error }
+        return recorders[0].record.withLock { $0 }
+    }
+
+    static let sizes = [[101, 20, 33], [200, 41, 50], [77, 0, 10], [150, 30, 30]]
+
+    @Test func theModelIsTheSameBytesForAnyMembership() throws {
+        let (manifest, rows) = manifest(Self.sizes)
+        let alone = try train(manifest, rows, members: 1)
+        let threaded = try train(manifest, rows, members: 1, threads: 2)
+        let three = try train(manifest, rows, members: 3)
+        let two = try train(manifest, rows, members: 2, threads: 2)
+        #expect(alone.checkpoint == three.checkpoint)
+        #expect(alone.checkpoint == two.checkpoint)
+        #expect(alone.checkpoint == threaded.checkpoint)
+        #expect(alone.epochs == three.epochs && alone.test == three.test)
+        #expect(alone.epochs[0].train.events == 528 && alone.epochs[0].validation.events == 91 && alone.test?.events == 123)
+        #expect(alone.epochs[1].train.loss < alone.epochs[0].train.loss)
+    }
+
+    @Test func aCheckpointInMidEpochGoesOnExactly() throws {
+        let (manifest, rows) = manifest(Self.sizes)
+        let whole = try train(manifest, rows, members: 1)
+        let part = try train(manifest, rows, members: 3, stopAt: 7)
+        #expect(part.test == nil && !part.checkpoint.isEmpty)
+        let rest = try train(manifest, rows, members: 2, from: part.checkpoint)
+        #expect(rest.checkpoint == whole.checkpoint && rest.test == whole.test)
+    }
+
+    @Test func unevenLanesAndFewRows() throws {
+        // 30 rows are not divisible by 7 lanes; one lane has no rows at all; some lanes have fewer rows than a batch.
+        let (blocks, _) = blocks(Self.sizes)
+        var pieces = Self.deal(blocks, 6)
+        pieces.append([])
+        let (uneven, rows) = manifest(Self.sizes, lanes: 7, deal: pieces)
+        #expect(try train(uneven, rows, members: 1).checkpoint == train(uneven, rows, members: 3).checkpoint)
+        let (few, fewRows) = manifest([[2, 1, 1], [1, 1, 1]], lanes: 8)
+        let record = try train(few, fewRows, members: 1)
+        #expect(record.epochs.last?.train.events == 3)
+        #expect(try train(few, fewRows, members: 2).checkpoint == record.checkpoint)
+    }
+
+    @Test func eachRowIsSeenOnceAnEpochInProportion() {
+        let (blocks, _) = blocks(Self.sizes)
+        let pieces = Self.deal(blocks, 2)[0]
+        var order = LaneOrder(pieces, blocks: blocks, datasets: 2, seed: 1, epoch: 0, lane: 0)
+        var seen: [String: Int] = [:]
+        var labels: [Int] = []
+        while let row = order.next() {
+            seen["\(row.block)/\(row.row)", default: 0] += 1
+            labels.append(blocks[row.block].label)
+        }
+        #expect(seen.count == order.total && seen.values.allSatisfy { $0 == 1 })
+        let share = Double(labels.reduce(0, +)) / Double(labels.count)
+        for start in stride(from: 0, to: labels.count - 20, by: 20) {
+            #expect(abs(Double(labels[start..<start + 20].reduce(0, +)) - 20 * share) <= 1.5)
+        }
+        var skipped = LaneOrder(pieces, blocks: blocks, datasets: 2, seed: 1, epoch: 0, lane: 0)
+        var walked = LaneOrder(pieces, blocks: blocks, datasets: 2, seed: 1, epoch: 0, lane: 0)
+        skipped.skip(97)
+        for _ in 0..<97 { _ = walked.next() }
+        while let row = walked.next() { #expect(skipped.next() == row) }
+        #expect(skipped.next() == nil)
+    }
+
+    @Test func anOverflowIsRepeatedCoarser() throws {
+        // Rows so large that a gradient times 2^40 passes 2^62/L, though it is finite.
+        var (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1, rate: 1e-4)
+        manifest.training.layers = [.dense(units: 8, activation: .relu), .dense(units: 1, activation: .sigmoid)]
+        let large = rows.map { (rows: BlockRows) in
+            BlockRows(rows: rows.rows.map { $0.map { $0 * 3e7 } }, labels: rows.labels)
+        }
+        let alone = try train(manifest, large, members: 1)
+        #expect(alone.checkpoint == (try train(manifest, large, members: 2)).checkpoint)
+        let network = Network(inputs: Self.width, layers: manifest.training.layers)
+        let state = try Checkpoint.decode(alone.checkpoint, for: network)
+        #expect(state.exponents[0] < 40)
+        #expect(state.step == 4)
+    }
+
+    @Test func aNonFiniteGradientNamesItsPlace() throws {
+        let (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1)
+        let broken = rows.map { BlockRows(rows: $0.rows.map { $0.map { _ in Float.infinity } }, labels: $0.labels) }
+        let error = #expect(throws: TrainingFailure.self) { try train(manifest, broken, members: 2) }
+        #expect(error?.description.contains("step 0") == true && error?.description.contains("lane") == true)
+    }
+
+    @Test func gradientsAgreeWithDifferences() {
+        let network = Network(inputs: 3, layers: [.dense(units: 4, activation: .tanh), .dense(units: 3, activation: .sigmoid), .dense(units: 3, activation: .softmax)])
+        var parameters = network.initialParameters(seed: 3)
+        let input: [Float] = [0.1, -0.4, 0.9, 0.7, 0.2, -0.3]
+        let labels: [Int32] = [2, 0]
+        let workspace = Workspace(network, capacity: 2)
+        func loss() -> Double {
+            workspace.input.update(from: input, count: 6)
+            workspace.forward(parameters, rows: 2)
+            return -log(Double(workspace.output[2])) - log(Double(workspace.output[3]))
+        }
+        _ = loss()
+        workspace.backward(parameters, labels: labels, rows: 2, dropout: nil)
+        let gradient = (0..<network.parameterCount).map { workspace.gradient[$0] }
+        for place in 0..<network.parameterCount {
+            let kept = parameters[place]
+            parameters[place] = kept + 1e-2
+            let up = loss()
+            parameters[place] = kept - 1e-2
+            let down = loss()
+            parameters[place] = kept
+            #expect(abs((up - down) / 2e-2 - Double(gradient[place])) < 2e-3)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Bytes
+import Cluster
+import Pipeline
+import Synchronization
+
+/// Feature rows of the blocks that this member's lanes need, bounded. Where it holds them all, later epochs read no site.
+package final class RowCache: Sendable {
+    private struct State {
+        var held: [Int: BlockRows] = [:]
+        /// Oldest use first.
+        var order: [Int] = []
+        var bytes = 0
+        var reloads = 0
+    }
+
+    private let state = Mutex(State())
+    private let limit: Int
+    private let load: @Sendable (Int) throws(FormatError) -> BlockRows
+
+    /// - Parameters:
+    ///   - limit: bytes of rows kept.
+    ///   - load: reads the block with this index in the manifest.
+    package init(limit: Int, load: @escaping @Sendable (Int) throws(FormatError) -> BlockRows) {
+        self.limit = limit
+        self.load = load
+    }
+
+    package var isFull: Bool { state.withLock { $0.bytes >= limit } }
+
+    package func rows(_ block: Int) throws(FormatError) -> BlockRows {
+        let known: BlockRows? = state.withLock { state in
+            guard let found = state.held[block] else { return nil }
+            if state.bytes > limit / 2, let place = state.order.firstIndex(of: block) {
+                state.order.remove(at: place)
+                state.order.append(block)
+            }
+            return found
+        }
+        if let known { return known }
+        let loaded = try load(block)
+        state.withLock { state in
+            guard state.held.updateValue(loaded, forKey: block) == nil else { return }
+            state.order.append(block)
+            state.bytes += loaded.bytes
+            while state.bytes > limit, state.order.count > 1 {
+                state.bytes -= state.held.removeValue(forKey: state.order.removeFirst())?.bytes ?? 0
+            }
+        }
+        return loaded
+    }
+}

@@ -1,0 +1,218 @@
+import Bytes
+import Cluster
+import Collectives
+import Dispatch
+import Models
+import Pipeline
+import Synchronization
+
+/// What a round tells while it trains.
+package protocol TrainingObserver: Sendable {
+    /// Asked between steps; true ends the round at once.
+    var isStopped: Bool { get }
+    /// After each step.
+    func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double)
+    func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics)
+    func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64)
+}
+
+/// Training can not go on, in this or any other round.
+package struct TrainingFailure: Error, CustomStringConvertible, Sendable {
+    package let description: String
+}
+
+/// The round was given up from outside.
+package struct RoundStopped: Error { package init() {} }
+
+/// One member's part of a data-parallel training: its lanes, summed exactly with the others'.
+package final class Trainer {
+    private let manifest: TrainingManifest
+    private let network: Network
+    private let round: Round
+    private let members: [String]
+    private let lanes: [LaneRunner]
+    private let threads: Int
+    private let stepsPerEpoch: Int64
+    private let metricSums: MetricSums
+    private let stepChannel: Round.Channel
+    private let metricChannel: Round.Channel
+    private var workers: [ThreadWork] = []
+    package private(set) var state: TrainingState
+
+    /// - Parameter checkpoint: the bytes to start from; nil at the beginning.
+    package init(
+        _ manifest: TrainingManifest, round: Round, members: [String], threads: Int, cache: RowCache, checkpoint: [UInt8]?
+    ) throws(FormatError) {
+        self.manifest = manifest
+        self.round = round
+        self.members = members
+        let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
+        self.network = network
+        state = try checkpoint.map { (bytes) throws(FormatError) in try Checkpoint.decode(bytes, for: network) }
+            ?? TrainingState(network, manifest.training, seed: manifest.split.seed)
+        let count = manifest.lanes.count
+        let batches = (0..<count).map { ($0 + 1) * manifest.training.batch / count - $0 * manifest.training.batch / count }
+        let lanes = (0..<count).filter { $0 % round.size == round.rank }.map { LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache) }
+        self.lanes = lanes
+        let rows = manifest.lanes.map { lane in lane.reduce(0) { $0 + $1.rows[0].count } }
+        stepsPerEpoch = zip(rows, batches).map { Int64(($0 + $1 - 1) / max(1, $1)) }.max() ?? 0
+        let threads = max(1, min(threads, lanes.count))
+        self.threads = threads
+        metricSums = MetricSums(outputs: network.outputs)
+        stepChannel = try round.channel(count: StepLayout(network, lanes: count, members: round.size).count)
+        metricChannel = try round.channel(count: metricSums.count)
+        let evaluation = 256
+        workers = (0..<threads).map { index in
+            ThreadWork(
+                network, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
+                capacity: max(evaluation, batches.max() ?? 1), layout: StepLayout(network, lanes: count, members: round.size))
+        }
+    }
+
+    /// Trains to the end, or until the observer stops it.
+    package func run(_ observer: some TrainingObserver) throws {
+        let training = manifest.training
+        guard stepsPerEpoch > 0 else { throw TrainingFailure(description: "no event is in the training part") }
+        var epoch = Int(state.step / stepsPerEpoch)
+        // A checkpoint at an epoch's very end is written after its metrics, so the next epoch begins.
+        while epoch < training.epochs {
+            try startEpoch(epoch)
+            while state.step < Int64(epoch + 1) * stepsPerEpoch {
+                if observer.isStopped { throw RoundStopped() }
+                let loss = try step()
+                observer.stepped(state, epoch: epoch, stepsPerEpoch: stepsPerEpoch, loss: loss)
+            }
+            epoch += 1
+            let metrics = EpochMetrics(epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
+            observer.finishedEpoch(state, metrics)
+        }
+        let test = try evaluate(.test, observer)
+        observer.finished(state, test: test, truncated: metricChannel.buffer[metricSums.count - 1])
+    }
+
+    private func startEpoch(_ epoch: Int) throws {
+        let done = Int(state.step - Int64(epoch) * stepsPerEpoch)
+        for lane in lanes { lane.start(epoch: epoch, stepsDone: done) }
+    }
+
+    /// Runs `body` for each thread's share and rethrows the first error.
+    private func parallel(_ body: @Sendable @escaping (ThreadWork) throws -> Void) throws {
+        let workers = workers
+        if workers.count == 1 { return try body(workers[0]) }
+        let failure = Mutex<(any Error)?>(nil)
+        DispatchQueue.concurrentPerform(iterations: workers.count) { index in
+            do { try body(workers[index]) } catch { failure.withLock { $0 = $0 ?? error } }
+        }
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    // MARK: Steps
+
+    /// One update of the model. - Returns: the mean loss of its rows.
+    private func step() throws -> Double {
+        let layout = StepLayout(network, lanes: manifest.lanes.count, members: round.size)
+        let lanes = lanes
+        let state = state
+        let seed = manifest.split.seed
+        for lane in lanes { try lane.take() }
+        while true {
+            try parallel { work in
+                work.sums.update(repeating: 0)
+                for index in work.lanes { lanes[index].addGradient(state, seed: seed, work, layout) }
+            }
+            let buffer = stepChannel.buffer
+            for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 &+ $1.sums[place] } }
+            buffer[layout.digests + round.rank] = state.digest
+            try stepChannel.sum()
+            try check(buffer, layout)
+            let coarse = network.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }
+            guard coarse.isEmpty else {
+                for tensor in coarse { self.state.coarsen(tensor: tensor) }
+                return try repeatStep()
+            }
+            let weight = Double(buffer[layout.weight])
+            self.state.apply(UnsafePointer(buffer.baseAddress!), weight: weight, manifest.training.optimizer, network)
+            return weight > 0 ? Double(buffer[layout.loss]) / 4_294_967_296 / weight : 0
+        }
+    }
+
+    /// The same rows again, with a coarser multiplier.
+    private func repeatStep() throws -> Double {
+        for lane in lanes { lane.keep() }
+        return try step()
+    }
+
+    private func check(_ buffer: UnsafeMutableBufferPointer<Int64>, _ layout: StepLayout) throws {
+        for rank in 0..<round.size where buffer[layout.digests + rank] != state.digest {
+            throw TrainingFailure(
+                description: "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[round.rank]) are not the same")
+        }
+        for lane in 0..<manifest.lanes.count where buffer[layout.nonfinite + lane] > 0 {
+            let tensor = Int(buffer[layout.nonfinite + lane]) - 1
+            throw TrainingFailure(
+                description: "training diverged: the gradient is not finite in step \(state.step), lane \(lane), tensor \(tensor) "
+                    + "(\(tensor % 2 == 0 ? "weights" : "biases") of dense layer \(tensor / 2 + 1)); try a smaller learning rate")
+        }
+    }
+
+    // MARK: Evaluation
+
+    private func evaluate(_ part: SplitPart, _ observer: some TrainingObserver) throws -> PartMetrics {
+        let lanes = lanes
+        let state = state
+        let sums = metricSums
+        try parallel { work in
+            work.metrics.update(repeating: 0)
+            for index in work.lanes {
+                if observer.isStopped { throw RoundStopped() }
+                try lanes[index].evaluate(part, state, work, sums)
+            }
+        }
+        let buffer = metricChannel.buffer
+        for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 + $1.metrics[place] } }
+        try metricChannel.sum()
+        return sums.metrics(UnsafePointer(buffer.baseAddress!))
+    }
+}
+
+/// Where things lie in the numbers that one step sums.
+struct StepLayout: Sendable {
+    let loss: Int
+    let weight: Int
+    let overflow: Int
+    let nonfinite: Int
+    let digests: Int
+    let count: Int
+
+    init(_ network: Network, lanes: Int, members: Int) {
+        loss = network.parameterCount
+        weight = loss + 1
+        overflow = weight + 1
+        nonfinite = overflow + network.tensors.count
+        digests = nonfinite + lanes
+        // Gloo's algorithm wants a few numbers for each member.
+        count = max(1024, digests + members)
+    }
+}
+
+/// One thread's arrays, and the lanes it works on.
+final class ThreadWork: @unchecked Sendable {
+    let lanes: [Int]
+    let workspace: Workspace
+    let sums: UnsafeMutableBufferPointer<Int64>
+    let metrics: UnsafeMutableBufferPointer<Int64>
+
+    init(_ network: Network, lanes: [Int], capacity: Int, layout: StepLayout) {
+        self.lanes = lanes
+        workspace = Workspace(network, capacity: capacity)
+        sums = .allocate(capacity: layout.count)
+        metrics = .allocate(capacity: MetricSums(outputs: network.outputs).count)
+        sums.initialize(repeating: 0)
+        metrics.initialize(repeating: 0)
+    }
+
+    deinit {
+        sums.deallocate()
+        metrics.deallocate()
+    }
+}
