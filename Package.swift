@@ -64,7 +64,7 @@ let package = Package(
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
         .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
         .target(name: "CGloo", path: "Common/CGloo", linkerSettings: [.linkedLibrary("gloo")]),
-        room("Models", in: "Common", ["Bytes", "Cluster", "COpenBLAS", "CKernels"]),
+        room("Models", in: "Common", ["Bytes", "Cluster", "COpenBLAS", "CKernels", protobuf], exclude: ["ONNX/onnx.proto"]),
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         // Coordinator
@@ -74,17 +74,20 @@ let package = Package(
         room(
             "CoordinatorService", in: "Coordinator",
             [
-                "Bytes", "Cluster", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", crypto, logging, grpc, grpcTransport,
-                hummingbird,
+                "Bytes", "Cluster", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", "Models", crypto, logging, grpc, grpcTransport,
+                hummingbird, httpClient,
             ]),
         // Worker
         room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", crypto]),
         room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
         room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
+        // Inference
+        room("Serving", in: "Inference", ["Cluster", collections]),
+        room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
-                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", arguments, logging, httpClient,
+                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels"]),

@@ -21,6 +21,13 @@ struct RestClient {
 
     let base: String
 
+    /// A server that is not there is an answer at once.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(5)))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     func data(_ method: String, _ path: String, body: Data? = nil) async throws -> Data {
         var request = HTTPClientRequest(url: base + path)
         request.method = .init(rawValue: method)
@@ -31,7 +38,7 @@ struct RestClient {
         let response: HTTPClientResponse
         let content: Data
         do {
-            response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+            response = try await Self.http.execute(request, timeout: .seconds(60))
             content = Data(buffer: try await response.body.collect(upTo: 1 << 30))
         } catch {
             printError("cannot reach \(base): \(error). Is it running? Its address is set by an option or BEAMLINE_COORDINATOR.")

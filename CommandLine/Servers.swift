@@ -55,7 +55,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     func run() async throws {
         let log = makeLogger("coordinator")
         let coordinator: Coordinator
-        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, log: log) } catch {
+        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, version: Beamline.version, log: log) } catch {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }

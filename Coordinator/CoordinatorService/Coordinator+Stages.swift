@@ -120,6 +120,7 @@ extension Coordinator {
             }
         }
         status.round = job.rounds.round
+        if job.stage == .publish { status.waiting = job.publishWaits }
         if let progress = job.progress {
             (status.step, status.epoch, status.steps) = (progress.step, max(status.epoch, progress.epoch), progress.steps)
             status.eventsPerSecond = progress.rate

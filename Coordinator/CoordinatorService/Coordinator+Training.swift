@@ -92,6 +92,7 @@ extension Coordinator {
             try ledger.setTest(job.id, test)
             if truncated > 0 { try addNotes(["\(truncated) values beyond the padding were left out of the features"]) }
             if let action = active!.rounds.end() { try perform(action) }
+            if let record = try ledger.job(job.id) { _ = try makeBundle(record) }
             try enter(JobStage.evaluate.next(for: job.description))
         case .failed(let reason, let fatal):
             log.warning("job \(job.id): round \(round): \(workers[worker]?.name ?? "?"): \(reason)")

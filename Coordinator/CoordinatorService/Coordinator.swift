@@ -31,13 +31,16 @@ package actor Coordinator {
         var progress: (step: Int64, epoch: Int, steps: Int64, rate: Double, loss: Double)?
         var manifest: TrainingManifest?
         var rounds = RoundKeeper()
+        /// A push is under way.
         var publishing = false
+        var publishWaits: String?
     }
 
     let ledger: Ledger
     let blobs: BlobStore
     let log: Logger
     let leaseSeconds: Double
+    let version: String
     var workers: [Int64: WorkerSession] = [:]
     var active: ActiveJob?
 
@@ -45,11 +48,12 @@ package actor Coordinator {
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// - Parameter state: the directory of the ledger and the blobs; made where it does not exist.
-    package init(state: URL, leaseSeconds: Double, log: Logger) throws {
+    package init(state: URL, leaseSeconds: Double, version: String, log: Logger) throws {
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
         ledger = try Ledger(path: state.appending(path: "ledger.sqlite").path)
         blobs = try BlobStore(state.appending(path: "blobs"))
         self.leaseSeconds = leaseSeconds
+        self.version = version
         self.log = log
     }
 
@@ -79,6 +83,7 @@ package actor Coordinator {
         }
         try lend()
         try tickTraining(now)
+        try tickPublishing()
         try advanceIfComplete()
     }
 

@@ -60,13 +60,20 @@ struct MergedSpecs: Sendable {
             var multiplicity: Int64
         }
         struct File: Encodable { var url: String; var entries: Int64 }
-        var job: Int64
+        /// Absent in a bundle, which knows no job numbers.
+        var job: Int64?
         var events: Int64
         var parts: [String: Int64]
         var datasets: [String: [String: Int64]]
         var branches: [Branch]
         var files: [File]
         var sha256: String
+
+        /// Leaves out what depends on the run: the job's number and the files' URLs.
+        mutating func forget() {
+            job = nil
+            for index in files.indices { files[index].url = Ledger.logicalName(files[index].url) }
+        }
     }
 
     func document(_ job: Ledger.JobRecord, kinds: [String: SurveyedBranch]) -> Document {

@@ -35,6 +35,12 @@ struct RestService {
             }
             return try Self.json(try await coordinator.status(status.id))
         }
+        api.get("jobs/:id/bundle") { _, context in
+            guard let bytes = try await coordinator.bundle(Self.id(context)) else {
+                return try Self.json(Failure(error: "job \(Self.id(context)) has no finished model"), .notFound)
+            }
+            return Response(status: .ok, headers: [.contentType: "application/x-tar"], body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+        }
         api.get("jobs/:id/specs") { request, context in
             do {
                 guard let data = try await coordinator.specs(Self.id(context), format: request.uri.queryParameters.get("format")) else {

@@ -22,7 +22,7 @@ package final class Ledger: Sendable {
 
     private static let schema = """
         CREATE TABLE job (id INTEGER PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, stage TEXT NOT NULL, error TEXT,
-          notes TEXT NOT NULL DEFAULT '[]', branches TEXT, manifest TEXT, test TEXT, submitted REAL NOT NULL, finished REAL);
+          notes TEXT NOT NULL DEFAULT '[]', branches TEXT, manifest TEXT, bundle TEXT, test TEXT, submitted REAL NOT NULL, finished REAL);
         CREATE TABLE dataset (job INTEGER NOT NULL REFERENCES job, ordinal INTEGER NOT NULL, name TEXT NOT NULL, label INTEGER,
           PRIMARY KEY (job, ordinal)) WITHOUT ROWID;
         CREATE TABLE file (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, dataset INTEGER NOT NULL, logical TEXT NOT NULL,
@@ -64,6 +64,7 @@ package final class Ledger: Sendable {
         package var notes: [String]
         package var branches: [String]?
         package var manifest: String?
+        package var bundle: String?
         package var test: PartMetrics?
     }
 
@@ -94,7 +95,7 @@ package final class Ledger: Sendable {
         JobRecord(
             id: row["id"], description: try value(JobDescription.self, row["description"]),
             stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"], notes: try value([String].self, row["notes"]),
-            branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"],
+            branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"], bundle: row["bundle"],
             test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) })
     }
 
@@ -114,6 +115,10 @@ package final class Ledger: Sendable {
 
     package func setManifest(_ job: Int64, _ digest: String) throws {
         try write("UPDATE job SET manifest = ? WHERE id = ?", [digest, job])
+    }
+
+    package func setBundle(_ job: Int64, _ digest: String) throws {
+        try write("UPDATE job SET bundle = ? WHERE id = ?", [digest, job])
     }
 
     // MARK: Files

@@ -1,4 +1,5 @@
 import Cluster
+import Foundation
 import JobFile
 import Testing
 
@@ -27,6 +28,17 @@ import Testing
         #expect(job.train?.loss == .binary)
         #expect(job.features.pad == [.init(pattern: "Jet_*", items: 8)])
         #expect(job.features.padding == .value(0))
+    }
+
+    @Test func theExamplesAreRead() throws {
+        let configs = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../cluster-configs").standardizedFileURL
+        let walk = try #require(FileManager.default.enumerator(at: configs, includingPropertiesForKeys: nil))
+        var count = 0
+        for case let url as URL in walk where url.pathExtension == "yaml" {
+            _ = try JobFileParser.parse(String(contentsOf: url, encoding: .utf8), baseDirectory: nil)
+            count += 1
+        }
+        #expect(count > 0)
     }
 
     @Test(arguments: [

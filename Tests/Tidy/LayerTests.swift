@@ -13,6 +13,13 @@ import Testing
         "Storage": ["Bytes", "CXrootd", "Glibc"],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"],
         "Specs": ["Bytes", "Columns"],
+        "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
+        "Collectives": ["Bytes", "CGloo", "Glibc"],
+        "Training": ["Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Glibc", "Models", "Pipeline", "Synchronization"],
+        "Serving": ["Cluster", "OrderedCollections"],
+        "InferenceService": [
+            "Bytes", "Cluster", "Models", "Serving", "Crypto", "Dispatch", "Foundation", "HTTPTypes", "Hummingbird", "Logging", "Synchronization",
+        ],
         "Cluster": [],
         "Features": ["Bytes", "Cluster", "Columns", "Specs"],
         "Wire": ["Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf"],
@@ -20,12 +27,12 @@ import Testing
         "JobFile": ["Cluster", "Yams"],
         "Ledger": ["Cluster", "Scheduling", "Foundation", "GRDB"],
         "CoordinatorService": [
-            "Bytes", "Cluster", "Features", "JobFile", "Ledger", "Scheduling", "Specs", "Wire", "Crypto", "Foundation", "GRPCCore",
+            "Bytes", "Cluster", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "Logging",
         ],
         "Pipeline": ["Bytes", "Cluster", "Columns", "Crypto", "Features", "RootFormat", "Specs", "Storage", "Synchronization"],
         "WorkerService": [
-            "Bytes", "Cluster", "Pipeline", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
+            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "Synchronization",
         ],
     ]
