@@ -91,6 +91,8 @@ let package = Package(
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels"]),
+        tests("CKernelsTests", ["CKernels"]),
+        tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
         tests("JobFileTests", ["Cluster", "JobFile"]),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),

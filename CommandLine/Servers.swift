@@ -83,6 +83,12 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "A directory whose files this worker may read; may be repeated.")
     var localFiles: [String] = []
 
+    @Option(help: "The address at which other workers reach this one during training.")
+    var host = "127.0.0.1"
+
+    @Option(help: "MiB of feature rows kept in memory during training; beyond that, sites are read again.")
+    var cacheMegabytes = 4096
+
     func validate() throws {
         guard coordinator.split(separator: ":").count == 2, Int(coordinator.split(separator: ":")[1]) != nil else {
             throw ValidationError("--coordinator: expected host:port; found \(coordinator)")
@@ -92,9 +98,11 @@ struct WorkerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let parts = coordinator.split(separator: ":")
-        let settings = WorkerService.Settings(
+        var settings = WorkerService.Settings(
             coordinatorHost: String(parts[0]), coordinatorPort: Int(parts[1])!, name: name, threads: threads,
             localRoots: localFiles.map { URL(filePath: $0).standardizedFileURL.path })
+        settings.host = host
+        settings.cacheBytes = max(1, cacheMegabytes) << 20
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
         try await runUntilSignalled { try await worker.run() }
     }

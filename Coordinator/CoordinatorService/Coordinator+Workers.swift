@@ -18,6 +18,15 @@ extension Coordinator {
         return id
     }
 
+    /// A worker says something every second. One that was silent for long is stopped or unreachable: nobody shall wait for it.
+    func dropSilentWorkers(_ now: Double) {
+        for (id, worker) in workers where now - worker.heard > max(leaseSeconds, 10) {
+            log.warning("worker \(id) (\(worker.name)) was silent for \(Int(now - worker.heard)) s")
+            worker.send.finish()
+            leave(id)
+        }
+    }
+
     func leave(_ id: Int64) {
         guard let worker = workers.removeValue(forKey: id) else { return }
         log.info("worker \(id) (\(worker.name)) left")
@@ -32,6 +41,7 @@ extension Coordinator {
     }
 
     func receive(_ message: WorkerMessage, payload: [UInt8], from worker: Int64) throws {
+        workers[worker]?.heard = Self.now()
         switch message {
         case .hello: break
         case .renew(let leases):

@@ -15,6 +15,8 @@ package actor Coordinator {
         var threads: Int
         var localRoots: [String]
         var leases: Set<LeaseName> = []
+        /// When the last message came.
+        var heard = Coordinator.now()
         let send: AsyncStream<Beamline_Envelope>.Continuation
     }
 
@@ -75,6 +77,7 @@ package actor Coordinator {
 
     private func tick() throws {
         let now = Self.now()
+        dropSilentWorkers(now)
         if active == nil { try pickJob() }
         guard active != nil else { return }
         for task in active!.leases.expire(now: now) {

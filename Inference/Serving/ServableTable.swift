@@ -44,6 +44,7 @@ package struct ServableTable: Sendable {
 
     /// - Returns: the versions to unload now that this one is available.
     package mutating func warmed(_ name: String, _ number: Int64) -> [Int64] {
+        guard models[name]?.contains(where: { $0.number == number && $0.state == .warming }) == true else { return [] }
         change(name, number, from: .warming, to: .available)
         let old = (models[name] ?? []).filter { $0.number < number && $0.state == .available }.map(\.number)
         for version in old { change(name, version, from: .available, to: .unloading) }

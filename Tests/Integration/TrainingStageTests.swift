@@ -84,6 +84,41 @@ import Testing
         try checkRequests(cluster)
     }
 
+    @Test func labelsFromABranchAndASmallCache() throws {
+        let cluster = try TestCluster(events: 9000)
+        try cluster.startCoordinator()
+        // A cache of 1 MiB holds no block: each is read again when its turn comes, with the same result.
+        try cluster.start("w1", ["worker", "--coordinator", "localhost:\(cluster.workersPort)", "--name", "w1", "--cache-megabytes", "1"])
+        func job(_ label: String) -> String {
+            """
+            name: labelled
+            tree: boosted/events
+            datasets: [{name: qcd, files: "root://localhost:\(cluster.sites[1])//store/qcd/qcd_[1-3].root"}]
+            label_branch: \(label)
+            branches: {keep: ["feat*", trigger, nJet]}
+            train: {epochs: 2, model: [{dense: {units: 1, activation: sigmoid}}]}
+            """
+        }
+        let small = try cluster.submit(job("trigger"))
+        #expect(try cluster.waitForEnd(small) == "done")
+        let reference = try bundle(cluster, small)
+        cluster.killHard("w1")
+        try cluster.startWorker("w2", threads: 2)
+        let large = try cluster.submit(job("trigger"))
+        #expect(try cluster.waitForEnd(large) == "done")
+        #expect(try bundle(cluster, large) == reference)
+        #expect(!String(decoding: reference, as: UTF8.self).contains("\"branch\":\"trigger\""))
+        // A branch that is no class fails the job at once, with the reason.
+        let bad = try cluster.submit(job("feat0"))
+        #expect(try cluster.waitForEnd(bad) == "failed")
+        #expect((try cluster.status(bad)["error"] as? String)?.contains("label") == true)
+        // A job that trains can be cancelled.
+        let cancelled = try cluster.submit(job("trigger").replacingOccurrences(of: "epochs: 2", with: "epochs: 100000"))
+        try cluster.waitUntil("it trains") { try cluster.stage(cancelled) == "train" }
+        try TestCluster.run(TestCluster.executable, cluster.client(["cancel", "\(cancelled)"]))
+        #expect(try cluster.stage(cancelled) == "cancelled")
+    }
+
     private func checkRequests(_ cluster: TestCluster) throws {
         let node = "http://localhost:\(cluster.inferencePort)"
         func predict(_ body: String, model: String = "tth") throws -> (code: Int32, output: String) {

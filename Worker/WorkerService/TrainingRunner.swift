@@ -60,13 +60,15 @@ final class TrainingRunner: Sendable {
             let cache = cache(order.manifest, manifest)
             try preload(manifest, order, cache, attempt)
             log.info("training round \(order.round): member \(order.rank + 1) of \(order.members.count)")
-            let round = try Round(rank: order.rank, size: order.members.count, host: "127.0.0.1", timeout: 60, rendezvous: attempt)
+            let round = try Round(rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
             let trainer = try Trainer(
                 manifest, round: round, members: order.members, threads: settings.threads, cache: cache, checkpoint: checkpoint)
             try trainer.run(attempt)
             attempt.drain()
         } catch is RoundStopped {
             attempt.drain()
+        } catch let error as FormatError where error.code == .input {
+            attempt.report(.failed(reason: error.description, fatal: true))
         } catch let failure as TrainingFailure {
             attempt.report(.failed(reason: failure.description, fatal: true))
         } catch {
@@ -80,11 +82,24 @@ final class TrainingRunner: Sendable {
             let files = files
             let roots = settings.localRoots
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(FormatError) in
-                try BlockReader(files: files, localRoots: roots).rows(
+                let rows = try BlockReader(files: files, localRoots: roots).rows(
                     manifest.blocks[index], manifest.schema, labelBranch: manifest.labelBranch, split: manifest.split)
+                try Self.check(rows, manifest, manifest.blocks[index])
+                return rows
             }
             rows = (digest, cache)
             return cache
+        }
+    }
+
+    /// Labels from a branch are known only when it is read.
+    private static func check(_ rows: BlockRows, _ manifest: TrainingManifest, _ block: TrainingBlock) throws(FormatError) {
+        guard case .dense(let units, _)? = manifest.training.layers.last else { return }
+        let classes = max(2, units)
+        for label in rows.labels.joined() where label >= classes {
+            throw FormatError(
+                .input, "a label has no unit in the last layer", file: block.url, object: manifest.labelBranch,
+                expected: "labels below \(classes)", found: "\(label)")
         }
     }
 

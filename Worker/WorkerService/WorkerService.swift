@@ -19,6 +19,8 @@ package struct WorkerService: Sendable {
         package var localRoots: [String]
         /// Bytes of feature rows kept in memory during training.
         package var cacheBytes = 4 << 30
+        /// The address that other workers reach this one at during training.
+        package var host = "127.0.0.1"
 
         package init(coordinatorHost: String, coordinatorPort: Int, name: String, threads: Int, localRoots: [String]) {
             self.coordinatorHost = coordinatorHost
