@@ -110,7 +110,11 @@ bool waitFor(State &state, int milliseconds) {
 void abandon(const std::shared_ptr<State> &state) {
   std::shared_ptr<XrdCl::File> last;
   std::lock_guard<std::mutex> lock(state->mutex);
-  if (state->done) return;
+  if (state->done) {
+    // The file goes with the caller's thread, not with XrdCl's.
+    last = std::move(state->file);
+    return;
+  }
   state->abandoned = true;
   abandonedBytes += static_cast<int64_t>(state->buffer.size());
 }
@@ -217,7 +221,7 @@ void cxr_close(cxr_file *file) try {
 } catch (...) {
 }
 
-cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int seconds) {
+cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int seconds) try {
   auto *request = new cxr_request{std::make_shared<State>(), {}};
   auto &state = request->state;
   state->file = file->file;
@@ -237,9 +241,16 @@ cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int se
     state->status = request->begun;
   }
   return request;
+} catch (...) {
+  // No memory for the buffer.
+  return nullptr;
 }
 
 int cxr_wait(cxr_request *request, int milliseconds, const uint8_t **data, uint64_t *length, char *error, size_t size) {
+  if (!request) {
+    report("there is no memory for this read", error, size);
+    return CXR_ERROR;
+  }
   State &state = *request->state;
   if (!waitFor(state, milliseconds)) {
     report("the read got no answer within " + std::to_string(milliseconds / 1000) + " s", error, size);

@@ -14,6 +14,7 @@ package final class Round: @unchecked Sendable {
     package let rank: Int
     package let size: Int
     private let handle: OpaquePointer?
+    private let rendezvous: any Rendezvous
 
     /// - Parameters:
     ///   - host: the address this member listens on.
@@ -21,9 +22,13 @@ package final class Round: @unchecked Sendable {
     package init(rank: Int, size: Int, host: String, timeout: Int, rendezvous: any Rendezvous) throws(FormatError) {
         self.rank = rank
         self.size = size
+        self.rendezvous = rendezvous
         guard size > 1 else {
             handle = nil
             return
+        }
+        guard Self.meet("connect", rank, size, rendezvous) else {
+            throw FormatError(.unreachable, "the round ended before all had come")
         }
         let box = RendezvousBox(rendezvous)
         let owner = Unmanaged.passUnretained(box).toOpaque()
@@ -51,6 +56,14 @@ package final class Round: @unchecked Sendable {
     }
 
     deinit { if let handle { cgl_close(handle) } }
+
+    /// Waits, without a deadline of its own, until all members are at this point; false where the round was given up.
+    package func meet(_ place: String) -> Bool { size == 1 || Self.meet(place, rank, size, rendezvous) }
+
+    private static func meet(_ place: String, _ rank: Int, _ size: Int, _ rendezvous: any Rendezvous) -> Bool {
+        rendezvous.set("meet/\(place)/\(rank)", [1])
+        return (0..<size).allSatisfy { rendezvous.wait("meet/\(place)/\($0)") != nil }
+    }
 
     /// A buffer summed over the members; all make the same ones in the same order.
     package func channel(count: Int) throws(FormatError) -> Channel { try Channel(self, handle, count) }

@@ -32,6 +32,11 @@ package enum FeaturePlanner {
                 case .mean: (Float(statistics.mean) - offset) * scale
                 case .value(let value): Float(value)
                 }
+            guard offset.isFinite, fill.isFinite else {
+                throw FormatError(
+                    .input, "the values of \(branch.name) do not fit Float32", found: "\(statistics.min) to \(statistics.max)",
+                    hint: "Leave the branch out (branches: drop).")
+            }
             inputs.append(.init(branch: branch.name, width: items, jagged: branch.fixedValues == nil, offset: offset, scale: scale, fill: fill))
         }
         let schema = FeatureSchema(inputs: inputs)

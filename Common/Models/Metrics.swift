@@ -7,13 +7,13 @@ package struct MetricSums {
 
     /// One score (binary), or one for each class against the rest.
     private let scores: Int
-    /// Per score: bins of the rest, then bins of the class; then events, correct ones, the loss times 2^32, and one
-    /// number free for the caller.
+    /// Per score: bins of the rest, then bins of the class; then events, correct ones, the loss times 2^32, a number
+    /// free for the caller, and the events whose score is no number.
     package let count: Int
 
     package init(outputs: Int) {
         scores = outputs
-        count = outputs * 2 * Self.bins + 4
+        count = outputs * 2 * Self.bins + 5
     }
 
     /// Adds one event to sums that lie at `sums`.
@@ -21,7 +21,9 @@ package struct MetricSums {
         let tail = scores * 2 * Self.bins
         var best = 0
         for score in 0..<scores {
-            let bin = min(Self.bins - 1, max(0, Int(output[score] * Float(Self.bins))))
+            // A score that is no number is counted apart, and ends the training.
+            if output[score] != output[score] { return sums[tail + 4] += 1 }
+            let bin = min(Self.bins - 1, Int(min(max(output[score], 0), 1) * Float(Self.bins)))
             let positive = scores == 1 ? label > 0 : label == score
             sums[(score * 2 + (positive ? 1 : 0)) * Self.bins + bin] += 1
             if output[score] > output[best] { best = score }
@@ -40,6 +42,11 @@ package struct MetricSums {
         // As the usual frameworks do, the score is kept away from 0.
         sums[tail + 2] += Int64((-log(Double(max(truth, 1e-7))) * 4_294_967_296).rounded())
     }
+
+    /// Where the caller's own number lies.
+    package var free: Int { count - 2 }
+    /// Where the events without a score are counted.
+    package var broken: Int { count - 1 }
 
     /// The metrics of reduced sums. The AUC of several classes is the mean of each against the rest; a tie counts half.
     package func metrics(_ sums: UnsafePointer<Int64>) -> PartMetrics {

@@ -116,7 +116,8 @@ private struct Accumulator {
 
     @inline(__always)
     mutating func first(_ x: Double) {
-        guard x - x == 0 else { return nonfinite += 1 }
+        // Beyond Float32 a value is missing for training too; sums of squares stay finite.
+        guard abs(x) <= 3.4028234663852886e38 else { return nonfinite += 1 }
         values += 1
         sum += x
         if x < min { min = x }
@@ -126,7 +127,7 @@ private struct Accumulator {
     @inline(__always)
     mutating func second(_ x: Double) {
         let distance = x - mean
-        if distance - distance == 0 { squares += distance * distance }
+        if abs(x) <= 3.4028234663852886e38 { squares += distance * distance }
     }
 
     var statistics: BranchStatistics {

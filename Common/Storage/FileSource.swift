@@ -24,10 +24,10 @@ package final class FileSource: RangeSource {
     deinit { Glibc.close(descriptor) }
 
     package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
+        try check(ranges)
         let plan = CoalescedRanges(ranges, gap: 0, limit: 8 << 20)
         var buffers: [AlignedBuffer] = []
         for range in plan.merged {
-            guard range.offset >= 0, range.length >= 0, range.end <= size else { throw outside(range) }
             let buffer = AlignedBuffer(capacity: range.length)
             var done = 0
             while done < range.length {
@@ -50,6 +50,10 @@ package final class FileSource: RangeSource {
 }
 
 extension RangeSource {
+    func check(_ ranges: [ByteRange]) throws(FormatError) {
+        for range in ranges where range.offset < 0 || range.length < 0 || range.offset > size || range.length > size - range.offset { throw outside(range) }
+    }
+
     func outside(_ range: ByteRange) -> FormatError {
         FormatError(
             .truncated, "the file is shorter than what it points to", file: url, offset: range.offset,

@@ -28,7 +28,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
     deinit { cxr_close(handle) }
 
     package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
-        for range in ranges where range.offset < 0 || range.length < 0 || range.end > size { throw outside(range) }
+        try check(ranges)
         let plan = CoalescedRanges(ranges, gap: options.coalesceGap, limit: options.coalesceLimit)
         let requests = vectorRequests(plan.merged)
         var pending: [XrootdRequest] = []
@@ -88,7 +88,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
 
 /// One vector read under way; owns its bytes.
 private final class XrootdRequest {
-    private let request: OpaquePointer
+    private let request: OpaquePointer?
 
     init(_ file: OpaquePointer, _ segments: [cxr_range], timeout: Int) {
         request = cxr_read(file, segments, Int32(segments.count), Int32(timeout))

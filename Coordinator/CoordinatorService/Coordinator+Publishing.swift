@@ -63,10 +63,12 @@ extension Coordinator {
         guard let job = active, job.stage == .publish, !job.publishing, let publish = job.description.publish,
             let record = try ledger.job(job.id)
         else { return }
-        let digest = try record.bundle ?? makeBundle(record)
+        let digest: String
+        do { digest = try record.bundle ?? makeBundle(record) } catch { return try finish(.failed, error: "the model cannot be bundled: \(error)") }
         let acknowledged = Set(try ledger.publications(job.id).filter { $0.acknowledged && $0.digest == digest }.map(\.node))
         let waiting = publish.nodes.filter { !acknowledged.contains($0) }
-        guard !waiting.isEmpty, let bytes = try blobs.get(digest) else { return try enter(.done) }
+        guard !waiting.isEmpty else { return try enter(.done) }
+        guard let bytes = try blobs.get(digest) else { return try finish(.failed, error: "the finished model's bundle is lost from the state directory") }
         active!.publishing = true
         Task {
             for node in waiting {

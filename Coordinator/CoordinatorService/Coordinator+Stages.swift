@@ -64,7 +64,7 @@ extension Coordinator {
         try addNotes(resolution.leftOut.map { "left out: \($0)" })
         try ledger.setBranches(job.id, resolution.branches)
         return files.flatMap { file in
-            ChunkPlanner.chunks(file.survey!.boundaries, events: job.description.chunkEvents).map { boundaries in
+            ChunkPlanner.chunks(file.survey!.boundaries, events: job.description.chunkEvents, blocks: max(1, (32 << 20) / (24 + 168 * resolution.branches.count))).map { boundaries in
                 Ledger.TaskRecord(
                     dataset: file.dataset, file: file.id,
                     body: .chunk(ChunkTask(

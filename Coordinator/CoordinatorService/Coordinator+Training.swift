@@ -32,9 +32,7 @@ extension Coordinator {
             if workers.count > training.lanes { notes.append("\(workers.count) workers for \(training.lanes) lanes: the others stay idle") }
             try addNotes(notes)
             try ledger.enter(job.id, .train, [])
-        } catch let error as FormatError {
-            try finish(.failed, error: error.description)
-        }
+        } catch { try finish(.failed, error: "\(error)") }
     }
 
     func startTraining() throws {
@@ -91,13 +89,15 @@ extension Coordinator {
             try ledger.recordCheckpoint(job.id, digest: digest, step: .max, round: round, metrics: nil)
             try ledger.setTest(job.id, test)
             if truncated > 0 { try addNotes(["\(truncated) values beyond the padding were left out of the features"]) }
+            do {
+                if let record = try ledger.job(job.id) { _ = try makeBundle(record) }
+            } catch { return try finish(.failed, error: "the model cannot be bundled: \(error)") }
             if let action = active!.rounds.end() { try perform(action) }
-            if let record = try ledger.job(job.id) { _ = try makeBundle(record) }
             try enter(JobStage.evaluate.next(for: job.description))
         case .failed(let reason, let fatal):
             log.warning("job \(job.id): round \(round): \(workers[worker]?.name ?? "?"): \(reason)")
             if fatal { return try finish(.failed, error: reason) }
-            if let action = active!.rounds.membershipChanged(now: Self.now(), because: reason) { try perform(action) }
+            if let action = active!.rounds.membershipChanged(now: Self.now(), failure: reason) { try perform(action) }
         }
     }
 }

@@ -10,10 +10,10 @@ extension Coordinator {
     /// A worker said hello.
     func join(name: String, threads: Int, localRoots: [String], send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
         let id = try ledger.next("worker")
-        workers[id] = WorkerSession(name: name, threads: max(1, threads), localRoots: localRoots, send: send)
+        workers[id] = WorkerSession(name: name, threads: min(max(1, threads), 1024), localRoots: localRoots, send: send)
         log.info("worker \(id) (\(name), \(threads) threads) joined")
         tell(id, .welcome(worker: id, leaseSeconds: leaseSeconds))
-        if let action = active?.rounds.membershipChanged(now: Self.now(), because: "worker \(name) joined") { try perform(action) }
+        try membershipChanged()
         try lend()
         return id
     }
@@ -27,11 +27,18 @@ extension Coordinator {
         }
     }
 
+    /// A round goes on where its members are still those that the next one would have.
+    private func membershipChanged() throws {
+        guard let job = active, let manifest = job.manifest else { return }
+        if case .running(let members) = job.rounds.state, Array(trainers().prefix(manifest.lanes.count)) == members { return }
+        if let action = active!.rounds.membershipChanged(now: Self.now()) { try perform(action) }
+    }
+
     func leave(_ id: Int64) {
         guard let worker = workers.removeValue(forKey: id) else { return }
         log.info("worker \(id) (\(worker.name)) left")
         do {
-            if let action = active?.rounds.membershipChanged(now: Self.now(), because: "worker \(worker.name) was lost") { try perform(action) }
+            try membershipChanged()
         } catch { log.error("\(error)") }
     }
 
@@ -41,7 +48,11 @@ extension Coordinator {
     }
 
     func receive(_ message: WorkerMessage, payload: [UInt8], from worker: Int64) throws {
-        workers[worker]?.heard = Self.now()
+        guard workers[worker] != nil else {
+            // Ends the session; the worker connects again and says its receipts once more.
+            throw FormatError(.deadline, "this worker was silent for too long and was dropped", hint: "It joins again by itself.")
+        }
+        workers[worker]!.heard = Self.now()
         switch message {
         case .hello: break
         case .renew(let leases):
@@ -78,7 +89,13 @@ extension Coordinator {
                 return try finish(.failed, error: reason)
             }
         }
-        try checkSpecs(result, payload, task)
+        do { try checkSpecs(result, payload, task) } catch {
+            active!.leases.release(lease.task)
+            log.error("a receipt of worker \(workers[worker]?.name ?? "?") is refused: \(error)")
+            tell(worker, .refused(lease, reason: "\(error)"))
+            if try ledger.attempts(lease.task) >= 5 { try finish(.failed, error: "task \(lease.task) gives no acceptable receipt: \(error)") }
+            return
+        }
         try ledger.count(lease, digest: digest, result, specs: payload, task: task, job: job.id)
         job.leases.settle(lease, digest: digest)
         if case .failed(let reason, _) = result, let file = task.file {
@@ -110,6 +127,11 @@ extension Coordinator {
         guard blocks.count == chunk.boundaries.count - 1, blocks.allSatisfy({ $0[0].branches.count == chunk.branches.count }) else {
             throw FormatError(.corrupt, "a receipt's specs are not of its chunk", object: "task \(task.id)")
         }
+        let sane = blocks.joined().allSatisfy { part in
+            (0...Int64(1 << 40)).contains(part.rows)
+                && part.branches.allSatisfy { $0.values >= 0 && $0.nonfinite >= 0 && (0...Int64(1 << 31)).contains($0.multiplicity) }
+        }
+        guard sane else { throw FormatError(.corrupt, "a receipt's counts make no sense", object: "task \(task.id)") }
         for (index, parts) in blocks.enumerated() where parts.reduce(0, { $0 + $1.rows }) != chunk.boundaries[index + 1] - chunk.boundaries[index] {
             throw FormatError(.corrupt, "a receipt does not count each entry once", object: "task \(task.id)")
         }

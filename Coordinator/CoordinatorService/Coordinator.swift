@@ -45,6 +45,7 @@ package actor Coordinator {
     let version: String
     var workers: [Int64: WorkerSession] = [:]
     var active: ActiveJob?
+    private var lastTick = Coordinator.now()
 
     private let executor = QueueExecutor(label: "beamline.coordinator")
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -77,6 +78,10 @@ package actor Coordinator {
 
     private func tick() throws {
         let now = Self.now()
+        // After a stall of our own, the messages that waited come first.
+        let late = now - lastTick > 3
+        lastTick = now
+        guard !late else { return }
         dropSilentWorkers(now)
         if active == nil { try pickJob() }
         guard active != nil else { return }

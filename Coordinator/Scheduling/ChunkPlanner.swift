@@ -5,11 +5,12 @@ import OrderedCollections
 package enum ChunkPlanner {
     /// - Parameter boundaries: the file's block boundaries.
     /// - Returns: for each chunk the boundaries of its blocks; a chunk has about `events` entries, and at least one block.
-    package static func chunks(_ boundaries: [Int64], events: Int64) -> [[Int64]] {
+    ///   - blocks: the most blocks of a chunk, so that its specs fit one message.
+    package static func chunks(_ boundaries: [Int64], events: Int64, blocks limit: Int = .max) -> [[Int64]] {
         var chunks: [[Int64]] = []
         var current: [Int64] = []
         for boundary in boundaries {
-            if let first = current.first, current.count > 1, boundary - first > events {
+            if let first = current.first, current.count > 1, boundary - first > events || current.count > limit {
                 chunks.append(current)
                 current = [current.last!]
             }

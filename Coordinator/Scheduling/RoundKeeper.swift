@@ -36,14 +36,16 @@ package struct RoundKeeper: Sendable {
         return nil
     }
 
-    /// Somebody came, left, or failed.
-    package mutating func membershipChanged(now: Double, because reason: String) -> Action? {
+    /// Somebody came or left, or, with `failure`, a member could not go on. Only failures are counted: growth is none.
+    package mutating func membershipChanged(now: Double, failure reason: String? = nil) -> Action? {
         guard state != .idle else { return nil }
         let before = state
         state = .settling(until: now + Self.settle)
         guard case .running(let members) = before else { return nil }
-        lastFailure = reason
-        roundsWithoutProgress += 1
+        if let reason {
+            lastFailure = reason
+            roundsWithoutProgress += 1
+        }
         return .stop(round: round, members: members)
     }
 

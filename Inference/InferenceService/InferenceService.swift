@@ -105,10 +105,10 @@ package struct InferenceService: Sendable {
         }
         var rows: [Float] = []
         try flatten(input["data"] ?? [], into: &rows)
-        guard rows.count == shape[0] * width else {
-            throw FormatError(.input, "the input has another number of values than its shape says", expected: "\(shape[0] * width)", found: "\(rows.count)")
+        guard rows.count % width == 0, rows.count / width == shape[0] else {
+            throw FormatError(.input, "the input has another number of values than its shape says", expected: "\(shape[0]) rows of \(width)", found: "\(rows.count) values")
         }
-        let scores = await store.scores(model, rows)
+        let scores = try finite(await store.scores(model, rows))
         var response: [String: Any] = [
             "model_name": name, "model_version": "\(model.version)",
             "outputs": [
@@ -126,6 +126,13 @@ package struct InferenceService: Sendable {
         case let number as NSNumber: rows.append(Self.finite(number.floatValue))
         default: throw FormatError(.input, "a value is no number", expected: "numbers, or null for a missing one", found: "\(value)")
         }
+    }
+
+    private func finite(_ scores: [Float]) throws(FormatError) -> [Float] {
+        guard scores.allSatisfy({ $0 - $0 == 0 }) else {
+            throw FormatError(.input, "the values are too large for the model: its score is no number")
+        }
+        return scores
     }
 
     /// As in training, what is not finite in Float32 is missing.
@@ -151,7 +158,7 @@ package struct InferenceService: Sendable {
             guard single.count == 1 else { throw FormatError(.input, "expected one value for \(key)", found: "\(single.count)") }
             row[place] = single[0]
         }
-        return await store.scores(model, row).map(Double.init)
+        return try finite(await store.scores(model, row)).map(Double.init)
     }
 
     // MARK: Push

@@ -100,6 +100,9 @@ package final class ModelStore: Sendable {
         guard let schema = try? JSONDecoder().decode(FeatureSchema.self, from: Data(files[Bundle.schema]!)) else {
             throw FormatError(.corrupt, "the bundle's feature schema is not understood", object: Bundle.schema)
         }
+        guard schema.inputs.count <= 1 << 20, schema.inputs.allSatisfy({ (1...1 << 24).contains($0.width) }), Set(schema.names).count == schema.width else {
+            throw FormatError(.corrupt, "the bundle's features have impossible widths or share names", object: Bundle.schema)
+        }
         guard schema.width == model.network.inputs else {
             throw FormatError(.corrupt, "the bundle's model and schema differ", expected: "\(schema.width) features", found: "\(model.network.inputs)")
         }

@@ -111,8 +111,8 @@ import Testing
         #expect(keeper.tick(now: 0.5, available: [1, 2], lanes: 8) == nil)
         #expect(keeper.tick(now: 2, available: [], lanes: 8) == nil)
         #expect(keeper.tick(now: 2, available: [1, 2, 3], lanes: 2) == .start(round: 6, members: [1, 2]))
-        #expect(keeper.membershipChanged(now: 3, because: "lost") == .stop(round: 6, members: [1, 2]))
-        #expect(keeper.membershipChanged(now: 3.5, because: "joined") == nil)
+        #expect(keeper.membershipChanged(now: 3) == .stop(round: 6, members: [1, 2]))
+        #expect(keeper.membershipChanged(now: 3.5) == nil)
         #expect(keeper.tick(now: 4, available: [2], lanes: 2) == nil)
         #expect(keeper.tick(now: 5, available: [2], lanes: 2) == .start(round: 7, members: [2]))
         #expect(keeper.end() == .stop(round: 7, members: [2]))
@@ -127,7 +127,7 @@ import Testing
             case .giveUp(let reason):
                 #expect(reason.contains("boom"))
                 return
-            default: _ = keeper.membershipChanged(now: now, because: "boom")
+            default: _ = keeper.membershipChanged(now: now, failure: "boom")
             }
             now += 2
         }

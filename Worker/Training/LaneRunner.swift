@@ -113,7 +113,7 @@ final class LaneRunner: @unchecked Sendable {
         if part == .test {
             // Each block's cut-off values are told by the first lane that has a piece of it.
             for block in Set(manifest.lanes[lane].map(\.block)).sorted() where !manifest.lanes[..<lane].contains(where: { $0.contains { $0.block == block } }) {
-                work.metrics[sums.count - 1] += try cache.rows(block).truncated
+                work.metrics[sums.free] += try cache.rows(block).truncated
             }
         }
         for piece in manifest.lanes[lane] {

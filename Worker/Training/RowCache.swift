@@ -10,7 +10,8 @@ package final class RowCache: Sendable {
         /// Oldest use first.
         var order: [Int] = []
         var bytes = 0
-        var reloads = 0
+        /// Rows had to go: there is not room for all.
+        var evicted = false
     }
 
     private let state = Mutex(State())
@@ -25,7 +26,7 @@ package final class RowCache: Sendable {
         self.load = load
     }
 
-    package var isFull: Bool { state.withLock { $0.bytes >= limit } }
+    package var isFull: Bool { state.withLock { $0.evicted || $0.bytes >= limit } }
 
     package func rows(_ block: Int) throws(FormatError) -> BlockRows {
         let known: BlockRows? = state.withLock { state in
@@ -43,6 +44,7 @@ package final class RowCache: Sendable {
             state.order.append(block)
             state.bytes += loaded.bytes
             while state.bytes > limit, state.order.count > 1 {
+                state.evicted = true
                 state.bytes -= state.held.removeValue(forKey: state.order.removeFirst())?.bytes ?? 0
             }
         }

@@ -37,6 +37,7 @@ package final class Trainer {
     private let stepChannel: Round.Channel
     private let metricChannel: Round.Channel
     private var workers: [ThreadWork] = []
+    private var barriers = 0
     package private(set) var state: TrainingState
 
     /// - Parameter checkpoint: the bytes to start from; nil at the beginning.
@@ -77,6 +78,7 @@ package final class Trainer {
         // A checkpoint at an epoch's very end is written after its metrics, so the next epoch begins.
         while epoch < training.epochs {
             try startEpoch(epoch)
+            try ready()
             while state.step < Int64(epoch + 1) * stepsPerEpoch {
                 if observer.isStopped { throw RoundStopped() }
                 let loss = try step()
@@ -87,12 +89,23 @@ package final class Trainer {
             observer.finishedEpoch(state, metrics)
         }
         let test = try evaluate(.test, observer)
-        observer.finished(state, test: test, truncated: metricChannel.buffer[metricSums.count - 1])
+        observer.finished(state, test: test, truncated: metricChannel.buffer[metricSums.free])
+    }
+
+    /// Waits for the other members where their ways may differ by more than the sum's deadline.
+    private func ready() throws {
+        barriers += 1
+        guard round.meet("\(barriers)") else { throw RoundStopped() }
     }
 
     private func startEpoch(_ epoch: Int) throws {
         let done = Int(state.step - Int64(epoch) * stepsPerEpoch)
-        for lane in lanes { lane.start(epoch: epoch, stepsDone: done) }
+        for lane in lanes {
+            lane.start(epoch: epoch, stepsDone: done)
+            // The first rows now: they may have to be read.
+            try lane.take()
+            lane.keep()
+        }
     }
 
     /// Runs `body` for each thread's share and rethrows the first error.
@@ -170,7 +183,13 @@ package final class Trainer {
         }
         let buffer = metricChannel.buffer
         for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 + $1.metrics[place] } }
+        try ready()
         try metricChannel.sum()
+        guard buffer[sums.broken] == 0 else {
+            throw TrainingFailure(
+                description: "\(buffer[sums.broken]) events of the \(part) part have a score that is no number after step \(state.step): "
+                    + "the weights or some values are too large; try a smaller learning rate, or drop the branch")
+        }
         return sums.metrics(UnsafePointer(buffer.baseAddress!))
     }
 }

@@ -202,7 +202,8 @@ final class RoundAttempt: TrainingObserver, Rendezvous {
         let now = DispatchTime.now().uptimeNanoseconds
         let (tell, rate, save) = pace.withLock { pace in
             if pace.lastStep == nil { (pace.lastStep, pace.lastReport) = (state.step, now) }
-            let save = now - pace.lastCheckpoint > Self.checkpointSeconds * 1_000_000_000
+            // The epoch's end has a checkpoint of its own, with its metrics.
+            let save = state.step % stepsPerEpoch != 0 && now - pace.lastCheckpoint > Self.checkpointSeconds * 1_000_000_000
             if save { pace.lastCheckpoint = now }
             guard now - pace.lastReport > 500_000_000 else { return (false, 0.0, save) }
             let rate = Double(state.step - pace.lastStep!) / (Double(now - pace.lastReport) / 1e9)

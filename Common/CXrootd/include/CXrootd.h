@@ -30,7 +30,8 @@ enum { CXR_OK = 0, CXR_ERROR = 1, CXR_DEADLINE = 2, CXR_NOT_FOUND = 3, CXR_DENIE
 int cxr_open(const char *url, int timeout_seconds, cxr_file **file, cxr_file_info *info, char *error, size_t error_size);
 void cxr_close(cxr_file *file);
 
-/// Starts a vector read of `count` segments into one buffer of the request's own, segment after segment. Never NULL.
+/// Starts a vector read of `count` segments into one buffer of the request's own, segment after segment. NULL where there is no
+/// memory; cxr_wait then says so.
 cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int timeout_seconds);
 /// Waits for it. With CXR_OK, `data` is valid until the request is released.
 int cxr_wait(cxr_request *request, int timeout_milliseconds, const uint8_t **data, uint64_t *length, char *error,

@@ -100,7 +100,7 @@ package enum ONNXModel {
         func floats(_ name: String) throws(FormatError) -> (dims: [Int], values: [Float]) {
             guard let tensor = tensors[name], tensor.dataType == 1 else { throw FormatError(.unsupported, "the ONNX graph lacks the tensor \(name)") }
             let dims = tensor.dims.map(Int.init)
-            guard dims.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), dims.reduce(1, *) * 4 == tensor.rawData.count else {
+            guard dims.count <= 2, dims.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), dims.reduce(1, *) * 4 == tensor.rawData.count else {
                 throw FormatError(.corrupt, "a tensor's size contradicts its shape", object: name)
             }
             let values = tensor.rawData.withUnsafeBytes { raw in

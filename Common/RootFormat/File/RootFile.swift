@@ -192,7 +192,7 @@ package struct Key: Sendable {
         title = try reader.rootString()
         offset = position ?? seek
         // The key of a basket inside a TTree's record has no length of its own.
-        guard headerLength > 0, totalLength == 0 || totalLength >= headerLength, objectLength >= 0, offset >= 0 else {
+        guard headerLength > 0, totalLength == 0 || totalLength >= headerLength, objectLength >= 0, (0...1 << 60).contains(offset) else {
             throw FormatError(
                 .corrupt, "a key's lengths contradict each other", object: name, offset: offset,
                 found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")

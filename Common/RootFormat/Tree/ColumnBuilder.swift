@@ -31,7 +31,9 @@ struct ColumnBuilder {
         self.shape = shape
         self.entries = entries
         self.layout = layout
-        values = AlignedBuffer(capacity: shape.isJagged ? entries * type.size : entries * type.size * shape.itemValues)
+        // A first guess; what damaged metadata announce beyond it is never allocated before it was read.
+        let (size, overflow) = (entries * type.size).multipliedReportingOverflow(by: shape.isJagged ? 1 : shape.itemValues)
+        values = AlignedBuffer(capacity: overflow ? 0 : min(size, 64 << 20))
         offsets = shape.isJagged ? AlignedBuffer(capacity: (entries + 1) * 8) : nil
         offsets?.values(of: Int64.self, count: 1)[0] = 0
     }
@@ -61,7 +63,7 @@ struct ColumnBuilder {
     private mutating func appendFixed(_ bytes: UnsafeRawBufferPointer, _ data: BasketData, _ local: Range<Int>) throws(FormatError) {
         let width = shape.itemValues
         let size = layout.entrySize
-        guard data.entries * size <= data.border else {
+        guard data.entries <= data.border / max(1, size) else {
             throw FormatError(
                 .corrupt, "a basket is too short for its entries", expected: "\(data.entries) of \(size) bytes", found: "\(data.border) bytes")
         }

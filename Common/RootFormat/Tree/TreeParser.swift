@@ -20,6 +20,9 @@ extension RootFile {
             var reader = ByteReader(bytes.span.bytes)
             var objects = ObjectReader(catalog: streamers, displacement: entry.key.headerLength)
             let object = try objects.object(of: entry.key.className, &reader)
+            guard object.integer("fEntries") <= 1 << 40 else {
+                throw FormatError(.limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
+            }
             guard object.has("fEntries"), object.has("fBranches") else {
                 throw FormatError(.unsupported, "the file does not describe its class \(entry.key.className)")
             }
@@ -37,11 +40,14 @@ struct TreeParser {
 
     func branches() -> [BranchDescription] {
         var found: [BranchDescription] = []
-        for branch in object.list("fBranches") { visit(branch, path: "", depth: 0, into: &found) }
+        // A damaged file may name a branch as its own child.
+        var visited: Set<ObjectIdentifier> = []
+        for branch in object.list("fBranches") { visit(branch, path: "", &visited, into: &found) }
         return found
     }
 
-    private func visit(_ branch: StreamedObject, path: String, depth: Int, into found: inout [BranchDescription]) {
+    private func visit(_ branch: StreamedObject, path: String, _ visited: inout Set<ObjectIdentifier>, into found: inout [BranchDescription]) {
+        guard visited.insert(ObjectIdentifier(branch)).inserted, visited.count < 1_000_000 else { return }
         let name = branch.string("fName")
         let full = path.isEmpty ? name : path + "/" + name
         let children = branch.list("fBranches")
@@ -50,8 +56,7 @@ struct TreeParser {
         if children.isEmpty || !baskets.isEmpty {
             describe(branch, full, leaves, baskets, into: &found)
         }
-        guard depth < 50 else { return }
-        for child in children { visit(child, path: full, depth: depth + 1, into: &found) }
+        for child in children { visit(child, path: full, &visited, into: &found) }
     }
 
     private func describe(
@@ -115,17 +120,15 @@ struct TreeParser {
         func extend(to end: Int64, by size: Int64) {
             let start = boundaries.last!
             // A step that would make more than a million clusters is damage, and one of 0 or less means none.
-            guard size > 0, (end - start) / size < 1_000_000 else {
-                if end > start { boundaries.append(end) }
-                return
-            }
+            guard end > start else { return }
+            guard size > 0, (end - start) / size < 1_000_000 else { return boundaries.append(end) }
             var next = start
             while next < end {
-                next = min(end, next + size)
+                next += min(size, end - next)
                 boundaries.append(next)
             }
         }
-        for (end, size) in zip(ends, sizes) { extend(to: min(end + 1, entries), by: size) }
+        for (end, size) in zip(ends, sizes) { extend(to: end < entries ? end + 1 : entries, by: size) }
         extend(to: entries, by: tree.integer("fAutoFlush"))
         return boundaries
     }
@@ -165,7 +168,7 @@ private struct LeafReading {
             return
         }
         typeName = type.name
-        let length = max(1, Int(leaf.integer("fLen")))
+        let length = min(max(1, Int(leaf.integer("fLen"))), 1 << 28)
         let fixed = Self.dimensions(leaf.string("fTitle"))
         if leaf.object("fLeafCount") != nil {
             content = .numbers(type, .jagged(inner: length == 1 ? [] : fixed.reduce(1, *) == length ? fixed : [length]))
@@ -177,7 +180,7 @@ private struct LeafReading {
 
     /// The numeric dimensions in a leaf's title: `x[n][2][3]` has 2 and 3.
     private static func dimensions(_ title: String) -> [Int] {
-        title.split(separator: "[").dropFirst().compactMap { Int($0.prefix { $0 != "]" }) }
+        title.split(separator: "[").dropFirst().compactMap { Int($0.prefix { $0 != "]" }) }.filter { (1...1 << 20).contains($0) }.prefix(3).map { $0 }
     }
 
     init(element branch: StreamedObject) {
