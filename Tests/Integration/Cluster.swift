@@ -96,6 +96,10 @@ final class TestCluster {
         process.waitUntilExit()
     }
 
+    func send(_ signal: Int32, to name: String) {
+        if let process = processes[name] { kill(process.processIdentifier, signal) }
+    }
+
     func isRunning(_ name: String) -> Bool { processes[name]?.isRunning == true }
 
     func client(_ arguments: [String]) -> [String] { arguments + ["--coordinator", "http://localhost:\(restPort)"] }

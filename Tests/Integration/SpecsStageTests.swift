@@ -41,6 +41,22 @@ import Testing
         #expect(try cluster.specs(job)["events"] as? Int == 4000)
     }
 
+    @Test func aStoppedWorkerIsDroppedAndComesBack() throws {
+        let cluster = try TestCluster(events: 4000)
+        try cluster.startCoordinator()
+        try cluster.startWorker("w1")
+        try cluster.startWorker("w2")
+        let job = try cluster.submit(cluster.job(chunk: 1))
+        func workers() throws -> Int { try cluster.status(job)["workers"] as? Int ?? 0 }
+        try cluster.waitUntil("both joined") { try workers() == 2 }
+        cluster.send(SIGSTOP, to: "w2")
+        try cluster.waitUntil("the stopped one is dropped") { try workers() == 1 }
+        #expect(try cluster.waitForEnd(job) == "done")
+        cluster.send(SIGCONT, to: "w2")
+        try cluster.waitUntil("it joins again") { try workers() == 2 }
+        #expect(try cluster.specs(job)["events"] as? Int == 4000)
+    }
+
     @Test func badInputSaysWhatIsWrong() throws {
         let cluster = try TestCluster(events: 2000)
         try cluster.startCoordinator()
@@ -48,6 +64,9 @@ import Testing
         let good = try Data(contentsOf: URL(filePath: cluster.path("site1/store/tth/tth_1.root")))
         try good.prefix(good.count / 2).write(to: URL(filePath: cluster.path("cut.root")))
         try Data("no tree grows here, and the text is long enough to be looked at, all of it".utf8).write(to: URL(filePath: cluster.path("text.root")))
+        // A file that the site's server may not read: it refuses.
+        try good.write(to: URL(filePath: cluster.path("site1/store/tth/secret.root")))
+        chmod(cluster.path("site1/store/tth/secret.root"), 0)
         func job(_ files: String, tree: String = "events", extra: String = "") throws -> [String: Any] {
             let id = try cluster.submit("name: bad\ntree: \(tree)\ndatasets:\n  - {name: a, files: [\(files)]}\n\(extra)")
             _ = try cluster.waitForEnd(id)
@@ -61,6 +80,7 @@ import Testing
             ("\"\(site)/tth_1.root\"", "nothing", "", ["no tree", "nothing", "events"]),
             ("\"\(site)/tth_1.root\"", "events", "branches: {keep: [feat0, absent]}", ["absent", "tth_1.root"]),
             ("\"root://localhost:1//x/a.root\"", "events", "", ["localhost:1", "reached"]),
+            ("\"\(site)/secret.root\"", "events", "", ["secret.root", "localhost:\(cluster.sites[0])", "enied"]),
         ]
         for (files, tree, extra, words) in cases {
             let status = try job(files, tree: tree, extra: extra)

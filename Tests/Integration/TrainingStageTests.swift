@@ -134,6 +134,12 @@ import Testing
         #expect(unknownModel.code != 0 && unknownModel.output.contains("other") && unknownModel.output.contains("tth"))
         let short = try predict(#"{"inputs": [{"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}"#)
         #expect(short.code != 0 && short.output.contains("shape"))
+        // Shapes whose product does not fit, values that are no numbers: refused, and the node lives.
+        for body in [
+            #"{"inputs": [{"name": "features", "shape": [9223372036854775807, 212], "datatype": "FP32", "data": [1]}]}"#,
+            #"{"inputs": [{"name": "features", "shape": "all", "datatype": "FP32", "data": {"a": 1}}]}"#, "{}", #"{"keys": 3, "values": []}"#,
+        ] { #expect(try predict(body).code != 0) }
+        #expect(try predict(#"{"keys": ["feat1", "feat0"], "values": [0.5, 0.1]}"#).output == one)
     }
 
     @Test func realFilesTrain() throws {

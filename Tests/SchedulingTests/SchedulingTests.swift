@@ -118,6 +118,16 @@ import Testing
         #expect(keeper.end() == .stop(round: 7, members: [2]))
     }
 
+    @Test func growthIsNoFailure() {
+        var keeper = RoundKeeper()
+        keeper.begin(now: 0)
+        for turn in 1...100 {
+            let now = Double(2 * turn)
+            #expect(keeper.tick(now: now, available: [1], lanes: 1) == .start(round: Int64(turn), members: [1]))
+            _ = keeper.membershipChanged(now: now)
+        }
+    }
+
     @Test func roundsThatGetNowhereEnd() {
         var keeper = RoundKeeper()
         keeper.begin(now: 0)

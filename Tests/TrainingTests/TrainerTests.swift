@@ -210,6 +210,15 @@ final class Recorder: TrainingObserver {
         #expect(error?.description.contains("step 0") == true && error?.description.contains("lane") == true)
     }
 
+    @Test func aScoreThatIsNoNumberEndsTheTraining() throws {
+        let (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1)
+        let outliers = rows.map { (rows: BlockRows) in
+            BlockRows(rows: [rows.rows[0], rows.rows[1].map { _ in Float.infinity }, rows.rows[2]], labels: rows.labels)
+        }
+        let error = #expect(throws: TrainingFailure.self) { try train(manifest, outliers, members: 2) }
+        #expect(error?.description.contains("validation") == true)
+    }
+
     @Test func gradientsAgreeWithDifferences() {
         let network = Network(inputs: 3, layers: [.dense(units: 4, activation: .tanh), .dense(units: 3, activation: .sigmoid), .dense(units: 3, activation: .softmax)])
         var parameters = network.initialParameters(seed: 3)
