@@ -28,7 +28,7 @@ struct RestClient {
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 
-    func data(_ method: String, _ path: String, body: Data? = nil) async throws -> Data {
+    func data(_ method: String, _ path: String, body: Data? = nil, quiet: Bool = false) async throws -> Data {
         var request = HTTPClientRequest(url: base + path)
         request.method = .init(rawValue: method)
         if let body {
@@ -41,7 +41,8 @@ struct RestClient {
             response = try await Self.http.execute(request, timeout: .seconds(60))
             content = Data(buffer: try await response.body.collect(upTo: 1 << 30))
         } catch {
-            printError("cannot reach \(base): \(error). Is it running? Its address is set by an option or BEAMLINE_COORDINATOR.")
+            let reason = "\(error)".contains("Connection refused") ? "connection refused" : "\(error)"
+            if !quiet { printError("cannot reach \(base): \(reason). Is it running? Its address is set by an option or BEAMLINE_COORDINATOR.") }
             throw ExitStatus.unreachable
         }
         guard (200..<300).contains(response.status.code) else {
@@ -56,7 +57,9 @@ struct RestClient {
         return content
     }
 
-    func get<T: Decodable>(_: T.Type, _ path: String) async throws -> T { try JSONDecoder().decode(T.self, from: await data("GET", path)) }
+    func get<T: Decodable>(_: T.Type, _ path: String, quiet: Bool = false) async throws -> T {
+        try JSONDecoder().decode(T.self, from: await data("GET", path, quiet: quiet))
+    }
 }
 
 extension Data {

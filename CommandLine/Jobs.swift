@@ -59,7 +59,7 @@ struct Status: AsyncParsableCommand {
         while true {
             let status: JobStatus
             do {
-                status = try await client.get(JobStatus.self, "/api/v1/jobs/\(id)")
+                status = try await client.get(JobStatus.self, "/api/v1/jobs/\(id)", quiet: misses > 0 && misses < 60)
                 misses = 0
             } catch let code as ExitCode where code == ExitStatus.unreachable && misses < 60 {
                 // A coordinator that is started again goes on with the job.
