@@ -86,6 +86,12 @@ import Testing
     private func isPromised(_ branch: Expected.Branch) -> Bool {
         let varying = branch.levels.filter { if case .varying = $0 { true } else { false } }.count
         let plain = (branch.leaf_classes ?? []).allSatisfy { ["TLeafB", "TLeafS", "TLeafI", "TLeafL", "TLeafG", "TLeafF", "TLeafD", "TLeafO"].contains($0) }
+        if branch.branch_class == "TBranchElement" {
+            // Vectors of numbers that are branches of their own, not members of a split object.
+            let name = (branch.typename ?? "").replacing("std::", with: "")
+            return name.hasPrefix("vector<") && varying == 1 && branch.levels.count == 1 && branch.field == nil
+                && !branch.branch.contains("/") && !branch.branch.contains(".")
+        }
         return branch.branch_class == "TBranch" && plain && varying <= 1 && (branch.field == nil || varying == 0)
     }
 
