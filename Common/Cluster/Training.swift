@@ -96,5 +96,10 @@ package struct TrainingManifest: Codable, Sendable, Equatable {
         self.lanes = lanes
     }
 
+    /// Rows of a lane in each step, of the global batch: floor((l+1) B/L) - floor(l B/L).
+    package func batch(ofLane lane: Int) -> Int {
+        (lane + 1) * training.batch / lanes.count - lane * training.batch / lanes.count
+    }
+
     package var datasets: Int { (blocks.map(\.dataset).max() ?? -1) + 1 }
 }

@@ -46,7 +46,7 @@ extension Coordinator {
     /// The workers that can read every file of the job, in their order of joining.
     func trainers() -> [Int64] {
         guard let manifest = active?.manifest else { return [] }
-        let local = manifest.blocks.map(\.url).filter { !$0.contains("://") }
+        let local = manifest.blocks.map(\.url).filter { localPath(of: $0) != nil }
         return workers.keys.sorted().filter { id in local.allSatisfy { Self.canRead($0, roots: workers[id]!.localRoots) } }
     }
 

@@ -144,11 +144,8 @@ extension Coordinator {
 
     /// A local path is read only by workers that declared a directory above it.
     static func canRead(_ url: String, roots: [String]) -> Bool {
-        if url.contains("://") { return true }
-        return roots.contains { root in
-            let base = root.hasSuffix("/") ? root : root + "/"
-            return url.hasPrefix(base) && !url.contains("/../")
-        }
+        guard let path = localPath(of: url) else { return true }
+        return mayRead(path, below: roots)
     }
 
     func lend() throws {

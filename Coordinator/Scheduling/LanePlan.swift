@@ -30,7 +30,4 @@ package enum LanePlan {
         }
         return lanes
     }
-
-    /// Rows of lane `lane` in each step, of a global batch: floor((l+1) B/L) - floor(l B/L).
-    package static func laneBatch(_ lane: Int, batch: Int, lanes: Int) -> Int { (lane + 1) * batch / lanes - lane * batch / lanes }
 }

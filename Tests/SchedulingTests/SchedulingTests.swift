@@ -50,6 +50,15 @@ import Testing
     }
 }
 
+@Suite struct LocalPathTests {
+    @Test func onlyPathsBelowADeclaredDirectoryAreRead() {
+        #expect(mayRead("/data/a.root", below: ["/data"]) && mayRead("/data/x/a.root", below: ["/other", "/data/"]))
+        for path in ["/data/..", "/data/../etc/x", "/database/a.root", "/etc/x", "data/a.root"] { #expect(!mayRead(path, below: ["/data"])) }
+        #expect(localPath(of: "file:///data/a.root") == "/data/a.root" && localPath(of: "file:/data/a") == "/data/a")
+        #expect(localPath(of: "/data/a") == "/data/a" && localPath(of: "root://h:1//data/a") == nil)
+    }
+}
+
 @Suite struct PlannerTests {
     @Test func chunksAreWholeBlocks() {
         let boundaries: [Int64] = [0, 10, 20, 30, 100, 105]
@@ -79,7 +88,8 @@ import Testing
             let signal = lane.filter { blocks[$0.block].dataset == 0 }.reduce(0) { $0 + $1.rows[0].count }
             #expect(abs(signal - 80) <= 60)
         }
-        #expect((0..<8).map { LanePlan.laneBatch($0, batch: 100, lanes: 8) }.reduce(0, +) == 100)
+        let manifest = TrainingManifest(training: .init(), split: .init(), labelBranch: nil, schema: .init(inputs: []), blocks: blocks, lanes: lanes)
+        #expect((0..<8).map(manifest.batch(ofLane:)).reduce(0, +) == 100)
     }
 
     @Test func branchesAreResolved() throws {

@@ -25,8 +25,7 @@ package final class BlockReader {
 
     private static func permit(_ url: String, _ roots: [String]) throws(FormatError) {
         guard case .local(let path) = StorageURL(url).kind else { return }
-        let allowed = roots.contains { path.hasPrefix($0.hasSuffix("/") ? $0 : $0 + "/") } && !path.contains("/../")
-        guard allowed else {
+        guard mayRead(path, below: roots) else {
             throw FormatError(
                 .input, "this worker may not read the local file", file: path,
                 hint: "Start a worker with --local-files and a directory above it.")

@@ -52,7 +52,7 @@ package final class Trainer {
         state = try checkpoint.map { (bytes) throws(FormatError) in try Checkpoint.decode(bytes, for: network) }
             ?? TrainingState(network, manifest.training, seed: manifest.split.seed)
         let count = manifest.lanes.count
-        let batches = (0..<count).map { ($0 + 1) * manifest.training.batch / count - $0 * manifest.training.batch / count }
+        let batches = (0..<count).map(manifest.batch(ofLane:))
         let lanes = (0..<count).filter { $0 % round.size == round.rank }.map { LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache) }
         self.lanes = lanes
         let rows = manifest.lanes.map { lane in lane.reduce(0) { $0 + $1.rows[0].count } }
