@@ -78,7 +78,7 @@ let package = Package(
                 hummingbird, httpClient,
             ]),
         // Worker
-        room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", crypto]),
+        room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels", crypto]),
         room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
         room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
         // Inference
@@ -90,7 +90,7 @@ let package = Package(
                 "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
-        tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels"]),
+        tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),

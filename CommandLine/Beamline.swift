@@ -9,7 +9,7 @@ struct Beamline: AsyncParsableCommand {
         version: version,
         subcommands: [
             Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, SpecsCommand.self, Predict.self,
-            Inspect.self, Version.self,
+            Inspect.self, Root.self, Version.self,
         ])
 
     static let version = "0.1.0"

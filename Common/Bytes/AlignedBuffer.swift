@@ -23,25 +23,42 @@ package final class AlignedBuffer: @unchecked Sendable {
 
 /// A bounded store of buffers to be used again, so that the steady state of reading allocates nothing.
 package final class BufferPool: Sendable {
-    private let free = Mutex<[AlignedBuffer]>([])
-    private let limit: Int
+    private struct Idle {
+        var buffers: [AlignedBuffer] = []
+        var bytes = 0
+    }
 
-    /// - Parameter limit: the number of idle buffers kept.
-    package init(limit: Int = 64) { self.limit = limit }
+    private let idle = Mutex(Idle())
+    private let limit: Int
+    private let byteLimit: Int
+
+    /// - Parameters:
+    ///   - limit: the number of idle buffers kept.
+    ///   - byteLimit: their bytes together.
+    package init(limit: Int = 64, byteLimit: Int = 64 << 20) {
+        self.limit = limit
+        self.byteLimit = byteLimit
+        idle.withLock { $0.buffers.reserveCapacity(limit) }
+    }
 
     package func take(_ capacity: Int) -> AlignedBuffer {
-        let found: AlignedBuffer? = free.withLock { free in
-            guard let index = free.firstIndex(where: { $0.capacity >= capacity && $0.capacity <= 4 * max(capacity, 4096) })
+        let found: AlignedBuffer? = idle.withLock { idle in
+            // The last given is the likeliest to lie in the cache.
+            guard let index = idle.buffers.lastIndex(where: { $0.capacity >= capacity && $0.capacity <= 4 * max(capacity, 4096) })
             else { return nil }
-            return free.remove(at: index)
+            let buffer = idle.buffers.remove(at: index)
+            idle.bytes -= buffer.capacity
+            return buffer
         }
         // A power of two, so that baskets of about one size share buffers.
         return found ?? AlignedBuffer(capacity: 1 << (Int.bitWidth - max(63, capacity - 1).leadingZeroBitCount))
     }
 
     package func give(_ buffer: AlignedBuffer) {
-        free.withLock { free in
-            if free.count < limit { free.append(buffer) }
+        idle.withLock { idle in
+            guard idle.buffers.count < limit, idle.bytes + buffer.capacity <= byteLimit else { return }
+            idle.buffers.append(buffer)
+            idle.bytes += buffer.capacity
         }
     }
 }

@@ -43,6 +43,9 @@ package struct ByteReader: ~Escapable {
         return T(bigEndian: value)
     }
 
+    /// A little-endian number, as RNTuple's envelopes have them.
+    package mutating func little<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(FormatError) -> T { try load(T.self).byteSwapped }
+
     package mutating func u8() throws(FormatError) -> UInt8 { try load(UInt8.self) }
     package mutating func u16() throws(FormatError) -> UInt16 { try load(UInt16.self) }
     package mutating func u32() throws(FormatError) -> UInt32 { try load(UInt32.self) }
@@ -78,6 +81,12 @@ package struct ByteReader: ~Escapable {
         var length = Int(try u8())
         if length == 255 { length = try count32(itemSize: 1) }
         return String(decoding: try bytes(length), as: UTF8.self)
+    }
+
+    /// Passes over a TString.
+    package mutating func skipRootString() throws(FormatError) {
+        let length = Int(try u8())
+        try skip(length == 255 ? try count32(itemSize: 1) : length)
     }
 
     /// A string that ends with a zero byte.

@@ -1,5 +1,6 @@
 #include "CKernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -27,6 +28,91 @@
 SWAP(16)
 SWAP(32)
 SWAP(64)
+
+CLONES int ck_offsets(int64_t *target, const void *stored, size_t count, int64_t first, int64_t last, int shift, int64_t base) {
+  const char *from = stored;
+  int64_t mask = ((int64_t)1 << shift) - 1;
+  int64_t wrong = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t before, here;
+    memcpy(&before, from + 4 * i - 4, 4);
+    memcpy(&here, from + 4 * i, 4);
+    int64_t low = (int32_t)__builtin_bswap32(before), high = (int32_t)__builtin_bswap32(here);
+    wrong |= (high - low) | (last - high);
+    target[i] = base + ((high - first) >> shift);
+    // The sign bit tells of offsets that fall or pass the end, and of parts of items.
+    wrong |= -((high - first) & mask);
+  }
+  return wrong < 0;
+}
+
+#define EXTREMES_REAL(NAME, TYPE, COUNT, ABS, LARGEST, LANES)                             \
+  CLONES size_t NAME(const TYPE *values, size_t count, TYPE *least, TYPE *most) {         \
+    TYPE low[LANES], high[LANES];                                                         \
+    COUNT finite[LANES];                                                                  \
+    for (int j = 0; j < LANES; ++j) low[j] = INFINITY, high[j] = -INFINITY, finite[j] = 0; \
+    size_t total = 0, i = 0;                                                              \
+    while (count - i >= LANES) {                                                          \
+      /* The lanes' counts are as narrow as the values: emptied before they can overflow. */ \
+      size_t stop = count - i > ((size_t)1 << 30) ? i + ((size_t)1 << 30) : count;        \
+      for (; i + LANES <= stop; i += LANES)                                               \
+        for (int j = 0; j < LANES; ++j) {                                                 \
+          TYPE x = values[i + j];                                                         \
+          COUNT ok = ABS(x) <= LARGEST;                                                   \
+          TYPE a = ok ? x : (TYPE)INFINITY, b = ok ? x : (TYPE)-INFINITY;                 \
+          low[j] = a < low[j] ? a : low[j];                                               \
+          high[j] = b > high[j] ? b : high[j];                                            \
+          finite[j] += ok;                                                                \
+        }                                                                                 \
+      for (int j = 0; j < LANES; ++j) total += (size_t)finite[j], finite[j] = 0;          \
+    }                                                                                     \
+    for (; i < count; ++i) {                                                              \
+      TYPE x = values[i];                                                                 \
+      if (!(ABS(x) <= LARGEST)) continue;                                                 \
+      low[0] = x < low[0] ? x : low[0];                                                   \
+      high[0] = x > high[0] ? x : high[0];                                                \
+      ++total;                                                                            \
+    }                                                                                     \
+    for (int j = 1; j < LANES; ++j) {                                                     \
+      low[0] = low[j] < low[0] ? low[j] : low[0];                                         \
+      high[0] = high[j] > high[0] ? high[j] : high[0];                                    \
+    }                                                                                     \
+    *least = low[0];                                                                      \
+    *most = high[0];                                                                      \
+    return total;                                                                         \
+  }
+
+EXTREMES_REAL(ck_extremes_f32, float, int32_t, fabsf, FLT_MAX, 32)
+EXTREMES_REAL(ck_extremes_f64, double, int64_t, fabs, DBL_MAX, 16)
+
+#define EXTREMES_WHOLE(NAME, TYPE)                                                    \
+  CLONES void NAME(const TYPE *values, size_t count, TYPE *least, TYPE *most) {       \
+    TYPE low = count ? values[0] : 0, high = low;                                     \
+    for (size_t i = 0; i < count; ++i) {                                              \
+      low = values[i] < low ? values[i] : low;                                        \
+      high = values[i] > high ? values[i] : high;                                     \
+    }                                                                                 \
+    *least = low;                                                                     \
+    *most = high;                                                                     \
+  }
+
+EXTREMES_WHOLE(ck_extremes_i8, int8_t)
+EXTREMES_WHOLE(ck_extremes_u8, uint8_t)
+EXTREMES_WHOLE(ck_extremes_i16, int16_t)
+EXTREMES_WHOLE(ck_extremes_u16, uint16_t)
+EXTREMES_WHOLE(ck_extremes_i32, int32_t)
+EXTREMES_WHOLE(ck_extremes_u32, uint32_t)
+EXTREMES_WHOLE(ck_extremes_i64, int64_t)
+EXTREMES_WHOLE(ck_extremes_u64, uint64_t)
+
+CLONES int64_t ck_widest_step(const int64_t *offsets, size_t count) {
+  int64_t widest = 0;
+  for (size_t i = 1; i < count; ++i) {
+    int64_t step = offsets[i] - offsets[i - 1];
+    widest = step > widest ? step : widest;
+  }
+  return widest;
+}
 
 CLONES int ck_add_fixed_point(int64_t *sum, const float *gradient, size_t count, double scale, double limit) {
   int unfit = 0;

@@ -32,7 +32,8 @@ package struct RowBuilder: Sendable {
 
     private func fill(_ column: Column, _ width: Int, _ entries: [Int], _ target: UnsafeMutablePointer<Float>, stride: Int) -> Int64 {
         switch column.type {
-        case .bool, .uint8: copy(column, width, entries, target, stride) { (x: UInt8) in Float(x) }
+        case .bool: copy(column, width, entries, target, stride) { (x: UInt8) in x == 0 ? 0 : 1 }
+        case .uint8: copy(column, width, entries, target, stride) { (x: UInt8) in Float(x) }
         case .int8: copy(column, width, entries, target, stride) { (x: Int8) in Float(x) }
         case .int16: copy(column, width, entries, target, stride) { (x: Int16) in Float(x) }
         case .uint16: copy(column, width, entries, target, stride) { (x: UInt16) in Float(x) }
@@ -67,7 +68,8 @@ package struct RowBuilder: Sendable {
         for entry in entries {
             let value: Double =
                 switch column.type {
-                case .bool, .uint8: Double(column.values.values(of: UInt8.self, count: column.count)[entry])
+                case .bool: column.values.values(of: UInt8.self, count: column.count)[entry] == 0 ? 0 : 1
+                case .uint8: Double(column.values.values(of: UInt8.self, count: column.count)[entry])
                 case .int8: Double(column.values.values(of: Int8.self, count: column.count)[entry])
                 case .int16: Double(column.values.values(of: Int16.self, count: column.count)[entry])
                 case .uint16: Double(column.values.values(of: UInt16.self, count: column.count)[entry])

@@ -71,7 +71,8 @@ extension PartialSpecs {
         for (index, column) in batch.columns.enumerated() {
             var accumulators = (Accumulator(), Accumulator(), Accumulator())
             switch column.type {
-            case .bool, .uint8: scan(column, UInt8.self, range, parts, &accumulators)
+            case .bool: scan(column, Truth.self, range, parts, &accumulators)
+            case .uint8: scan(column, UInt8.self, range, parts, &accumulators)
             case .int8: scan(column, Int8.self, range, parts, &accumulators)
             case .int16: scan(column, Int16.self, range, parts, &accumulators)
             case .uint16: scan(column, UInt16.self, range, parts, &accumulators)
@@ -92,6 +93,12 @@ extension PartialSpecs {
 
 /// A value that statistics can be made of.
 package protocol StatisticsValue: BitwiseCopyable { var asDouble: Double { get } }
+/// A byte of a bool column: any but 0 is true.
+private struct Truth: StatisticsValue {
+    var byte: UInt8
+    var asDouble: Double { byte == 0 ? 0 : 1 }
+}
+
 extension UInt8: StatisticsValue { package var asDouble: Double { Double(self) } }
 extension Int8: StatisticsValue { package var asDouble: Double { Double(self) } }
 extension Int16: StatisticsValue { package var asDouble: Double { Double(self) } }
@@ -144,9 +151,8 @@ private func scan<T: StatisticsValue>(
     _ column: Column, _: T.Type, _ range: Range<Int>, _ parts: [UInt8], _ result: inout (Accumulator, Accumulator, Accumulator)
 ) {
     let values = column.values.values(of: T.self, count: column.count)
-    let offsets = column.offsetValues
     let width = column.shape.itemValues
-    let items = column.shape == .flat ? 1 : width
+    let offsets = column.shape.varyingLevels == 1 ? column.entryOffsets : nil
     func each(_ body: (inout Accumulator, Range<Int>, Int) -> Void) {
         for (local, entry) in range.enumerated() {
             let span: Range<Int>
@@ -155,8 +161,8 @@ private func scan<T: StatisticsValue>(
                 span = Int(offsets[entry]) * width..<Int(offsets[entry + 1]) * width
                 multiplicity = Int(offsets[entry + 1] - offsets[entry])
             } else {
-                span = entry * width..<(entry + 1) * width
-                multiplicity = items
+                span = column.valueRange(entry..<entry + 1)
+                multiplicity = width > 0 ? span.count / width : 0
             }
             switch parts[local] {
             case 0: body(&result.0, span, multiplicity)

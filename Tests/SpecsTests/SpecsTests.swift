@@ -10,7 +10,7 @@ import Testing
         _ = buffer.values(of: Double.self, count: values.count).update(fromContentsOf: values)
         let places = AlignedBuffer(capacity: offsets.count * 8)
         _ = places.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
-        return Column(type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer, offsets: places)
+        return Column(type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer, offsets: [.init(buffer: places, count: offsets.count)])
     }
 
     @Test func valuesAreCountedByPart() {

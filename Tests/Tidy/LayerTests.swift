@@ -30,7 +30,9 @@ import Testing
             "Bytes", "Cluster", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "Logging",
         ],
-        "Pipeline": ["Bytes", "Cluster", "Columns", "Crypto", "Features", "RootFormat", "Specs", "Storage", "Synchronization"],
+        "Pipeline": [
+            "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Crypto", "Dispatch", "Features", "RootFormat", "Specs", "Storage", "Synchronization",
+        ],
         "WorkerService": [
             "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "Synchronization",

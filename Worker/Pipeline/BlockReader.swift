@@ -46,8 +46,8 @@ package final class BlockReader {
             branches: opened.tree.branches.map { branch in
                 SurveyedBranch(
                     name: branch.name, type: branch.typeName,
-                    fixedValues: branch.numbers.flatMap { $0.shape.isJagged ? nil : $0.shape.itemValues },
-                    itemValues: branch.numbers?.shape.itemValues ?? 1, unsupported: branch.unsupportedReason)
+                    fixedValues: branch.numbers?.shape.fixedValues,
+                    itemValues: branch.numbers?.shape.itemValues ?? 1, unsupported: branch.numbers == nil ? branch.unsupportedReason ?? "text is not numeric" : nil)
             })
     }
 

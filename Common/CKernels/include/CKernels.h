@@ -8,6 +8,27 @@ void ck_swap16(void *target, const void *source, size_t count);
 void ck_swap32(void *target, const void *source, size_t count);
 void ck_swap64(void *target, const void *source, size_t count);
 
+// Turns `count` big-endian 32-bit byte offsets, which rise from `first` (stored just before them) to at most `last` in steps of
+// 2^shift bytes, into item offsets that begin at `base`. Returns 1 where they do not rise so; `target` is then of no use.
+int ck_offsets(int64_t *target, const void *stored, size_t count, int64_t first, int64_t last, int shift, int64_t base);
+
+// Least and most of the finite values; returns how many those are. With none, least is +inf and most is -inf.
+size_t ck_extremes_f32(const float *values, size_t count, float *least, float *most);
+size_t ck_extremes_f64(const double *values, size_t count, double *least, double *most);
+
+// Least and most of whole numbers; both 0 where there are none.
+void ck_extremes_i8(const int8_t *values, size_t count, int8_t *least, int8_t *most);
+void ck_extremes_u8(const uint8_t *values, size_t count, uint8_t *least, uint8_t *most);
+void ck_extremes_i16(const int16_t *values, size_t count, int16_t *least, int16_t *most);
+void ck_extremes_u16(const uint16_t *values, size_t count, uint16_t *least, uint16_t *most);
+void ck_extremes_i32(const int32_t *values, size_t count, int32_t *least, int32_t *most);
+void ck_extremes_u32(const uint32_t *values, size_t count, uint32_t *least, uint32_t *most);
+void ck_extremes_i64(const int64_t *values, size_t count, int64_t *least, int64_t *most);
+void ck_extremes_u64(const uint64_t *values, size_t count, uint64_t *least, uint64_t *most);
+
+// The widest difference of neighbours; 0 where none is positive.
+int64_t ck_widest_step(const int64_t *offsets, size_t count);
+
 // Adds round-to-nearest-even(gradient[i] * scale) to sum[i]. `scale` is a power of two, so the product is exact in double.
 // Returns 0; 1 where a value is not below `limit` in size; 2 where one is not finite. Then `sum` is unchanged.
 int ck_add_fixed_point(int64_t *sum, const float *gradient, size_t count, double scale, double limit);

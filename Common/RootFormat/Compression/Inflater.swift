@@ -15,6 +15,28 @@ package final class Inflater {
 
     private static let headerSize = 9
 
+    /// Whether so many bytes may come from `stored`. Deflate reaches a thousandfold; zstd and xz far more, which small records may.
+    static func isBelievable(_ announced: Int, from stored: Int) -> Bool {
+        announced > stored && stored >= headerSize && (announced / 1100 <= stored || announced <= 64 << 20)
+    }
+
+    /// A record that may be stored as it is: then `stored` itself.
+    static func inflate(_ stored: [UInt8], to length: Int) throws(FormatError) -> [UInt8] {
+        guard length != stored.count else { return stored }
+        guard isBelievable(length, from: stored.count) else {
+            throw FormatError(.badLength, "a record's inflated length is not believable", found: "\(length) bytes from \(stored.count)")
+        }
+        var output = [UInt8](repeating: 0, count: length)
+        var failure: FormatError?
+        output.withUnsafeMutableBytes { target in
+            stored.withUnsafeBytes { input in
+                do throws(FormatError) { try Inflater().inflate(input, into: target) } catch { failure = error }
+            }
+        }
+        if let failure { throw failure }
+        return output
+    }
+
     /// Inflates a sequence of ROOT blocks (9-byte header each) into exactly `output.count` bytes.
     ///
     /// - Throws: `FormatError` for an unknown algorithm, a wrong checksum or length. It never writes past `output`.

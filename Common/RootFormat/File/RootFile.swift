@@ -26,11 +26,14 @@ package final class RootFile: Sendable {
         try self.init(openSource(url, options: options))
     }
 
-    /// The trees of all directories, the highest cycle of each path.
+    /// The trees and RNTuples of all directories, the highest cycle of each path.
     package var treeKeys: [DirectoryKey] {
         var seen: Set<String> = []
-        return keys.filter { ["TTree", "TNtuple", "TNtupleD"].contains($0.key.className) && seen.insert($0.path).inserted }
+        return keys.filter { $0.holdsEntries && seen.insert($0.path).inserted }
     }
+
+    /// The same with the older cycles.
+    package var allTreeKeys: [DirectoryKey] { keys.filter(\.holdsEntries) }
 
     /// The payload of a key, inflated, with the length of the key's own header (what references inside count from).
     func payload(_ key: Key) throws(FormatError) -> [UInt8] {
@@ -40,22 +43,11 @@ package final class RootFile: Sendable {
 
     private static func payload(_ key: Key, _ window: inout FileWindow) throws(FormatError) -> [UInt8] {
         let stored = try window.bytes(key.payload)
-        guard key.objectLength != stored.count else { return stored }
-        // A record inflates at most about a thousandfold; a larger announcement is a bomb or damage.
-        guard key.objectLength > stored.count, key.objectLength / 1100 <= stored.count else {
-            throw FormatError(
-                .badLength, "a record's inflated length is not believable", object: key.name, offset: key.offset,
-                expected: "\(stored.count) to \(stored.count * 1100) bytes", found: "\(key.objectLength)")
+        do throws(FormatError) { return try Inflater.inflate(stored, to: key.objectLength) } catch {
+            var located = error.located(object: key.name)
+            located.offset = key.offset
+            throw located
         }
-        var output = [UInt8](repeating: 0, count: key.objectLength)
-        var failure: FormatError?
-        output.withUnsafeMutableBytes { target in
-            stored.withUnsafeBytes { input in
-                do throws(FormatError) { try Inflater().inflate(input, into: target) } catch { failure = error }
-            }
-        }
-        if let failure { throw failure.located(object: key.name) }
-        return output
     }
 
     private static func readDirectories(_ window: inout FileWindow, _ header: FileHeader) throws(FormatError) -> [DirectoryKey] {
@@ -102,6 +94,9 @@ package final class RootFile: Sendable {
 package struct DirectoryKey: Sendable {
     package let path: String
     package let key: Key
+
+    /// A TTree of any kind, or an RNTuple.
+    package var holdsEntries: Bool { ["TTree", "TNtuple", "TNtupleD", "TTreeSQL"].contains(key.className) || isNTuple }
 }
 
 /// The first bytes of a ROOT file.

@@ -2,30 +2,52 @@ import Bytes
 
 /// One member of a class as a StreamerInfo describes it.
 struct StreamerElement: Sendable {
-    enum Kind: Int, Sendable { case base = 0 }
-
     var name: String
     var title: String
+    /// TStreamerInfo's number for the type: 20 more for a fixed array, 40 more for a counted one.
     var type: Int
     var arrayLength: Int
     var typeName: String
+    /// Of a fixed array, outermost first.
+    var dimensions: [Int] = []
+    var isBase = false
+    /// A standard collection or string.
+    var isCollection = false
     /// Base classes only.
     var baseVersion = 0
     /// Pointers to arrays: the member that counts.
     var countName = ""
 }
 
-/// What a file says of its classes' layouts: class name -> version -> members.
+/// A class in one version.
+struct ClassLayout: Sendable {
+    let version: Int
+    let checksum: UInt32
+    let elements: [StreamerElement]
+}
+
+/// What a file says of its classes' layouts.
 struct StreamerCatalog: Sendable {
-    private(set) var classes: [String: [Int: [StreamerElement]]] = [:]
+    /// By class name without spaces and `std::`; the newest version last.
+    private var classes: [String: [ClassLayout]] = [:]
 
     /// The layout of a class: as the file describes it, else as ROOT 5.34 to 6 writes it where we know.
     func elements(_ name: String, version: Int) -> [StreamerElement]? {
-        if let found = classes[name]?[version] { return found }
-        if let known = BuiltinStreamers.elements(name, version: version) { return known }
+        let known = classes[CxxType(name).text]
+        if let found = known?.first(where: { $0.version == version }) { return found.elements }
+        if let builtin = BuiltinStreamers.elements(name, version: version) { return builtin }
         // A foreign class carries a checksum instead of a version; it has one description.
-        if let only = classes[name], only.count == 1, version <= 1 { return only.values.first }
+        if let known, known.count == 1, version <= 1 { return known[0].elements }
         return nil
+    }
+
+    /// The newest description of a class.
+    func latest(_ name: String) -> ClassLayout? { classes[CxxType(name).text]?.last ?? classes[name]?.last }
+
+    func layout(_ name: String, version: Int, checksum: UInt32) -> ClassLayout? {
+        let known = classes[CxxType(name).text] ?? []
+        return known.first { $0.version == version && $0.checksum == checksum } ?? known.first { $0.checksum == checksum && checksum != 0 }
+            ?? known.first { $0.version == version }
     }
 
     /// Reads the TList of TStreamerInfo.
@@ -33,9 +55,12 @@ struct StreamerCatalog: Sendable {
         var objects = ObjectReader(catalog: StreamerCatalog(), displacement: displacement)
         let list = try objects.object(of: "TList", &reader)
         for case .some(let info) in list.items where info.className == "TStreamerInfo" {
-            let elements = info.items.compactMap { $0?.element }
-            classes[info.string("fName"), default: [:]][Int(info.integer("fClassVersion"))] = elements
+            let layout = ClassLayout(
+                version: Int(info.integer("fClassVersion")), checksum: UInt32(truncatingIfNeeded: info.integer("fCheckSum")),
+                elements: info.items.compactMap { $0?.element })
+            classes[CxxType(info.string("fName")).text, default: []].append(layout)
         }
+        for name in classes.keys { classes[name]!.sort { $0.version < $1.version } }
     }
 }
 
@@ -44,7 +69,7 @@ extension ObjectReader {
     func streamerInfo(into object: StreamedObject, _ reader: inout ByteReader) throws(FormatError) {
         let header = try VersionHeader(&reader)
         try named(into: object, &reader)
-        try reader.skip(4)
+        object.set("fCheckSum", .integer(Int64(try reader.u32())))
         object.set("fClassVersion", .integer(Int64(try reader.i32())))
         var nested = self
         if let array = try nested.pointer(&reader) { object.items = array.items }
@@ -53,29 +78,36 @@ extension ObjectReader {
 
     func streamerElement(into object: StreamedObject, _ reader: inout ByteReader) throws(FormatError) {
         let outer = try VersionHeader(&reader)
+        // A TStreamerSTLstring is a TStreamerSTL, which is a TStreamerElement.
+        let middle: VersionHeader? = object.className == "TStreamerSTLstring" ? try VersionHeader(&reader) : nil
         let inner = try VersionHeader(&reader)
         try named(into: object, &reader)
         let type = Int(try reader.i32())
         try reader.skip(4)
         let length = Int(try reader.i32())
-        try reader.skip(4)
-        if inner.version == 1 {
-            try reader.skip(4 * (try reader.count32(itemSize: 4)))
-        } else {
-            try reader.skip(20)
+        let rank = Int(try reader.i32())
+        var dimensions: [Int] = []
+        let stored = inner.version == 1 ? try reader.count32(itemSize: 4) : 5
+        for index in 0..<stored {
+            let size = Int(try reader.i32())
+            if index < rank { dimensions.append(size) }
         }
+        if dimensions.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue }) != length { dimensions = length > 0 ? [length] : [] }
         var element = StreamerElement(
             name: object.string("fName"), title: object.string("fTitle"), type: type, arrayLength: length,
-            typeName: try reader.rootString())
+            typeName: try reader.rootString(), dimensions: dimensions)
         try inner.finish(&reader)
         switch object.className {
         case "TStreamerBase":
+            element.isBase = true
             element.baseVersion = outer.version > 2 ? Int(try reader.i32()) : 0
         case "TStreamerBasicPointer", "TStreamerLoop":
             try reader.skip(4)
             element.countName = try reader.rootString()
+        case "TStreamerSTL", "TStreamerSTLstring": element.isCollection = !element.typeName.contains("*")
         default: break
         }
+        try middle?.finish(&reader)
         try outer.finish(&reader)
         object.element = element
     }

@@ -53,26 +53,98 @@ package struct BranchDescription: Sendable {
     package let entries: Int64
     package let compressedBytes: Int64
     package let uncompressedBytes: Int64
-    let baskets: [Basket]
+    let storage: BranchStorage
 
     package enum Content: Sendable, Equatable {
         case numbers(DataType, Shape)
+        /// Characters: the innermost level of the shape.
+        case text(Shape)
         case unsupported(reason: String)
     }
 
     package var numbers: (type: DataType, shape: Shape)? { if case .numbers(let type, let shape) = content { (type, shape) } else { nil } }
     package var unsupportedReason: String? { if case .unsupported(let reason) = content { reason } else { nil } }
-    package var basketCount: Int { baskets.count }
 
-    /// How one entry's bytes are laid out.
-    let layout: Layout
+    /// What a column of it is: numbers, or the bytes of text.
+    package var column: (type: DataType, shape: Shape)? {
+        switch content {
+        case .numbers(let type, let shape): (type, shape)
+        case .text(let shape): (.uint8, shape)
+        case .unsupported: nil
+        }
+    }
 
-    struct Layout: Sendable {
-        /// Fixed size: bytes from the entry's start to this leaf, and of the whole entry.
-        var leafOffset = 0
-        var entrySize = 0
-        /// Jagged: bytes before the items (a vector's header).
-        var headerSize = 0
+    /// Baskets of a TTree's branch, pages of an RNTuple's column.
+    package var basketCount: Int {
+        switch storage {
+        case .baskets(let store, _): store.baskets.count
+        case .pages(let column): column.pageCount
+        }
+    }
+
+    /// The entries in pieces of whole baskets or clusters of about `bytes` inflated bytes each: how to read it through once.
+    package func pieces(bytes limit: Int64, entries: Int64) -> [Range<Int64>] {
+        let perEntry = max(1, uncompressedBytes / max(1, self.entries))
+        let most = max(1, min(1 << 20, limit / perEntry))
+        var pieces: [Range<Int64>] = []
+        var start: Int64 = 0
+        func cut(at end: Int64) {
+            let end = min(end, entries)
+            while end - start > 2 * most {
+                pieces.append(start..<start + most)
+                start += most
+            }
+            if end - start >= most || end == entries, end > start {
+                pieces.append(start..<end)
+                start = end
+            }
+        }
+        switch storage {
+        case .baskets(let store, _): for basket in store.baskets { cut(at: basket.firstEntry + basket.entries) }
+        case .pages(let column): for cluster in column.pages.clusters { cut(at: cluster.firstEntry + cluster.entries) }
+        }
+        if start < entries { pieces.append(start..<entries) }
+        return pieces
+    }
+
+    /// Whether one reading gives this column and the other: they are members of one streamed object.
+    package func sharesReading(with other: BranchDescription) -> Bool {
+        guard case .baskets(_, .recipe(let mine, _)) = storage, case .baskets(_, .recipe(let theirs, _)) = other.storage else { return false }
+        return mine === theirs
+    }
+
+    /// A unit in brackets at the title's end: `[GeV]`.
+    package var unit: String? {
+        guard title.hasSuffix("]"), let open = title.lastIndex(of: "["), open > title.startIndex else { return nil }
+        let text = title[title.index(after: open)...].dropLast()
+        guard title[title.index(before: open)] == " ", text.contains(where: \.isLetter), !text.contains(",") else { return nil }
+        return String(text)
+    }
+}
+
+enum BranchStorage: Sendable {
+    case baskets(BasketStore, Layout)
+    case pages(NTupleColumn)
+
+    /// How a column's values lie in the entries of a TTree's baskets.
+    enum Layout: Sendable {
+        /// Every entry has `entrySize` bytes; the values begin at `offset` in it.
+        case fixed(offset: Int, entrySize: Int, Encoding)
+        /// The entry is `header` bytes, then items to its end.
+        case counted(header: Int, Encoding)
+        case recipe(BranchRecipe, leaf: Int)
+    }
+}
+
+/// The baskets of one branch; its leaves share them.
+final class BasketStore: Sendable {
+    let baskets: [Basket]
+    /// Where the writer left the entries' offsets out: the flat branch that counts the items.
+    let counter: (store: BasketStore, layout: BranchStorage.Layout, type: DataType)?
+
+    init(_ baskets: [Basket], counter: (store: BasketStore, layout: BranchStorage.Layout, type: DataType)? = nil) {
+        self.baskets = baskets
+        self.counter = counter
     }
 
     struct Basket: Sendable {
@@ -87,7 +159,7 @@ package struct BranchDescription: Sendable {
     }
 
     /// The indices of the baskets that hold any of `range`.
-    func basketIndices(_ range: Range<Int64>) -> Range<Int> {
+    func indices(_ range: Range<Int64>) -> Range<Int> {
         let lower = baskets.partitioningIndex { $0.firstEntry + $0.entries > range.lowerBound }
         let upper = baskets.partitioningIndex { $0.firstEntry >= range.upperBound }
         return lower..<max(lower, upper)

@@ -1,0 +1,143 @@
+import Bytes
+import CCodecs
+import Columns
+import Storage
+
+extension DirectoryKey {
+    package var isNTuple: Bool { key.className == "ROOT::RNTuple" || key.className == "ROOT::Experimental::RNTuple" }
+}
+
+extension RootFile {
+    /// Reads an RNTuple's metadata: its anchor, header, footer and page lists.
+    func nTuple(_ entry: DirectoryKey) throws(FormatError) -> TreeDescription {
+        guard entry.key.className == "ROOT::RNTuple" else {
+            throw FormatError(
+                .unsupported, "an RNTuple from before version 1.0 of the format is not read", found: entry.key.className,
+                hint: "Write it anew with ROOT 6.34 or later.")
+        }
+        let anchor = try NTupleAnchor(try payload(entry.key))
+        var schema = NTupleSchema()
+        let headerBytes = try envelope(anchor.header, type: 1, "header")
+        var header = ByteReader(headerBytes.span.bytes)
+        try header.skip(8)
+        try Self.checkFeatures(&header)
+        for _ in 0..<3 { _ = try header.ntupleString() }
+        try schema.add(&header)
+        let footerBytes = try envelope(anchor.footer, type: 2, "footer")
+        var footer = ByteReader(footerBytes.span.bytes)
+        try footer.skip(8)
+        try Self.checkFeatures(&footer)
+        try footer.skip(8)
+        let extensionFrame = try NTupleFrame(&footer)
+        if extensionFrame.end > footer.position { try schema.add(&footer) }
+        try footer.seek(to: extensionFrame.end)
+        var clusters: [NTuplePages.Cluster] = []
+        for link in try Self.groups(&footer) {
+            let bytes = try envelope(link, type: 3, "page list")
+            var reader = ByteReader(bytes.span.bytes)
+            try reader.skip(8)
+            clusters += try NTuplePages.read(&reader, columns: schema.columns.count)
+        }
+        clusters.sort { $0.firstEntry < $1.firstEntry }
+        var entries: Int64 = 0
+        for cluster in clusters {
+            guard cluster.firstEntry == entries else {
+                throw FormatError(.corrupt, "clusters do not follow each other", expected: "first entry \(entries)", found: "\(cluster.firstEntry)")
+            }
+            entries += cluster.entries
+        }
+        let pages = NTuplePages(columns: schema.columns, clusters: clusters)
+        return TreeDescription(
+            path: entry.path, title: entry.key.title, entries: entries,
+            branches: NTupleReading(schema: schema, pages: pages, entries: entries).branches(),
+            clusterBoundaries: [0] + clusters.filter { $0.entries > 0 }.map { $0.firstEntry + $0.entries })
+    }
+
+    private static func checkFeatures(_ reader: inout ByteReader) throws(FormatError) {
+        let flags = try reader.little(UInt64.self)
+        guard flags == 0 else {
+            throw FormatError(.unsupported, "the RNTuple needs features that this version does not have", found: "feature flags \(String(flags, radix: 16))")
+        }
+    }
+
+    private static func groups(_ reader: inout ByteReader) throws(FormatError) -> [NTupleAnchor.Link] {
+        let list = try NTupleFrame(&reader)
+        var links: [NTupleAnchor.Link] = []
+        for _ in 0..<list.items {
+            let frame = try NTupleFrame(&reader)
+            try reader.skip(20)
+            let length = try reader.little(UInt64.self)
+            guard length <= 1 << 40 else { throw FormatError(.badLength, "a page list's length is not believable", found: "\(length)") }
+            links.append(.init(range: try NTuplePages.locator(&reader), length: Int(length)))
+            try reader.seek(to: frame.end)
+        }
+        return links
+    }
+
+    /// Fetches, inflates and checks an envelope.
+    private func envelope(_ link: NTupleAnchor.Link, type: UInt64, _ name: String) throws(FormatError) -> [UInt8] {
+        do throws(FormatError) {
+            var window = FileWindow(unread: source)
+            let stored = try window.bytes(link.range)
+            let bytes = try Inflater.inflate(stored, to: link.length)
+            var reader = ByteReader(bytes.span.bytes)
+            let head = try reader.little(UInt64.self)
+            guard head & 0xFFFF == type, head >> 16 == UInt64(bytes.count), bytes.count >= 16 else {
+                throw FormatError(.corrupt, "this is no such envelope", expected: "type \(type), \(bytes.count) bytes", found: "type \(head & 0xFFFF), \(head >> 16)")
+            }
+            try reader.seek(to: bytes.count - 8)
+            let expected = try reader.little(UInt64.self)
+            let found = bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, bytes.count - 8) }
+            guard expected == found else {
+                throw FormatError(
+                    .badChecksum, "its checksum is wrong", expected: String(expected, radix: 16), found: String(found, radix: 16),
+                    hint: "The file is damaged: fetch it again or use another replica.")
+            }
+            return bytes
+        } catch {
+            throw error.located(object: "the RNTuple's \(name)")
+        }
+    }
+}
+
+/// Where an RNTuple's header and footer lie: the object that its key holds.
+struct NTupleAnchor {
+    struct Link {
+        var range: ByteRange
+        /// Bytes when inflated.
+        var length: Int
+    }
+
+    let header: Link
+    let footer: Link
+
+    init(_ bytes: [UInt8]) throws(FormatError) {
+        var reader = ByteReader(bytes.span.bytes)
+        let version = try VersionHeader(&reader)
+        let start = reader.position
+        let epoch = try reader.u16()
+        try reader.skip(6)
+        guard epoch == 1 else { throw FormatError(.unsupported, "an RNTuple of another format epoch", expected: "1", found: "\(epoch)") }
+        func link(_ reader: inout ByteReader) throws(FormatError) -> Link {
+            let (offset, stored, length) = (try reader.u64(), try reader.u64(), try reader.u64())
+            guard offset <= 1 << 60, stored <= 1 << 31, length <= 1 << 31 else {
+                throw FormatError(.badLength, "an envelope's place is not believable", found: "\(stored) bytes at \(offset), \(length) inflated")
+            }
+            return Link(range: ByteRange(offset: Int(offset), length: Int(stored)), length: Int(length))
+        }
+        header = try link(&reader)
+        footer = try link(&reader)
+        let largest = try reader.u64()
+        guard largest == 0 || header.range.length <= largest && footer.range.length <= largest else {
+            throw FormatError(.unsupported, "an RNTuple whose envelopes are stored in parts is not read")
+        }
+        let stop = (version.end ?? bytes.count) 
+        guard bytes.count >= stop + 8 || bytes.count - reader.position >= 8 else { return }
+        let end = reader.position
+        let found = bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress! + start, end - start) }
+        let expected = try reader.u64()
+        guard expected == found else {
+            throw FormatError(.badChecksum, "the RNTuple's anchor has a wrong checksum", expected: String(expected, radix: 16), found: String(found, radix: 16))
+        }
+    }
+}

@@ -1,0 +1,247 @@
+import Bytes
+import Columns
+
+/// One column of an RNTuple as its field tree gives it.
+final class NTupleColumn: Sendable {
+    enum Step: Sendable {
+        /// A collection: an index column says where its items end.
+        case collection([Int])
+        case fixed(Int)
+        /// An alternative of a variant: items where the tag is this.
+        case alternative([Int], tag: UInt32)
+    }
+
+    enum Leaf: Sendable {
+        case numbers([Int])
+        /// The number of items of a collection.
+        case cardinality([Int])
+    }
+
+    let pages: NTuplePages
+    let steps: [Step]
+    let leaf: Leaf
+
+    init(pages: NTuplePages, steps: [Step], leaf: Leaf) {
+        self.pages = pages
+        self.steps = steps
+        self.leaf = leaf
+    }
+
+    /// The physical columns of the leaf, one for each representation.
+    var leafColumns: [Int] {
+        switch leaf {
+        case .numbers(let columns), .cardinality(let columns): columns
+        }
+    }
+
+    var pageCount: Int { pages.clusters.reduce(0) { sum, cluster in sum + leafColumns.reduce(0) { $0 + cluster.columns[$1].pages.count } } }
+}
+
+/// Turns an RNTuple's schema into descriptions of its columns.
+struct NTupleReading {
+    let schema: NTupleSchema
+    let pages: NTuplePages
+    let entries: Int64
+    private let children: [[Int]]
+    private let columnsOf: [[Int]]
+
+    init(schema: NTupleSchema, pages: NTuplePages, entries: Int64) {
+        self.schema = schema
+        self.pages = pages
+        self.entries = entries
+        var children = [[Int]](repeating: [], count: schema.fields.count)
+        for (index, field) in schema.fields.enumerated() where field.parent < index { children[field.parent].append(index) }
+        var columns = [[Int]](repeating: [], count: schema.fields.count)
+        for (index, column) in schema.columns.enumerated() where column.field < columns.count { columns[column.field].append(index) }
+        for alias in schema.aliases where alias.field < columns.count && alias.column < schema.columns.count { columns[alias.field].append(alias.column) }
+        self.children = children
+        columnsOf = columns
+    }
+
+    func branches() -> [BranchDescription] {
+        var found: [BranchDescription] = []
+        for (index, field) in schema.fields.enumerated() where field.parent == index {
+            visit(index, Place(branch: field.name, description: field.description), into: &found)
+        }
+        return found
+    }
+
+    private struct Place {
+        var branch: String
+        var description: String
+        var path: [String] = []
+        var steps: [NTupleColumn.Step] = []
+        var levels: [Shape.Level] = []
+        var depth = 0
+        /// Of the next record: what its members are called where a derived class has several of one name.
+        var names: [String: String] = [:]
+    }
+
+    private func visit(_ index: Int, _ place: Place, into found: inout [BranchDescription]) {
+        let field = schema.fields[index]
+        var place = place
+        place.depth += 1
+        guard place.depth < 32, found.count < 1_000_000 else { return refuse(field, place, "fields nest too deep", &found) }
+        if let size = field.arraySize, field.role != nil {
+            place.steps.append(.fixed(size))
+            place.levels.append(.fixed(size))
+        }
+        switch field.role {
+        case .collection:
+            guard let columns = columns(index, where: \.isIndex) else { return refuse(field, place, "a collection without an index column", &found) }
+            place.steps.append(.collection(columns))
+            place.levels.append(.varying)
+            for child in children[index] { visit(child, place, into: &found) }
+        case .record:
+            let names = place.names
+            place.names = [:]
+            let members = members(index)
+            for (child, labels) in members {
+                var inner = place
+                if schema.fields[child].name.hasPrefix(":") {
+                    inner.names = labels.mapValues { names[$0] ?? $0 }
+                } else {
+                    let label = Self.label(schema.fields[child].name)
+                    inner.path.append(names[label] ?? label)
+                }
+                visit(child, inner, into: &found)
+            }
+        case .variant:
+            guard let columns = columns(index, where: { $0 == .switchTag }) else { return refuse(field, place, "a variant without a switch column", &found) }
+            for (ordinal, child) in children[index].enumerated() {
+                var inner = place
+                inner.path.append(String(ordinal))
+                inner.steps.append(.alternative(columns, tag: UInt32(ordinal + 1)))
+                inner.levels.append(.varying)
+                visit(child, inner, into: &found)
+            }
+        case .leaf: leaf(index, field, place, into: &found)
+        case .streamed: refuse(field, place, "an object of \(field.typeName) in ROOT's own streaming is not read as numbers", &found)
+        case nil: refuse(field, place, "a field of an unknown structure", &found)
+        }
+    }
+
+    /// A record's subfields, each with what it calls its members: those of base classes stand among its own, behind the class's name
+    /// where others have the same.
+    private func members(_ record: Int, depth: Int = 0) -> [(field: Int, labels: [String: String])] {
+        guard depth < 32 else { return [] }
+        let own = children[record].map { child -> (field: Int, names: [String]) in
+            let field = schema.fields[child]
+            guard field.name.hasPrefix(":") else { return (child, [Self.label(field.name)]) }
+            return (child, members(child, depth: depth + 1).flatMap { $0.labels.values })
+        }
+        var counts: [String: Int] = [:]
+        for (_, names) in own { for name in names { counts[name, default: 0] += 1 } }
+        return own.map { child, names in
+            let isBase = schema.fields[child].name.hasPrefix(":")
+            return (child, Dictionary(names.map { ($0, isBase && counts[$0]! > 1 ? schema.fields[child].typeName + "::" + $0 : $0) }) { first, _ in first })
+        }
+    }
+
+    /// Tuples' members are named by their places.
+    private static func label(_ name: String) -> String {
+        name.hasPrefix("_") && name.dropFirst().allSatisfy(\.isNumber) && name.count > 1 ? String(name.dropFirst()) : name
+    }
+
+    private func columns(_ field: Int, where fits: (NTupleEncoding) -> Bool) -> [Int]? {
+        let found = columnsOf[field].filter { schema.columns[$0].type.map(fits) ?? false }
+        return found.isEmpty || found.count != columnsOf[field].count ? nil : found
+    }
+
+    private func leaf(_ index: Int, _ field: NTupleSchema.Field, _ place: Place, into found: inout [BranchDescription]) {
+        let own = columnsOf[index]
+        if own.isEmpty {
+            // An array, an enumeration, an atomic: its value is the one subfield.
+            guard let child = children[index].first, children[index].count == 1 else {
+                return refuse(field, place, "a field of \(field.typeName) without data", &found)
+            }
+            return visit(child, place, into: &found)
+        }
+        if field.typeName == "std::string" {
+            let indices = own.filter { schema.columns[$0].type?.isIndex == true }
+            let characters = own.filter { schema.columns[$0].type == .char }
+            guard !indices.isEmpty, indices.count + characters.count == own.count else { return refuse(field, place, "a string without its columns", &found) }
+            var place = place
+            place.steps.append(.collection(indices))
+            place.levels.append(.varying)
+            return add(field, place, .text(Shape(place.levels)), .numbers(characters), into: &found)
+        }
+        guard own.allSatisfy({ schema.columns[$0].type != nil }) else {
+            return refuse(field, place, "a column type that this version does not know", &found)
+        }
+        if field.typeName.contains("RNTupleCardinality") {
+            guard own.allSatisfy({ schema.columns[$0].type!.isIndex }) else { return refuse(field, place, "a count without an index column", &found) }
+            return add(field, place, .numbers(.int64, Shape(place.levels)), .cardinality(own), into: &found)
+        }
+        guard let type = Self.type(field.typeName, schema.columns[own[0]].type!) else {
+            return refuse(field, place, "a \(field.typeName) is not a number", &found)
+        }
+        add(field, place, .numbers(type, Shape(place.levels)), .numbers(own), into: &found)
+    }
+
+    /// What a column of numbers holds: what the field's C++ type says, else what is stored.
+    private static func type(_ name: String, _ stored: NTupleEncoding) -> DataType? {
+        if name == "char" { return .int8 }
+        if let encoding = CxxType(name).number { return encoding.type }
+        return stored.natural
+    }
+
+    private func add(
+        _ field: NTupleSchema.Field, _ place: Place, _ content: BranchDescription.Content, _ leaf: NTupleColumn.Leaf, into found: inout [BranchDescription]
+    ) {
+        let column = NTupleColumn(pages: pages, steps: place.steps, leaf: leaf)
+        let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
+        var (stored, plain) = (0, 0)
+        for cluster in pages.clusters {
+            for physical in column.leafColumns {
+                for page in cluster.columns[physical].pages {
+                    stored += page.range.length
+                    plain += (page.count * schema.columns[physical].bits + 7) / 8
+                }
+            }
+        }
+        found.append(BranchDescription(
+            name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name, leafIndex: 0,
+            title: field.description.isEmpty ? place.description : field.description, typeName: field.typeName, content: content,
+            counter: place.steps.isEmpty ? nil : counterName(place), entries: entries, compressedBytes: Int64(stored), uncompressedBytes: Int64(plain),
+            storage: .pages(column)))
+    }
+
+    /// The field whose count is that of the outermost collection.
+    private func counterName(_ place: Place) -> String? {
+        guard case .collection(let columns)? = place.steps.first, place.levels.first == .varying else { return nil }
+        let counting = schema.fields.indices.first { index in
+            schema.fields[index].typeName.contains("RNTupleCardinality") && columnsOf[index] == columns
+        }
+        return counting.map { schema.fields[$0].name }
+    }
+
+    private func refuse(_ field: NTupleSchema.Field, _ place: Place, _ reason: String, _ found: inout [BranchDescription]) {
+        let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
+        found.append(BranchDescription(
+            name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name, leafIndex: 0,
+            title: place.description, typeName: field.typeName, content: .unsupported(reason: reason), counter: nil, entries: entries,
+            compressedBytes: 0, uncompressedBytes: 0,
+            storage: .pages(NTupleColumn(pages: pages, steps: [], leaf: .numbers([])))))
+    }
+}
+
+extension NTupleEncoding {
+    /// The type of the stored values; nil for indices and switches.
+    var natural: DataType? {
+        switch self {
+        case .bit: .bool
+        case .byte, .uint8: .uint8
+        case .char, .int8: .int8
+        case .int16, .splitInt16: .int16
+        case .uint16, .splitUInt16: .uint16
+        case .int32, .splitInt32: .int32
+        case .uint32, .splitUInt32: .uint32
+        case .int64, .splitInt64: .int64
+        case .uint64, .splitUInt64: .uint64
+        case .real16, .real32, .splitReal16, .splitReal32, .real32Trunc, .real32Quant: .float32
+        case .real64, .splitReal64: .float64
+        case .index32, .index64, .splitIndex32, .splitIndex64, .switchTag: nil
+        }
+    }
+}

@@ -1,0 +1,285 @@
+import Bytes
+import CCodecs
+import Columns
+import Storage
+
+/// Turns pages into columns. One per thread.
+final class PageReader {
+    private let pool: BufferPool
+    private let inflater = Inflater()
+    /// The last large page, decoded: neighbouring ranges of entries share it.
+    private var held: (offset: Int, physical: Int, buffer: AlignedBuffer)?
+
+    init(pool: BufferPool) { self.pool = pool }
+
+    func column(
+        _ column: NTupleColumn, _ plan: NTuplePlan, _ type: DataType, _ shape: Shape, _ entries: Range<Int64>, _ fetched: FetchedRanges
+    ) throws(FormatError) -> Column {
+        var output = Output(type: type, levels: shape.varyingLevels, entries: entries.count, pool: pool)
+        var covered = entries.lowerBound
+        for part in plan.parts {
+            covered += Int64(part.entries.count)
+            try append(part, of: column, to: &output, fetched)
+        }
+        guard covered == entries.upperBound else {
+            throw FormatError(.missing, "the column has no data for some entries", expected: "entries up to \(entries.upperBound)", found: "up to \(covered)")
+        }
+        return Column(
+            type: type, shape: shape, entries: entries.count, count: output.used / type.size, values: output.values,
+            offsets: output.levels.map { .init(buffer: $0.buffer, count: $0.count) }, pool: pool)
+    }
+
+    private func append(_ part: NTuplePlan.Part, of column: NTupleColumn, to output: inout Output, _ fetched: FetchedRanges) throws(FormatError) {
+        var range = part.entries
+        var next = 0
+        var level = 0
+        let source = PageSource(pages: column.pages, cluster: part.cluster, fetched: fetched)
+        for step in column.steps {
+            switch step {
+            case .fixed(let count): range = range.lowerBound * count..<range.upperBound * count
+            case .collection:
+                range = try collection(range, part.runs[next], source) { (count) throws(FormatError) in output.push(level, count) }
+                next += 1
+                level += 1
+            case .alternative(_, let tag):
+                range = try alternative(range, tag, part.runs[next], source) { output.push(level, $0) }
+                next += 1
+                level += 1
+            }
+        }
+        guard next < part.runs.count else { throw FormatError(.corrupt, "a field has no column in this cluster") }
+        let run = part.runs[next]
+        switch column.leaf {
+        case .cardinality:
+            output.reserve(range.count * 8)
+            var target = (output.values.pointer + output.used).assumingMemoryBound(to: Int64.self)
+            _ = try collection(range, run, source) { (count) throws(FormatError) in
+                target.pointee = Int64(count)
+                target += 1
+            }
+            output.used += range.count * 8
+        case .numbers:
+            let physical = column.pages.columns[run.physical]
+            guard let natural = physical.type?.natural else { throw FormatError(.unsupported, "a column type that this version does not know") }
+            // Elements are bounded by the pages' own counts before they are allocated for.
+            try check(range, run, source)
+            output.reserve(range.count * output.type.size)
+            let target = output.values.pointer + output.used
+            if natural == output.type {
+                try elements(range, run, source, to: target)
+            } else {
+                let buffer = pool.take(range.count * natural.size)
+                defer { pool.give(buffer) }
+                try elements(range, run, source, to: buffer.pointer)
+                natural.convert(buffer.pointer, range.count, to: output.type, target)
+            }
+            output.used += range.count * output.type.size
+        }
+    }
+
+    /// The items of the collections `range`.
+    private func collection(
+        _ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, _ each: (Int) throws(FormatError) -> Void
+    ) throws(FormatError) -> Range<Int> {
+        guard !range.isEmpty else { return 0..<0 }
+        let withPrevious = max(0, range.lowerBound - 1)..<range.upperBound
+        try check(withPrevious, run, source)
+        let physical = source.pages.columns[run.physical]
+        let buffer = pool.take(withPrevious.count * physical.decodedSize)
+        defer { pool.give(buffer) }
+        try elements(withPrevious, run, source, to: buffer.pointer)
+        func end(_ index: Int) -> Int {
+            physical.bits == 32
+                ? Int(buffer.values(of: UInt32.self, count: withPrevious.count)[index])
+                : Int(truncatingIfNeeded: buffer.values(of: UInt64.self, count: withPrevious.count)[index])
+        }
+        var previous = range.lowerBound == 0 ? 0 : end(0)
+        let first = previous
+        guard first >= 0 else { throw FormatError(.corrupt, "an index is not believable", found: "\(first)") }
+        for index in (range.lowerBound == 0 ? 0 : 1)..<withPrevious.count {
+            let here = end(index)
+            guard here >= previous, here <= 1 << 40 else {
+                throw FormatError(.corrupt, "an index column falls", expected: "at least \(previous)", found: "\(here)")
+            }
+            try each(here - previous)
+            previous = here
+        }
+        return first..<previous
+    }
+
+    /// The items of one alternative among the variants `range`: its items follow each other.
+    private func alternative(
+        _ range: Range<Int>, _ tag: UInt32, _ run: NTuplePlan.Run, _ source: PageSource, _ each: (Int) -> Void
+    ) throws(FormatError) -> Range<Int> {
+        // Where the wanted ones begin follows from all before them.
+        let all = 0..<range.upperBound
+        try check(all, run, source)
+        let buffer = pool.take(all.count * 4)
+        defer { pool.give(buffer) }
+        try elements(all, run, source, to: buffer.pointer)
+        let tags = buffer.values(of: UInt32.self, count: all.count)
+        let first = tags[..<range.lowerBound].count { $0 == tag }
+        var count = 0
+        for index in range {
+            let one = tags[index] == tag ? 1 : 0
+            each(one)
+            count += one
+        }
+        return first..<first + count
+    }
+
+    private struct PageSource {
+        let pages: NTuplePages
+        let cluster: Int
+        let fetched: FetchedRanges
+    }
+
+    private func check(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource) throws(FormatError) {
+        let pages = source.pages.clusters[source.cluster].columns[run.physical].pages[run.pages]
+        let end = run.firstElement + pages.reduce(0) { $0 + $1.count }
+        guard range.upperBound <= max(end, run.padding), range.lowerBound >= min(run.firstElement, run.padding) || run.padding > 0 else {
+            throw FormatError(.corrupt, "a column has fewer elements than its index says", expected: "up to \(range.upperBound)", found: "\(end)")
+        }
+    }
+
+    /// The decoded elements `range`, counted from the cluster's start.
+    private func elements(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, to target: UnsafeMutableRawPointer) throws(FormatError) {
+        let physical = source.pages.columns[run.physical]
+        let size = physical.decodedSize
+        let pages = source.pages.clusters[source.cluster].columns[run.physical].pages
+        if range.lowerBound < run.padding {
+            let zeros = min(run.padding, range.upperBound) - range.lowerBound
+            target.initializeMemory(as: UInt8.self, repeating: 0, count: zeros * size)
+        }
+        var position = run.firstElement
+        for (index, number) in run.pages.enumerated() {
+            let page = pages[number]
+            defer { position += page.count }
+            let wanted = range.clamped(to: position..<position + page.count)
+            guard !wanted.isEmpty else { continue }
+            let place = target + (wanted.lowerBound - range.lowerBound) * size
+            try decode(page, source.fetched.slices[run.firstRange + index], run.physical, physical, wanted.lowerBound - position..<wanted.upperBound - position, place)
+        }
+    }
+
+    private func decode(
+        _ page: NTuplePages.Page, _ stored: UnsafeRawBufferPointer, _ number: Int, _ physical: NTupleSchema.Column, _ wanted: Range<Int>,
+        _ target: UnsafeMutableRawPointer
+    ) throws(FormatError) {
+        let size = physical.decodedSize
+        if let held, held.offset == page.range.offset, held.physical == number, held.buffer.capacity >= page.count * size {
+            return target.copyMemory(from: held.buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
+        }
+        let body = UnsafeRawBufferPointer(rebasing: stored[..<page.range.length])
+        if page.hasChecksum {
+            let expected = (stored.baseAddress! + page.range.length).loadUnaligned(as: UInt64.self)
+            let found = XXH3_64bits(body.baseAddress, body.count)
+            guard expected == found else {
+                throw FormatError(
+                    .badChecksum, "a page's checksum is wrong", offset: page.range.offset, expected: String(expected, radix: 16),
+                    found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica.")
+            }
+        }
+        let plain = physical.pageSize(page.count)
+        guard plain >= body.count, plain == body.count || Inflater.isBelievable(plain, from: body.count) else {
+            throw FormatError(.badLength, "a page's inflated length is not believable", offset: page.range.offset, found: "\(plain) from \(body.count)")
+        }
+        if plain == body.count { return try finish(body, page, number, physical, wanted, target) }
+        let inflated = pool.take(plain)
+        defer { pool.give(inflated) }
+        let bytes = UnsafeMutableRawBufferPointer(start: inflated.pointer, count: plain)
+        do throws(FormatError) { try inflater.inflate(body, into: bytes) } catch {
+            var located = error
+            located.offset = page.range.offset
+            throw located
+        }
+        try finish(UnsafeRawBufferPointer(bytes), page, number, physical, wanted, target)
+    }
+
+    private func finish(
+        _ bytes: UnsafeRawBufferPointer, _ page: NTuplePages.Page, _ number: Int, _ physical: NTupleSchema.Column, _ wanted: Range<Int>,
+        _ target: UnsafeMutableRawPointer
+    ) throws(FormatError) {
+        let size = physical.decodedSize
+        if wanted.count == page.count { return try physical.decode(bytes, page.count, to: target) }
+        let buffer = pool.take(page.count * size)
+        try physical.decode(bytes, page.count, to: buffer.pointer)
+        target.copyMemory(from: buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
+        if let held { pool.give(held.buffer) }
+        held = (page.range.offset, number, buffer)
+    }
+
+    /// A column as it grows.
+    private struct Output {
+        struct Level {
+            var buffer: AlignedBuffer
+            var count = 1
+            var items: Int64 = 0
+        }
+
+        let type: DataType
+        let pool: BufferPool
+        var values: AlignedBuffer
+        var used = 0
+        var levels: [Level]
+
+        init(type: DataType, levels: Int, entries: Int, pool: BufferPool) {
+            self.type = type
+            self.pool = pool
+            values = pool.take(4096)
+            self.levels = (0..<levels).map { _ in
+                let level = Level(buffer: pool.take(4096))
+                level.buffer.values(of: Int64.self, count: 1)[0] = 0
+                return level
+            }
+        }
+
+        mutating func reserve(_ bytes: Int) {
+            if used + bytes > values.capacity { values = values.grown(used, to: used + bytes, pool) }
+        }
+
+        mutating func push(_ level: Int, _ count: Int) {
+            let at = levels[level].count
+            if (at + 1) * 8 > levels[level].buffer.capacity { levels[level].buffer = levels[level].buffer.grown(at * 8, to: (at + 1) * 8, pool) }
+            levels[level].items += Int64(count)
+            levels[level].buffer.values(of: Int64.self, count: at + 1)[at] = levels[level].items
+            levels[level].count += 1
+        }
+    }
+}
+
+extension DataType {
+    /// Numbers of this type as another: whole numbers keep their low bits, reals are rounded.
+    func convert(_ source: UnsafeRawPointer, _ count: Int, to other: DataType, _ target: UnsafeMutableRawPointer) {
+        for index in 0..<count {
+            if isFloatingPoint {
+                let value = self == .float32 ? Double(source.load(fromByteOffset: 4 * index, as: Float.self)) : source.load(fromByteOffset: 8 * index, as: Double.self)
+                other.store(value, Int64(exactly: value.rounded(.towardZero)) ?? 0, target, index)
+            } else {
+                let value: Int64 =
+                    switch self {
+                    case .bool, .uint8: Int64(source.load(fromByteOffset: index, as: UInt8.self))
+                    case .int8: Int64(source.load(fromByteOffset: index, as: Int8.self))
+                    case .int16: Int64(source.load(fromByteOffset: 2 * index, as: Int16.self))
+                    case .uint16: Int64(source.load(fromByteOffset: 2 * index, as: UInt16.self))
+                    case .int32: Int64(source.load(fromByteOffset: 4 * index, as: Int32.self))
+                    case .uint32: Int64(source.load(fromByteOffset: 4 * index, as: UInt32.self))
+                    default: source.load(fromByteOffset: 8 * index, as: Int64.self)
+                    }
+                other.store(self == .uint64 ? Double(UInt64(bitPattern: value)) : Double(value), value, target, index)
+            }
+        }
+    }
+
+    private func store(_ real: Double, _ whole: Int64, _ target: UnsafeMutableRawPointer, _ index: Int) {
+        switch self {
+        case .bool: target.storeBytes(of: whole != 0 || real != 0 ? 1 : 0, toByteOffset: index, as: UInt8.self)
+        case .int8, .uint8: target.storeBytes(of: UInt8(truncatingIfNeeded: whole), toByteOffset: index, as: UInt8.self)
+        case .int16, .uint16: target.storeBytes(of: UInt16(truncatingIfNeeded: whole), toByteOffset: 2 * index, as: UInt16.self)
+        case .int32, .uint32: target.storeBytes(of: UInt32(truncatingIfNeeded: whole), toByteOffset: 4 * index, as: UInt32.self)
+        case .int64, .uint64: target.storeBytes(of: whole, toByteOffset: 8 * index, as: Int64.self)
+        case .float32: target.storeBytes(of: Float(real), toByteOffset: 4 * index, as: Float.self)
+        case .float64: target.storeBytes(of: real, toByteOffset: 8 * index, as: Double.self)
+        }
+    }
+}

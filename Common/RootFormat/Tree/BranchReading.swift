@@ -1,0 +1,250 @@
+import Bytes
+import Columns
+
+/// What the columns of one TBranch are and how its entries give them.
+struct BranchReading {
+    struct Found {
+        /// The leaf's or member's name, where the branch has several.
+        var name: String?
+        var typeName: String
+        var content: BranchDescription.Content
+        var layout: BranchStorage.Layout
+        var counter: String?
+    }
+
+    private(set) var columns: [Found] = []
+    /// False where the branch only holds others.
+    private(set) var hasData = true
+    /// The branch of a split collection: its own data are the number of items.
+    private(set) var isCounter = false
+
+    init(_ branch: StreamedObject, catalog: StreamerCatalog) {
+        let leaves = branch.list("fLeaves")
+        let counter = leaves.first?.object("fLeafCount")?.string("fName") ?? branch.object("fBranchCount")?.string("fName")
+        do {
+            switch branch.className {
+            case "TBranchElement": try element(branch, catalog)
+            case "TBranchObject": try object(branch, catalog)
+            default: try plain(branch, leaves)
+            }
+        } catch {
+            let type = branch.className == "TBranch" ? leaves.first?.className ?? "no leaf" : branch.string("fClassName")
+            columns = [refused(type, error.message)]
+        }
+        for index in columns.indices where columns[index].counter == nil {
+            if case .numbers(_, let shape) = columns[index].content, shape.isJagged { columns[index].counter = counter }
+        }
+    }
+
+    private func refused(_ typeName: String, _ reason: String, name: String? = nil) -> Found {
+        Found(name: name, typeName: typeName, content: .unsupported(reason: reason), layout: .counted(header: 0, .plain(.uint8)))
+    }
+
+    // MARK: Plain leaves
+
+    private mutating func plain(_ branch: StreamedObject, _ leaves: [StreamedObject]) throws(FormatError) {
+        if leaves.isEmpty { hasData = false }
+        let readings = leaves.map { LeafReading($0, branchTitle: branch.string("fTitle")) }
+        let several = leaves.count > 1
+        guard !readings.contains(where: { $0.isText || $0.counter != nil }) || !several else { return try varying(leaves, readings) }
+        let entrySize = readings.reduce(0) { $0 + $1.byteSize }
+        var offset = 0
+        for (leaf, reading) in zip(leaves, readings) {
+            let name = several ? leaf.string("fName") : nil
+            if let reason = reading.reason ?? readings.first(where: { $0.reason != nil })?.reason {
+                columns.append(refused(reading.typeName, reason, name: name))
+            } else if reading.isText {
+                var compiler = RecipeCompiler(catalog: StreamerCatalog())
+                let recipe = compiler.text("char*")
+                add(compiler.finish(recipe))
+            } else if reading.counter != nil {
+                columns.append(Found(
+                    name: name, typeName: reading.typeName, content: .numbers(reading.encoding.type, .jagged(inner: reading.dimensions)),
+                    layout: .counted(header: 0, reading.encoding), counter: reading.counter))
+            } else {
+                columns.append(Found(
+                    name: name, typeName: reading.typeName, content: .numbers(reading.encoding.type, .fixed(reading.dimensions)),
+                    layout: .fixed(offset: offset, entrySize: entrySize, reading.encoding)))
+                offset += reading.byteSize
+            }
+        }
+    }
+
+    /// Several leaves of which some vary: each after the other, counted by one before it.
+    private mutating func varying(_ leaves: [StreamedObject], _ readings: [LeafReading]) throws(FormatError) {
+        if let reason = readings.first(where: { $0.reason != nil })?.reason { throw FormatError(.unsupported, reason) }
+        var compiler = RecipeCompiler(catalog: StreamerCatalog())
+        let recipe = try compiler.leafList(zip(leaves, readings).map { ($0.string("fName"), $1) })
+        add(compiler.finish(recipe))
+    }
+
+    // MARK: Objects
+
+    private mutating func object(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(FormatError) {
+        let name = branch.string("fClassName")
+        var compiler = RecipeCompiler(catalog: catalog)
+        let body = try compiler.object(CxxType(name))
+        add(compiler.finish(.named(name: name, body)))
+    }
+
+    private mutating func element(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(FormatError) {
+        let kind = branch.integer("fType")
+        let id = Int(branch.integer("fID"))
+        let className = branch.string("fClassName")
+        if kind == 3 || kind == 4 {
+            // The data are counts; members tell the same. Only TClonesArray's are listed, as readers of the field do.
+            isCounter = kind == 3
+            hasData = kind == 3
+            columns = [Found(typeName: "Int_t", content: .numbers(.int32, .flat), layout: .fixed(offset: 0, entrySize: 4, .plain(.int32)))]
+            return
+        }
+        if kind == 1 || kind == 2 { hasData = false }
+        var compiler = RecipeCompiler(catalog: catalog)
+        if id < 0 {
+            let type = CxxType(className)
+            // A string of its own has no header.
+            let body = try compiler.value(type, headed: type.name != "string")
+            if case .object = body { return add(compiler.finish(.wholeObject(body))) }
+            return add(compiler.finish(body))
+        }
+        let layout = catalog.layout(
+            className, version: Int(branch.integer("fClassVersion")), checksum: UInt32(truncatingIfNeeded: branch.integer("fCheckSum")))
+        let member = try Self.element(id, className, branch.string("fName"), layout, streamerType: Int(branch.integer("fStreamerType")))
+        let body = kind == 31 || kind == 41 ? try compiler.itemsOf(member) : try compiler.alone(member)
+        add(compiler.finish(body))
+    }
+
+    /// The member that a branch is for: by its number, checked by its name.
+    private static func element(
+        _ id: Int, _ className: String, _ branchName: String, _ layout: ClassLayout?, streamerType: Int
+    ) throws(FormatError) -> StreamerElement {
+        guard let elements = layout?.elements, !elements.isEmpty else {
+            let type = CxxType(className)
+            if type.name == "pair", type.arguments.count == 2, id < 2 {
+                return .ofPair(type, id)
+            }
+            throw FormatError(.unsupported, "the file does not describe the class \(className)")
+        }
+        let bare = branchName.prefix { $0 != "[" }
+        func fits(_ element: StreamerElement) -> Bool {
+            let name = element.name.prefix { $0 != "[" }
+            return bare == name || bare.hasSuffix("." + name)
+        }
+        if id < elements.count, fits(elements[id]) || elements[id].type == streamerType { return elements[id] }
+        if let named = elements.first(where: fits) { return named }
+        throw FormatError(.unsupported, "the class \(className) has no member for this branch")
+    }
+
+    /// Adds a recipe's columns, in a plainer form where there is one.
+    private mutating func add(_ recipe: BranchRecipe) {
+        let several = recipe.leaves.count > 1
+        if recipe.leaves.isEmpty { hasData = false }
+        for (index, leaf) in recipe.leaves.enumerated() {
+            let name = several || !leaf.path.isEmpty ? leaf.path : nil
+            guard leaf.reason == nil else {
+                columns.append(refused(leaf.typeName, leaf.reason!, name: name))
+                continue
+            }
+            let content: BranchDescription.Content = leaf.isText ? .text(leaf.shape) : .numbers(leaf.type, leaf.shape)
+            columns.append(Found(
+                name: name == "" ? nil : name, typeName: leaf.typeName, content: content,
+                layout: several ? .recipe(recipe, leaf: index) : recipe.body.plainLayout ?? .recipe(recipe, leaf: index)))
+        }
+    }
+}
+
+extension Recipe {
+    /// The recipe of a branch with one column as a fixed or counted layout, which is read in bulk.
+    fileprivate var plainLayout: BranchStorage.Layout? {
+        func numbers(_ recipe: Recipe) -> (encoding: Encoding, count: Int)? {
+            switch recipe {
+            case .number(let encoding, _): (encoding, 1)
+            case .fixed(let count, .number(let encoding, _)): (encoding, count)
+            default: nil
+            }
+        }
+        switch self {
+        case .toEnd(let item, _): return numbers(item).map { .counted(header: 0, $0.encoding) }
+        case .several(let parts):
+            guard parts.count == 2, case .skip(1) = parts[0], case .toEnd(.number(let encoding, _), _) = parts[1] else { return nil }
+            return .counted(header: 1, encoding)
+        case .collection(.sequence(.number(let encoding, _), _), _, _): return .counted(header: 10, encoding)
+        default: return numbers(self).map { .fixed(offset: 0, entrySize: $0.encoding.size * $0.count, $0.encoding) }
+        }
+    }
+}
+
+extension StreamerElement {
+    fileprivate static func ofPair(_ type: CxxType, _ index: Int) -> StreamerElement {
+        let argument = type.arguments[index]
+        let isClass = argument.number == nil
+        return StreamerElement(
+            name: index == 0 ? "first" : "second", title: "", type: isClass ? 61 : 3, arrayLength: 0, typeName: argument.text,
+            isCollection: argument.name == "string" || CxxType.sequences.contains(argument.name) || CxxType.maps.contains(argument.name))
+    }
+}
+
+/// What a TLeaf holds.
+struct LeafReading {
+    let typeName: String
+    private(set) var encoding = Encoding.plain(.uint8)
+    /// Fixed dimensions of one entry, or of one item where another leaf counts.
+    private(set) var dimensions: [Int] = []
+    private(set) var counter: String?
+    private(set) var isText = false
+    private(set) var reason: String?
+    /// Bytes of one entry where it is fixed.
+    private(set) var byteSize = 0
+
+    init(_ leaf: StreamedObject, branchTitle: String) {
+        let unsigned = leaf.integer("fIsUnsigned") != 0
+        switch leaf.className {
+        case "TLeafB": encoding = .plain(unsigned ? .uint8 : .int8)
+        case "TLeafS": encoding = .plain(unsigned ? .uint16 : .int16)
+        case "TLeafI": encoding = .plain(unsigned ? .uint32 : .int32)
+        case "TLeafL", "TLeafG": encoding = .plain(unsigned ? .uint64 : .int64)
+        case "TLeafF": encoding = .plain(.float32)
+        case "TLeafD": encoding = .plain(.float64)
+        case "TLeafO": encoding = .plain(.bool)
+        case "TLeafF16": encoding = .packed(PackedReal(comment: Self.packing(branchTitle), double: false))
+        case "TLeafD32": encoding = .packed(PackedReal(comment: Self.packing(branchTitle), double: true))
+        case "TLeafC": isText = true
+        case "TLeafObject": reason = "an object whose branch does not describe it (TLeafObject) is not read"
+        default: reason = "no reader for a \(leaf.className)"
+        }
+        typeName = isText ? "char*" : reason == nil ? encoding.type.name : leaf.className
+        let length = min(max(1, Int(leaf.integer("fLen"))), 1 << 24)
+        let fixed = Self.dimensions(leaf.string("fTitle"))
+        let (product, overflow) = fixed.reduce((1, false)) { ($0.0.multipliedReportingOverflow(by: $1).partialValue, $0.1 || $0.0.multipliedReportingOverflow(by: $1).overflow) }
+        dimensions = !overflow && product == length ? fixed : length == 1 ? [] : [length]
+        if let count = leaf.object("fLeafCount") {
+            counter = count.string("fName")
+            if length == 1 { dimensions = [] }
+        } else {
+            byteSize = length * encoding.size
+        }
+    }
+
+    /// The numeric dimensions in a leaf's title: `x[n][2][3]` has 2 and 3.
+    private static func dimensions(_ title: String) -> [Int] {
+        title.split(separator: "[", omittingEmptySubsequences: false).dropFirst().compactMap { Int($0.prefix { $0 != "]" }) }.filter { (1...1 << 20).contains($0) }.prefix(8).map { $0 }
+    }
+
+    /// The range behind a leaf's type in its branch's title: `x/d[0,10,16]`.
+    private static func packing(_ title: String) -> String { title.lastIndex(of: "/").map { String(title[$0...]) } ?? "" }
+}
+
+extension RecipeCompiler {
+    /// The entries of a branch that holds a member of every item of a collection.
+    mutating func itemsOf(_ element: StreamerElement) throws(FormatError) -> Recipe {
+        if element.isCollection, element.arrayLength == 0 {
+            let (item, use) = try varying { (me) throws(FormatError) in try me.value(CxxType(element.typeName), headed: false) }
+            return .headed(.toEnd(item, use))
+        }
+        guard !(41...59).contains(element.type) else {
+            throw FormatError(.unsupported, "an array counted anew for each item of a collection (\(element.name)) is not read")
+        }
+        let (item, use) = try varying { (me) throws(FormatError) in try me.alone(element, flattened: true) }
+        return .toEnd(item, use)
+    }
+}

@@ -1,0 +1,166 @@
+import Bytes
+import Columns
+import Storage
+
+/// Turns the bytes of a plan into columns. One per thread: its buffers are used again and again.
+package final class ColumnDecoder {
+    private let pool: BufferPool
+    private let baskets: BasketReader
+    private let pages: PageReader
+
+    package init(pool: BufferPool = BufferPool()) {
+        self.pool = pool
+        baskets = BasketReader(pool: pool)
+        pages = PageReader(pool: pool)
+    }
+
+    /// - Parameter fetched: the bytes of `plan.ranges`.
+    package func decode(_ plan: EntryPlan, _ fetched: FetchedRanges) throws(FormatError) -> ColumnBatch {
+        var columns: [Column] = []
+        try forEachColumn(plan, fetched) { (_, column) throws(FormatError) in columns.append(column) }
+        return ColumnBatch(
+            first: plan.entries.lowerBound, entries: plan.entries.count, names: plan.branches.map(\.name), columns: columns)
+    }
+
+    /// Gives one column after the other, so that each can be used while it lies in the cache.
+    /// - Parameter body: gets the place of the branch in the plan, and its column.
+    package func forEachColumn(
+        _ plan: EntryPlan, _ fetched: FetchedRanges, _ body: (Int, Column) throws(FormatError) -> Void
+    ) throws(FormatError) {
+        var next = 0
+        while next < plan.branches.count {
+            let branch = plan.branches[next]
+            do throws(FormatError) {
+                guard branch.column != nil else { throw FormatError(.unsupported, branch.unsupportedReason ?? "not numeric") }
+                let group = Self.recipeGroup(plan, next)
+                if let (recipe, leaves) = group {
+                    let columns = try recipeColumns(branch, recipe, leaves, plan, next, fetched)
+                    for (index, column) in columns.enumerated() { try body(next + index, column) }
+                    next += columns.count
+                } else {
+                    try body(next, try column(branch, plan, next, fetched))
+                    next += 1
+                }
+            } catch { throw error.located(object: "the branch \(branch.name)") }
+        }
+    }
+
+    /// Neighbouring columns that one run of a recipe gives.
+    private static func recipeGroup(_ plan: EntryPlan, _ start: Int) -> (BranchRecipe, [Int])? {
+        guard case .baskets(_, .recipe(let recipe, let leaf)) = plan.branches[start].storage else { return nil }
+        var leaves = [leaf]
+        for branch in plan.branches[(start + 1)...] {
+            guard case .baskets(_, .recipe(let other, let next)) = branch.storage, other === recipe, branch.column != nil else { break }
+            leaves.append(next)
+        }
+        return (recipe, leaves)
+    }
+
+    private func column(_ branch: BranchDescription, _ plan: EntryPlan, _ index: Int, _ fetched: FetchedRanges) throws(FormatError) -> Column {
+        let (type, shape) = branch.column!
+        switch (branch.storage, plan.parts[index]) {
+        case (.baskets(let store, let layout), .baskets(let run, let counterRun)):
+            var builder = ColumnBuilder(type: type, shape: shape, entries: plan.entries.count, layout: layout, pool: pool)
+            let counts = try counts(store, run, counterRun, fetched)
+            try forEachBasket(store, run, plan.entries, fetched) { (data, basket, local) throws(FormatError) in
+                try builder.append(data, local, counts: counts.map { $0.of(basket) })
+            }
+            return builder.finish()
+        case (.pages(let column), .pages(let pagePlan)):
+            return try pages.column(column, pagePlan, type, shape, plan.entries, fetched)
+        default: throw FormatError(.corrupt, "a plan of another branch")
+        }
+    }
+
+    /// Items of each entry of the baskets that have no offsets.
+    private struct Counts {
+        let first: Int64
+        let values: AlignedBuffer
+        let count: Int
+
+        func of(_ basket: BasketStore.Basket) -> UnsafeBufferPointer<Int64> {
+            let all = UnsafeBufferPointer(values.values(of: Int64.self, count: count))
+            return .init(rebasing: all[Int(basket.firstEntry - first)..<Int(basket.firstEntry - first + basket.entries)])
+        }
+    }
+
+    private func counts(
+        _ store: BasketStore, _ run: EntryPlan.BasketRun, _ counterRun: EntryPlan.BasketRun?, _ fetched: FetchedRanges
+    ) throws(FormatError) -> Counts? {
+        guard let counter = store.counter, let counterRun, let covered = store.covered(run.indices), covered.count < 1 << 31 else { return nil }
+        var builder = ColumnBuilder(type: counter.type, shape: .flat, entries: covered.count, layout: counter.layout, pool: pool)
+        try forEachBasket(counter.store, counterRun, covered, fetched) { (data, _, local) throws(FormatError) in
+            try builder.append(data, local)
+        }
+        let column = builder.finish()
+        let values = AlignedBuffer(capacity: covered.count * 8)
+        let target = values.values(of: Int64.self, count: covered.count)
+        for index in 0..<covered.count {
+            target[index] = switch counter.type {
+            case .int32: Int64(column.values.values(of: Int32.self, count: column.count)[index])
+            case .uint32: Int64(column.values.values(of: UInt32.self, count: column.count)[index])
+            case .int16: Int64(column.values.values(of: Int16.self, count: column.count)[index])
+            case .uint16: Int64(column.values.values(of: UInt16.self, count: column.count)[index])
+            case .int8: Int64(column.values.values(of: Int8.self, count: column.count)[index])
+            case .uint8, .bool: Int64(column.values.values(of: UInt8.self, count: column.count)[index])
+            default: column.values.values(of: Int64.self, count: column.count)[index]
+            }
+        }
+        return Counts(first: covered.lowerBound, values: values, count: covered.count)
+    }
+
+    private func recipeColumns(
+        _ branch: BranchDescription, _ recipe: BranchRecipe, _ leaves: [Int], _ plan: EntryPlan, _ index: Int, _ fetched: FetchedRanges
+    ) throws(FormatError) -> [Column] {
+        guard case .baskets(let store, _) = branch.storage, case .baskets(let run, _) = plan.parts[index] else {
+            throw FormatError(.corrupt, "a plan of another branch")
+        }
+        let runner = RecipeRunner(recipe, wanted: leaves, pool: pool)
+        try forEachBasket(store, run, plan.entries, fetched) { (data, _, local) throws(FormatError) in
+            if let offsets = data.offsets {
+                for entry in local { _ = try runner.entry(data.bytes, from: offsets[entry], to: min(offsets[entry + 1], data.border), exact: true) }
+            } else {
+                // Without offsets each entry begins where the one before it ended; only a basket's head may need to be passed over.
+                let skipped = local.lowerBound
+                let passer = skipped > 0 ? RecipeRunner(recipe, wanted: [], pool: pool) : nil
+                var start = 0
+                for entry in 0..<local.upperBound {
+                    start = try (entry < skipped ? passer! : runner).entry(data.bytes, from: start, to: data.border, exact: false)
+                }
+            }
+        }
+        return leaves.map { runner.column($0) }
+    }
+
+    /// Opens the baskets that hold any of `range`, in order; together they must hold all of it.
+    private func forEachBasket(
+        _ store: BasketStore, _ run: EntryPlan.BasketRun, _ range: Range<Int64>, _ fetched: FetchedRanges,
+        _ body: (BasketData, BasketStore.Basket, Range<Int>) throws(FormatError) -> Void
+    ) throws(FormatError) {
+        var next = run.firstRange
+        var covered = range.lowerBound
+        for basket in store.baskets[run.indices] {
+            let wanted = range.clamped(to: basket.firstEntry..<basket.firstEntry + basket.entries)
+            guard wanted.lowerBound == covered else { break }
+            covered = wanted.upperBound
+            let local = Int(wanted.lowerBound - basket.firstEntry)..<Int(wanted.upperBound - basket.firstEntry)
+            var stored: UnsafeRawBufferPointer?
+            if case .stored = basket.place {
+                stored = fetched.slices[next]
+                next += 1
+            }
+            try baskets.open(basket, stored: stored) { (data) throws(FormatError) in
+                guard local.upperBound <= data.entries else {
+                    throw FormatError(
+                        .corrupt, "a basket holds another number of entries than its tree says", expected: "\(basket.entries)", found: "\(data.entries)")
+                }
+                try body(data, basket, local)
+            }
+        }
+        guard covered == range.upperBound else {
+            throw FormatError(
+                .missing, "the branch has no data for some entries", expected: "entries up to \(range.upperBound)",
+                found: "up to \(covered)", hint: "Leave the branch out (drop), or skip the file (on_error: skip).")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Bytes
+import Columns
+
+/// How the bytes of one entry are read. It is made once from the class descriptions and run for each entry.
+indirect enum Recipe: Sendable {
+    case number(Encoding, leaf: Int)
+    /// A number that later arrays are counted by.
+    case counter(Encoding, leaf: Int, register: Int)
+    /// TObject's bits: a referenced object has two more bytes behind them.
+    case bits(leaf: Int)
+    /// A TString: one length byte, or 255 and four; then characters.
+    case text(leaf: Int)
+    /// A C string: four length bytes, then characters.
+    case longText(leaf: Int)
+    /// Bytes of no interest.
+    case skip(Int)
+    /// A TObject: version, identifier, bits.
+    case rootObject
+    /// A pointer to an object: null, a reference, or an object that says how long it is.
+    case pointer
+    case several([Recipe])
+    case fixed(Int, Recipe)
+    /// An array of as many items as a member read before says, behind a byte that is 0 for a null pointer.
+    case counted(register: Int, flagged: Bool, Recipe, LevelUse)
+    /// Four bytes of count, then items.
+    case sequence(Recipe, LevelUse)
+    /// Items up to the entry's end.
+    case toEnd(Recipe, LevelUse)
+    /// A version with a byte count, then the body; nothing may be left over.
+    case headed(Recipe)
+    /// A collection behind its header, as its writer chose: item after item, or member after member.
+    case collection(whole: Recipe, memberWise: Recipe?, name: String)
+    /// An object of a class. Where a member cannot be read, `complete` is false and the rest is skipped.
+    case object(name: String, version: Int, checksum: UInt32, Recipe, complete: Bool)
+    /// An object that is a branch's whole entry: some writers leave out the version before it.
+    case wholeObject(Recipe)
+    /// An object behind its class name (TBranchObject).
+    case named(name: String, Recipe)
+    /// Member-wise items: for each member, that member of all items.
+    case columns(version: Int, [Recipe], LevelUse)
+    /// All items of one member in a member-wise collection: the innermost count applies.
+    case forEachItem(Recipe)
+    /// An inner header once, then a body for each item.
+    case headedForEachItem(Recipe)
+
+    /// The leaves under a varying level, each with which of its varying levels this is.
+    struct LevelUse: Sendable {
+        var leaves: [(leaf: Int, level: Int)]
+    }
+
+    /// Whether reading it may take no bytes at all.
+    var mayBeEmpty: Bool {
+        switch self {
+        case .several(let parts): parts.allSatisfy(\.mayBeEmpty)
+        case .fixed(let count, let item): count == 0 || item.mayBeEmpty
+        case .skip(let count): count == 0
+        case .counted(_, let flagged, _, _): !flagged
+        case .toEnd, .forEachItem: true
+        default: false
+        }
+    }
+}
+
+/// One column that a recipe gives.
+struct RecipeLeaf: Sendable {
+    /// Members' names joined by dots; empty where the branch is one column.
+    var path: String
+    var type: DataType
+    var shape: Shape
+    var isText = false
+    var typeName: String
+    /// Set where the member cannot be read: its place is named all the same.
+    var reason: String?
+}
+
+/// A branch's way of reading, with the columns it gives.
+final class BranchRecipe: Sendable {
+    let body: Recipe
+    let leaves: [RecipeLeaf]
+    let registers: Int
+
+    init(body: Recipe, leaves: [RecipeLeaf], registers: Int) {
+        self.body = body
+        self.leaves = leaves
+        self.registers = registers
+    }
+}

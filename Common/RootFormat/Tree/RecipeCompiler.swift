@@ -1,0 +1,371 @@
+import Bytes
+import Columns
+
+/// Makes recipes from class descriptions and C++ type names.
+///
+/// Follows TStreamerInfo's rules: an object has a version with a byte count before it; a collection that is a member has one too, a
+/// collection inside a collection has none; bases are objects of their own.
+struct RecipeCompiler {
+    let catalog: StreamerCatalog
+    private(set) var leaves: [RecipeLeaf] = []
+    private var levels: [Shape.Level] = []
+    private var path: [String] = []
+    private var registers: [[String: Int]] = []
+    private var registerCount = 0
+    private var depth = 0
+
+    init(catalog: StreamerCatalog) { self.catalog = catalog }
+
+    func finish(_ body: Recipe) -> BranchRecipe { BranchRecipe(body: body, leaves: leaves, registers: registerCount) }
+
+    // MARK: Building blocks
+
+    private mutating func leaf(_ type: DataType, _ typeName: String, text: Bool = false) -> Int {
+        leaves.append(RecipeLeaf(path: path.joined(separator: "."), type: type, shape: Shape(levels), isText: text, typeName: typeName))
+        return leaves.count - 1
+    }
+
+    mutating func number(_ encoding: Encoding, _ typeName: String) -> Recipe { .number(encoding, leaf: leaf(encoding.type, typeName)) }
+
+    mutating func text(_ typeName: String) -> Recipe {
+        levels.append(.varying)
+        defer { levels.removeLast() }
+        return .text(leaf: leaf(.uint8, typeName, text: true))
+    }
+
+    private mutating func refuse(_ typeName: String, _ reason: String) {
+        leaves[leaf(.uint8, typeName)].reason = reason
+    }
+
+    mutating func varying(_ item: (inout Self) throws(FormatError) -> Recipe) throws(FormatError) -> (Recipe, Recipe.LevelUse) {
+        let first = leaves.count
+        let level = levels.count { $0 == .varying }
+        levels.append(.varying)
+        defer { levels.removeLast() }
+        let recipe = try item(&self)
+        return (recipe, Recipe.LevelUse(leaves: (first..<leaves.count).map { ($0, level) }))
+    }
+
+    /// An array of fixed dimensions; members of split collections have theirs flattened to one, as their readers do.
+    mutating func fixed(_ dimensions: [Int], _ item: (inout Self) throws(FormatError) -> Recipe) throws(FormatError) -> Recipe {
+        let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }
+        guard (1...1 << 24).contains(count) else { throw FormatError(.unsupported, "an array of \(dimensions) items is not believable") }
+        levels += dimensions.map { .fixed($0) }
+        defer { levels.removeLast(dimensions.count) }
+        let body = try item(&self)
+        return body.mayBeEmpty ? .several([]) : .fixed(count, body)
+    }
+
+    private mutating func within(_ name: String, _ body: (inout Self) throws(FormatError) -> Recipe) throws(FormatError) -> Recipe {
+        path.append(name)
+        defer { path.removeLast() }
+        return try body(&self)
+    }
+
+    // MARK: Types
+
+    /// A value of a named type. `headed`: whether a collection has a header here.
+    mutating func value(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth < 32 else { throw FormatError(.unsupported, "types nest too deep at \(type.text)") }
+        if type.isPointer { throw FormatError(.unsupported, "a pointer to \(type.text.dropLast()) is not a number") }
+        if let number = type.number { return self.number(number, type.text) }
+        switch type.name {
+        case "string":
+            let body = text(type.text)
+            return headed ? .headed(body) : body
+        case "TString": return text(type.text)
+        case "array" where type.arguments.count == 2:
+            guard let count = Int(type.arguments[1].name) else { throw FormatError(.unsupported, "no size in \(type.text)") }
+            return try fixed([count]) { (me) throws(FormatError) in try me.value(type.arguments[0], headed: false) }
+        case "bitset":
+            let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(.bool), "bool") }
+            return headed ? .headed(.sequence(item, use)) : .sequence(item, use)
+        case _ where CxxType.sequences.contains(type.name) && !type.arguments.isEmpty: return try sequence(type, headed: headed)
+        case _ where CxxType.maps.contains(type.name) && type.arguments.count >= 2: return try map(type, headed: headed)
+        default: return try object(type)
+        }
+    }
+
+    private mutating func sequence(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+        let item = type.arguments[0]
+        let first = leaves.count
+        let (whole, use) = try varying { (me) throws(FormatError) in try me.value(item, headed: false) }
+        guard headed else { return .sequence(whole, use) }
+        let known = leaves
+        // The same leaves, reached member by member.
+        leaves.removeSubrange(first...)
+        let memberWise = try? columns(item)
+        if memberWise == nil || leaves.map(\.path) != known.map(\.path) {
+            leaves = known
+            return .collection(whole: .sequence(whole, use), memberWise: nil, name: type.text)
+        }
+        return .collection(whole: .sequence(whole, use), memberWise: memberWise, name: type.text)
+    }
+
+    private mutating func map(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+        let first = leaves.count
+        let (pair, use) = try varying { (me) throws(FormatError) in
+            .several([
+                try me.within("0") { (me) throws(FormatError) in try me.value(type.arguments[0], headed: false) },
+                try me.within("1") { (me) throws(FormatError) in try me.value(type.arguments[1], headed: false) },
+            ])
+        }
+        guard headed else { return .sequence(pair, use) }
+        leaves.removeSubrange(first...)
+        var parts: [Recipe] = []
+        let (_, columnUse) = try varying { (me) throws(FormatError) in
+            for (index, argument) in type.arguments.prefix(2).enumerated() {
+                parts.append(try me.within(String(index)) { (me) throws(FormatError) in try me.perItem(argument) })
+            }
+            return .several([])
+        }
+        return .collection(whole: .sequence(pair, use), memberWise: .columns(version: 0, parts, columnUse), name: type.text)
+    }
+
+    /// One member of all items: a collection or text has its header once, before the first.
+    private mutating func perItem(_ type: CxxType) throws(FormatError) -> Recipe {
+        let body = try value(type, headed: false)
+        let isCollection = type.name == "string" || CxxType.sequences.contains(type.name) || CxxType.maps.contains(type.name)
+        return isCollection ? .headedForEachItem(body) : .forEachItem(body)
+    }
+
+    private mutating func columns(_ item: CxxType) throws(FormatError) -> Recipe {
+        guard !item.isPointer, let layout = catalog.latest(item.text) else { throw FormatError(.unsupported, "no member-wise form") }
+        var parts: [Recipe] = []
+        let (_, use) = try varying { (me) throws(FormatError) in
+            try me.memberColumns(layout, &parts)
+            return .several([])
+        }
+        return .columns(version: layout.version, parts, use)
+    }
+
+    /// The members of all items, one member after another; a base class's members stand among them.
+    private mutating func memberColumns(_ layout: ClassLayout, _ parts: inout [Recipe]) throws(FormatError) {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth < 32 else { throw FormatError(.unsupported, "classes nest too deep") }
+        registers.append([:])
+        defer { registers.removeLast() }
+        for element in layout.elements where element.type >= 0 && element.type < 1000 {
+            if element.isCollection, element.arrayLength == 0 {
+                parts.append(try within(element.name) { (me) throws(FormatError) in try me.perItem(CxxType(element.typeName)) })
+            } else if element.type == 0, element.name != "TObject", element.name != "TNamed", let base = catalog.latest(element.name) {
+                try memberColumns(base, &parts)
+            } else {
+                parts.append(.forEachItem(try member(element)))
+            }
+        }
+    }
+
+    // MARK: Classes
+
+    mutating func object(_ type: CxxType) throws(FormatError) -> Recipe {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth < 32 else { throw FormatError(.unsupported, "classes nest too deep at \(type.text)") }
+        if let special = try builtin(type.name) { return special }
+        guard let layout = catalog.latest(type.text) else {
+            if type.name == "pair", type.arguments.count == 2 { return try pair(type) }
+            throw FormatError(.unsupported, "the file does not describe the class \(type.text)")
+        }
+        let counters = Set(layout.elements.map(\.countName)).subtracting([""])
+        registers.append([:])
+        defer { registers.removeLast() }
+        for name in counters {
+            registers[registers.count - 1][name] = registerCount
+            registerCount += 1
+        }
+        var parts: [Recipe] = []
+        var complete = true
+        for element in layout.elements where element.type >= 0 && element.type < 1000 {
+            do throws(FormatError) {
+                parts.append(try member(element))
+            } catch {
+                // What follows an unreadable member cannot be found; the object's end can.
+                path.append(element.name)
+                refuse(element.typeName, "\(error.message) (in \(type.text)::\(element.name)); members behind it are not reached")
+                path.removeLast()
+                complete = false
+                break
+            }
+        }
+        return .object(name: type.text, version: layout.version, checksum: layout.checksum, .several(parts), complete: complete)
+    }
+
+    private mutating func pair(_ type: CxxType) throws(FormatError) -> Recipe {
+        let parts: [Recipe] = [
+            try within("first") { (me) throws(FormatError) in try me.value(type.arguments[0], headed: true) },
+            try within("second") { (me) throws(FormatError) in try me.value(type.arguments[1], headed: true) },
+        ]
+        return .object(name: type.text, version: -1, checksum: 0, .several(parts), complete: true)
+    }
+
+    /// Classes whose form is fixed in ROOT's own code.
+    private mutating func builtin(_ name: String) throws(FormatError) -> Recipe? {
+        switch name {
+        case "TObject": return .rootObject
+        case "TString": return text(name)
+        case "TRef":
+            return .several([.skip(2), try within("ref") { (me) throws(FormatError) in me.number(.plain(.uint32), "UInt_t") }, .skip(6)])
+        case "TRefArray":
+            let register = registerCount
+            registerCount += 1
+            let label = try within("fName") { (me) throws(FormatError) in me.text("TString") }
+            let size: Recipe = try within("fSize") { (me) throws(FormatError) in
+                .counter(.plain(.int32), leaf: me.leaf(.int32, "Int_t"), register: register)
+            }
+            let references: Recipe = try within("refs") { (me) throws(FormatError) in
+                let (item, use) = try me.varying { (me) throws(FormatError) in me.number(.plain(.int32), "Int_t") }
+                return .counted(register: register, flagged: false, item, use)
+            }
+            return .headed(.several([.rootObject, label, size, .skip(6), references]))
+        case "TNamed":
+            let names = try ["fName", "fTitle"].map { (name) throws(FormatError) in
+                try within(name) { (me) throws(FormatError) in me.text("TString") }
+            }
+            return .headed(.several([.rootObject] + names))
+        case "TArrayC", "TArrayS", "TArrayI", "TArrayL", "TArrayL64", "TArrayF", "TArrayD":
+            let types: [Substring: DataType] = ["C": .int8, "S": .int16, "I": .int32, "L": .int64, "L64": .int64, "F": .float32, "D": .float64]
+            let type = types[name.dropFirst(6)]!
+            let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(type), type.name) }
+            return .sequence(item, use)
+        case "TClonesArray", "TObjArray", "TList", "THashList", "TMap", "TCollection", "TSeqCollection", "TBits", "TArray":
+            throw FormatError(.unsupported, "a \(name) holds objects of any class and is not read as numbers")
+        default: return nil
+        }
+    }
+
+    // MARK: Members
+
+    /// A data member or base class.
+    mutating func member(_ element: StreamerElement) throws(FormatError) -> Recipe {
+        switch element.type {
+        case 0: return element.name == "TObject" ? .rootObject : try object(CxxType(element.name))
+        case 66 where element.typeName == "BASE" || element.isBase: return .rootObject
+        case 67 where element.typeName == "BASE" || element.isBase: return try object(CxxType("TNamed"))
+        default: return try within(element.name) { (me) throws(FormatError) in try me.named(element) }
+        }
+    }
+
+    private mutating func named(_ element: StreamerElement) throws(FormatError) -> Recipe {
+        if element.isCollection {
+            let type = CxxType(element.typeName)
+            guard element.arrayLength > 0 else { return try value(type, headed: true) }
+            return .headed(try fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false) })
+        }
+        let type = element.type
+        switch type {
+        case 41...59: return try counted(element)
+        case 21...39, 81...89:
+            var single = element
+            single.type -= 20
+            return try fixed(element.dimensions) { (me) throws(FormatError) in try me.single(single) }
+        default: return try single(element)
+        }
+    }
+
+    /// A member that is a branch of its own: its name is the branch's.
+    mutating func alone(_ element: StreamerElement, flattened: Bool = false) throws(FormatError) -> Recipe {
+        if element.type == 0 { return element.name == "TObject" ? .rootObject : try object(CxxType(element.name)) }
+        var element = element
+        if flattened, element.dimensions.count > 1 { element.dimensions = [element.arrayLength] }
+        guard (41...59).contains(element.type) else { return try named(element) }
+        // Its count is another branch; its items reach to the entry's end.
+        element.type -= 40
+        let (item, use) = try varying { (me) throws(FormatError) in try me.single(element) }
+        return .several([.skip(1), .toEnd(item, use)])
+    }
+
+    /// The leaves of one branch, one after another, where some vary.
+    mutating func leafList(_ leaves: [(name: String, reading: LeafReading)]) throws(FormatError) -> Recipe {
+        registers.append([:])
+        defer { registers.removeLast() }
+        for name in Set(leaves.compactMap(\.reading.counter)) {
+            registers[0][name] = registerCount
+            registerCount += 1
+        }
+        var parts: [Recipe] = []
+        for (name, reading) in leaves {
+            parts.append(try within(name) { (me) throws(FormatError) in try me.leafPart(name, reading) })
+        }
+        return .several(parts)
+    }
+
+    private mutating func leafPart(_ name: String, _ reading: LeafReading) throws(FormatError) -> Recipe {
+        if reading.isText { return text(reading.typeName) }
+        func items(_ me: inout Self) throws(FormatError) -> Recipe {
+            guard !reading.dimensions.isEmpty else { return me.number(reading.encoding, reading.typeName) }
+            return try me.fixed(reading.dimensions) { (me) throws(FormatError) in me.number(reading.encoding, reading.typeName) }
+        }
+        if let counter = reading.counter {
+            guard let register = registers[0][counter] else { throw FormatError(.unsupported, "a leaf beside others is counted by another branch") }
+            let (item, use) = try varying(items)
+            return .counted(register: register, flagged: false, item, use)
+        }
+        if let register = registers[0][name], reading.dimensions.isEmpty {
+            return .counter(reading.encoding, leaf: leaf(reading.encoding.type, reading.typeName), register: register)
+        }
+        return try items(&self)
+    }
+
+    private mutating func counted(_ element: StreamerElement) throws(FormatError) -> Recipe {
+        guard let register = registers.last?[element.countName] else {
+            throw FormatError(.unsupported, "the array \(element.name) is counted by \(element.countName), which is no member beside it")
+        }
+        var single = element
+        single.type -= 40
+        let (item, use) = try varying { (me) throws(FormatError) in try me.single(single) }
+        return .counted(register: register, flagged: true, item, use)
+    }
+
+    private mutating func single(_ element: StreamerElement) throws(FormatError) -> Recipe {
+        if let encoding = element.encoding {
+            if element.type == 15 { return .bits(leaf: leaf(.uint32, element.typeName)) }
+            let index = leaf(encoding.type, element.typeName)
+            if let register = registers.last?[element.name], !encoding.type.isFloatingPoint {
+                return .counter(encoding, leaf: index, register: register)
+            }
+            return .number(encoding, leaf: index)
+        }
+        switch element.type {
+        case 7:
+            levels.append(.varying)
+            defer { levels.removeLast() }
+            return .longText(leaf: leaf(.uint8, element.typeName, text: true))
+        case 65: return text(element.typeName)
+        case 61, 62, 63, 68: return try object(CxxType(element.typeName.filter { $0 != "*" }))
+        case 66: return .rootObject
+        case 67: return try object(CxxType("TNamed"))
+        case 64, 69:
+            refuse(element.typeName, "a pointer (\(element.typeName)) is not a number")
+            return .pointer
+        default:
+            throw FormatError(.unsupported, "no reader for \(element.typeName) (streamer type \(element.type))")
+        }
+    }
+}
+
+extension StreamerElement {
+    /// How the number is stored, where the element is one.
+    var encoding: Encoding? {
+        switch type % 20 {
+        case _ where type >= 60: nil
+        case 1: .plain(.int8)
+        case 2: .plain(.int16)
+        case 3: .plain(.int32)
+        case 4, 16: .plain(.int64)
+        case 5: .plain(.float32)
+        case 6, 13, 15: .plain(.uint32)
+        case 8: .plain(.float64)
+        case 9: .packed(PackedReal(comment: title, double: true))
+        case 10, 11: .plain(.uint8)
+        case 12: .plain(.uint16)
+        case 14, 17: .plain(.uint64)
+        case 18: .plain(.bool)
+        case 19: .packed(PackedReal(comment: title, double: false))
+        default: nil
+        }
+    }
+}

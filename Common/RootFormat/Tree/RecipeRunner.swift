@@ -1,0 +1,348 @@
+import Bytes
+import Columns
+
+/// Runs a recipe over the entries of baskets and collects its columns. One per thread and range.
+final class RecipeRunner {
+    private let recipe: BranchRecipe
+    private let pool: BufferPool
+    private var outputs: [LeafOutput]
+    private var registers: [Int]
+    private var base = UnsafeRawPointer(bitPattern: 64)!
+    private var position = 0
+    private var end = 0
+    private var entries = 0
+    /// Items of the member-wise collection being read.
+    private var items = 0
+
+    /// - Parameter wanted: the leaves to collect.
+    init(_ recipe: BranchRecipe, wanted: [Int], pool: BufferPool) {
+        self.recipe = recipe
+        self.pool = pool
+        let chosen = Set(wanted)
+        outputs = recipe.leaves.indices.map { LeafOutput(recipe.leaves[$0], wanted: chosen.contains($0), pool: pool) }
+        registers = .init(repeating: 0, count: recipe.registers)
+    }
+
+    /// Reads one entry that begins at `start`.
+    /// - Parameter exact: whether the entry must end at `end`.
+    /// - Returns: where it ends.
+    func entry(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int, exact: Bool) throws(FormatError) -> Int {
+        guard start >= 0, start <= end, end <= bytes.count else {
+            throw FormatError(.corrupt, "an entry lies outside its basket", offset: start, expected: "0 to \(bytes.count)", found: "\(start) to \(end)")
+        }
+        if let first = bytes.baseAddress { base = first }
+        position = start
+        self.end = end
+        try run(recipe.body)
+        guard !exact || position == end else {
+            throw FormatError(
+                .corrupt, "an entry has other bytes than its class describes", offset: start, expected: "\(end - start)", found: "\(position - start)",
+                hint: "The class may write itself in its own way (a custom streamer).")
+        }
+        entries += 1
+        return position
+    }
+
+    /// Forgets what was collected: entries before the wanted ones.
+    func restart() {
+        entries = 0
+        for index in outputs.indices { outputs[index].restart() }
+    }
+
+    func column(_ leaf: Int) -> Column {
+        let output = outputs[leaf]
+        return Column(
+            type: output.type, shape: recipe.leaves[leaf].shape, entries: entries, count: output.used / output.type.size, values: output.values,
+            offsets: output.levels.map { .init(buffer: $0.buffer, count: $0.count) }, pool: pool)
+    }
+
+    private func require(_ count: Int) throws(FormatError) {
+        guard count >= 0, count <= end - position else {
+            throw FormatError(.truncated, "an entry ends too early", offset: position, expected: "\(count) more bytes", found: "\(end - position)")
+        }
+    }
+
+    private func u32() throws(FormatError) -> Int {
+        try require(4)
+        defer { position += 4 }
+        return Int(UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
+    }
+
+    private func u16() throws(FormatError) -> Int {
+        try require(2)
+        defer { position += 2 }
+        return Int(UInt16(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt16.self)))
+    }
+
+    private func u8() throws(FormatError) -> Int {
+        try require(1)
+        defer { position += 1 }
+        return Int(base.load(fromByteOffset: position, as: UInt8.self))
+    }
+
+    /// A count of items: no more than the bytes that remain, so that a loop over it ends.
+    private func count() throws(FormatError) -> Int {
+        let at = position
+        let value = try u32()
+        guard value <= end - position else {
+            throw FormatError(.badLength, "a count is larger than its entry", offset: at, expected: "0 to \(end - position)", found: "\(value)")
+        }
+        return value
+    }
+
+    /// A version, with the end of what it covers where it says so.
+    private func header() throws(FormatError) -> (version: Int, end: Int?) {
+        let start = position
+        let first = try u16()
+        guard first & 0x4000 != 0 else { return (Int(Int16(truncatingIfNeeded: first)), nil) }
+        let length = (first & 0x3FFF) << 16 | (try u16())
+        guard length >= 2, length <= end - position else {
+            throw FormatError(.badLength, "an object's byte count does not fit its entry", offset: start, expected: "2 to \(end - position)", found: "\(length)")
+        }
+        let stop = position + length
+        return (Int(Int16(truncatingIfNeeded: try u16())), stop)
+    }
+
+    private func number(_ encoding: Encoding, _ leaf: Int, _ count: Int) throws(FormatError) {
+        let length = encoding.size * count
+        try require(length)
+        if outputs[leaf].wanted { outputs[leaf].append(encoding, base + position, count) }
+        position += length
+    }
+
+    private func characters(_ leaf: Int, _ length: Int) throws(FormatError) {
+        try require(length)
+        if outputs[leaf].wanted {
+            outputs[leaf].append(.plain(.uint8), base + position, length)
+            outputs[leaf].push(recipe.leaves[leaf].shape.varyingLevels - 1, length)
+        }
+        position += length
+    }
+
+    private func push(_ use: Recipe.LevelUse, _ count: Int) {
+        for (leaf, level) in use.leaves where outputs[leaf].wanted { outputs[leaf].push(level, count) }
+    }
+
+    private func `repeat`(_ item: Recipe, _ count: Int) throws(FormatError) {
+        if case .number(let encoding, let leaf) = item { return try number(encoding, leaf, count) }
+        for _ in 0..<count { try run(item) }
+    }
+
+    private func run(_ recipe: Recipe) throws(FormatError) {
+        switch recipe {
+        case .number(let encoding, let leaf): try number(encoding, leaf, 1)
+        case .counter(let encoding, let leaf, let register):
+            let at = position
+            try number(encoding, leaf, 1)
+            registers[register] = value(encoding.type, at)
+        case .bits(let leaf):
+            let bits = try u32()
+            position -= 4
+            try number(.plain(.uint32), leaf, 1)
+            if bits & 0x10 != 0 { try skip(2) }
+        case .text(let leaf):
+            var length = try u8()
+            if length == 255 { length = try count() }
+            try characters(leaf, length)
+        case .longText(let leaf): try characters(leaf, try count())
+        case .skip(let count): try skip(count)
+        case .rootObject:
+            let (_, stop) = try header()
+            try skip(4)
+            if try u32() & 0x10 != 0 { try skip(2) }
+            if let stop { position = stop }
+        case .pointer:
+            let tag = try u32()
+            if tag & 0x4000_0000 != 0, tag != 0xFFFF_FFFF { try skip(tag & 0x3FFF_FFFF) }
+        case .several(let parts): for part in parts { try run(part) }
+        case .fixed(let count, let item): try `repeat`(item, count)
+        case .counted(let register, let flagged, let item, let use): try counted(registers[register], flagged, item, use)
+        case .sequence(let item, let use):
+            let count = try count()
+            push(use, count)
+            try `repeat`(item, count)
+        case .toEnd(let item, let use):
+            var count = 0
+            while position < end {
+                try run(item)
+                count += 1
+            }
+            push(use, count)
+        case .headed(let body): try bounded(try header().end) { () throws(FormatError) in try run(body) }
+        case .collection(let whole, let memberWise, let name): try collection(whole, memberWise, name)
+        case .object(let name, let version, let checksum, let body, let complete): try object(name, version, checksum, body, complete)
+        case .wholeObject(let object): try wholeObject(object)
+        case .named(let name, let body): try named(name, body)
+        case .columns(let version, let parts, let use): try columns(version, parts, use)
+        case .forEachItem(let body): try `repeat`(body, items)
+        case .headedForEachItem(let body):
+            let count = items
+            try bounded(try header().end) { () throws(FormatError) in try `repeat`(body, count) }
+        }
+    }
+
+    private func skip(_ count: Int) throws(FormatError) {
+        try require(count)
+        position += count
+    }
+
+    private func value(_ type: DataType, _ at: Int) -> Int {
+        switch type.size {
+        case 1: Int(base.loadUnaligned(fromByteOffset: at, as: UInt8.self))
+        case 2: Int(UInt16(bigEndian: base.loadUnaligned(fromByteOffset: at, as: UInt16.self)))
+        case 4: Int(UInt32(bigEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+        default: Int(truncatingIfNeeded: Int64(bigEndian: base.loadUnaligned(fromByteOffset: at, as: Int64.self)))
+        }
+    }
+
+    private func counted(_ announced: Int, _ flagged: Bool, _ item: Recipe, _ use: Recipe.LevelUse) throws(FormatError) {
+        if flagged, try u8() == 0 { return push(use, 0) }
+        guard announced >= 0, announced <= end - position else {
+            throw FormatError(.badLength, "an array is longer than its entry", offset: position, expected: "0 to \(end - position)", found: "\(announced)")
+        }
+        push(use, announced)
+        try `repeat`(item, announced)
+    }
+
+    /// Runs `body` so that it cannot pass `stop`, and checks that it reaches it.
+    private func bounded(_ stop: Int?, _ body: () throws(FormatError) -> Void) throws(FormatError) {
+        guard let stop else { return try body() }
+        let outer = end
+        end = stop
+        defer { end = outer }
+        try body()
+        guard position == stop else {
+            throw FormatError(.corrupt, "a value has other bytes than its class describes", offset: position, expected: "its end at \(stop)", found: "\(position)")
+        }
+    }
+
+    private func collection(_ whole: Recipe, _ memberWise: Recipe?, _ name: String) throws(FormatError) {
+        let (version, stop) = try header()
+        guard version & 0x4000 != 0, version > 0 else { return try bounded(stop) { () throws(FormatError) in try run(whole) } }
+        guard let memberWise else { throw FormatError(.unsupported, "the member-wise form of \(name) is not read", offset: position) }
+        try bounded(stop) { () throws(FormatError) in try run(memberWise) }
+    }
+
+    private func object(_ name: String, _ expected: Int, _ checksum: UInt32, _ body: Recipe, _ complete: Bool) throws(FormatError) {
+        let start = position
+        let (version, stop) = try header()
+        if version <= 0, stop != nil {
+            let found = try u32()
+            guard checksum == 0 || found == Int(checksum) else {
+                throw FormatError(.unsupported, "the file holds another layout of \(name) than it describes", offset: start, expected: "checksum \(checksum)", found: "\(found)")
+            }
+        } else if expected >= 0, version != expected {
+            throw FormatError(.unsupported, "the file holds an older layout of \(name)", offset: start, expected: "version \(expected)", found: "\(version)")
+        }
+        guard complete else {
+            guard let stop else { throw FormatError(.unsupported, "an object of \(name) does not say where it ends", offset: start) }
+            let outer = end
+            end = stop
+            defer { end = outer }
+            try run(body)
+            position = stop
+            return
+        }
+        try bounded(stop) { () throws(FormatError) in try run(body) }
+    }
+
+    /// A version has a byte count that reaches to the entry's end; without one the members begin at once.
+    private func wholeObject(_ object: Recipe) throws(FormatError) {
+        guard case .object(_, _, _, let body, _) = object else { return try run(object) }
+        if end - position >= 6 {
+            let first = UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self))
+            if first & 0x4000_0000 != 0, Int(first & 0x3FFF_FFFF) <= end - position - 4 { return try run(object) }
+        }
+        try run(body)
+    }
+
+    private func named(_ name: String, _ body: Recipe) throws(FormatError) {
+        let length = try u8()
+        try require(length + 1)
+        let found = String(decoding: UnsafeRawBufferPointer(start: base + position, count: length), as: UTF8.self)
+        position += length + 1
+        guard length == 0 || found == name else {
+            throw FormatError(.unsupported, "an entry is of another class than its branch", expected: name, found: found)
+        }
+        try run(body)
+    }
+
+    private func columns(_ expected: Int, _ parts: [Recipe], _ use: Recipe.LevelUse) throws(FormatError) {
+        let version = Int(Int16(truncatingIfNeeded: try u16()))
+        if version <= 0 {
+            try skip(4)
+        } else if expected > 0, version != expected {
+            throw FormatError(.unsupported, "member-wise items have an older layout", offset: position, expected: "version \(expected)", found: "\(version)")
+        }
+        let outer = items
+        items = try count()
+        defer { items = outer }
+        push(use, items)
+        let count = items
+        for part in parts {
+            items = count
+            try run(part)
+        }
+    }
+}
+
+/// One column as it grows.
+private struct LeafOutput {
+    struct Level {
+        var buffer: AlignedBuffer
+        /// Offsets written.
+        var count = 1
+        var items: Int64 = 0
+    }
+
+    let type: DataType
+    let wanted: Bool
+    private(set) var values: AlignedBuffer
+    /// Bytes written.
+    private(set) var used = 0
+    private(set) var levels: [Level]
+    private let pool: BufferPool
+
+    init(_ leaf: RecipeLeaf, wanted: Bool, pool: BufferPool) {
+        type = leaf.type
+        self.wanted = wanted && leaf.reason == nil
+        self.pool = pool
+        values = pool.take(self.wanted ? 4096 : 0)
+        levels = (0..<leaf.shape.varyingLevels).map { _ in Level(buffer: pool.take(wanted ? 4096 : 0)) }
+        restart()
+    }
+
+    mutating func restart() {
+        used = 0
+        for index in levels.indices {
+            levels[index].count = 1
+            levels[index].items = 0
+            levels[index].buffer.values(of: Int64.self, count: 1)[0] = 0
+        }
+    }
+
+    mutating func append(_ encoding: Encoding, _ source: UnsafeRawPointer, _ count: Int) {
+        let length = count * type.size
+        if used + length > values.capacity { values = values.grown(used, to: used + length, pool) }
+        encoding.decode(source, count, to: values.pointer + used)
+        used += length
+    }
+
+    mutating func push(_ level: Int, _ count: Int) {
+        let at = levels[level].count
+        if (at + 1) * 8 > levels[level].buffer.capacity { levels[level].buffer = levels[level].buffer.grown(at * 8, to: (at + 1) * 8, pool) }
+        levels[level].items += Int64(count)
+        levels[level].buffer.values(of: Int64.self, count: at + 1)[at] = levels[level].items
+        levels[level].count += 1
+    }
+}
+
+extension AlignedBuffer {
+    /// A copy with room for `needed` bytes, at least twice as large; this one goes back to the pool.
+    func grown(_ used: Int, to needed: Int, _ pool: BufferPool) -> AlignedBuffer {
+        let larger = pool.take(max(needed, 2 * capacity))
+        larger.pointer.copyMemory(from: pointer, byteCount: used)
+        pool.give(self)
+        return larger
+    }
+}

@@ -1,0 +1,36 @@
+import Bytes
+import Columns
+
+extension RootFile {
+    /// Reads a tree's metadata.
+    /// - Parameter path: `directory/name`; the highest cycle is taken.
+    package func tree(_ path: String) throws(FormatError) -> TreeDescription {
+        guard let found = treeKeys.first(where: { $0.path == path }) else {
+            let trees = treeKeys.map(\.path)
+            throw FormatError(
+                .missing, "the file has no tree \(path.debugDescription)", file: url,
+                found: trees.isEmpty ? "no tree at all" : "the trees " + trees.prefix(20).joined(separator: ", "))
+        }
+        return try tree(found)
+    }
+
+    package func tree(_ entry: DirectoryKey) throws(FormatError) -> TreeDescription {
+        do throws(FormatError) {
+            if entry.isNTuple { return try nTuple(entry) }
+            let bytes = try payload(entry.key)
+            var reader = ByteReader(bytes.span.bytes)
+            var objects = ObjectReader(catalog: streamers, displacement: entry.key.headerLength)
+            let object = try objects.object(of: entry.key.className, &reader)
+            guard object.integer("fEntries") <= 1 << 40 else {
+                throw FormatError(.limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
+            }
+            guard object.has("fEntries"), object.has("fBranches") else {
+                throw FormatError(.unsupported, "the file does not describe its class \(entry.key.className)")
+            }
+            let branches = TreeParser(object: object, catalog: streamers).branches()
+            return TreeDescription(
+                path: entry.path, title: entry.key.title, entries: object.integer("fEntries"), branches: branches,
+                clusterBoundaries: TreeParser.clusters(object))
+        } catch { throw error.located(file: url, object: "the tree \(entry.path)") }
+    }
+}
