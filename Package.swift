@@ -85,6 +85,8 @@ let package = Package(
         room("Serving", in: "Inference", ["Cluster", collections]),
         room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
         .executableTarget(
+            name: "read-benchmark", dependencies: ["Bytes", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
+        .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
                 "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,

@@ -7,7 +7,11 @@ struct CoalescedRanges {
 
     init(_ ranges: [ByteRange], gap: Int, limit: Int) {
         home = [Int](repeating: 0, count: ranges.count)
-        for index in ranges.indices.sorted(by: { ranges[$0].offset < ranges[$1].offset }) {
+        merged.reserveCapacity(ranges.count)
+        // Mostly they come in order; sorting would cost more than all the rest.
+        let rising = zip(ranges, ranges.dropFirst()).allSatisfy { $0.offset <= $1.offset }
+        let order = rising ? Array(ranges.indices) : ranges.indices.sorted { ranges[$0].offset < ranges[$1].offset }
+        for index in order {
             let range = ranges[index]
             if let last = merged.last, range.offset <= last.end + gap, max(range.end, last.end) - last.offset <= limit
                 || range.end <= last.end {

@@ -6,6 +6,8 @@ package final class FileSource: RangeSource {
     package let url: String
     package let size: Int
     private let descriptor: Int32
+    /// Fresh memory for each read would cost a page fault for every four kilobytes.
+    private static let pool = BufferPool(limit: 32, byteLimit: 64 << 20)
 
     package init(path: String) throws(FormatError) {
         url = path
@@ -27,8 +29,9 @@ package final class FileSource: RangeSource {
         try check(ranges)
         let plan = CoalescedRanges(ranges, gap: 0, limit: 8 << 20)
         var buffers: [AlignedBuffer] = []
+        buffers.reserveCapacity(plan.merged.count)
         for range in plan.merged {
-            let buffer = AlignedBuffer(capacity: range.length)
+            let buffer = Self.pool.take(range.length)
             var done = 0
             while done < range.length {
                 let count = pread(descriptor, buffer.pointer + done, range.length - done, range.offset + done)
@@ -42,10 +45,11 @@ package final class FileSource: RangeSource {
             }
             buffers.append(buffer)
         }
-        let slices = zip(ranges, plan.home).map { range, home in
-            UnsafeRawBufferPointer(start: buffers[home].pointer + (range.offset - plan.merged[home].offset), count: range.length)
+        let slices = ranges.indices.map { index in
+            let (range, home) = (ranges[index], plan.home[index])
+            return UnsafeRawBufferPointer(start: buffers[home].pointer + (range.offset - plan.merged[home].offset), count: range.length)
         }
-        return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, owners: buffers)
+        return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, buffers: buffers, pool: Self.pool)
     }
 }
 

@@ -11,7 +11,7 @@ import Testing
         "Bytes": ["Synchronization"],
         "Columns": ["Bytes"],
         "Storage": ["Bytes", "CXrootd", "Glibc"],
-        "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"],
+        "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],
         "Specs": ["Bytes", "Columns"],
         "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
         "Collectives": ["Bytes", "CGloo", "Glibc"],

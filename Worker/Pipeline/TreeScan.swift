@@ -16,9 +16,9 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
 
     /// A tree of an open file, and the branches wanted of it.
     package struct Input: Sendable {
-        let file: RootFile
-        let tree: TreeDescription
-        let branches: [BranchDescription]
+        package let file: RootFile
+        package let tree: TreeDescription
+        package let branches: [BranchDescription]
 
         package init(file: RootFile, tree: TreeDescription, branches: [BranchDescription]) {
             self.file = file

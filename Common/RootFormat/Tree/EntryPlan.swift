@@ -38,6 +38,7 @@ package struct EntryPlan: Sendable {
             if let known = runs[ObjectIdentifier(store)], known.indices == indices { return known }
             let run = BasketRun(indices: indices, firstRange: ranges.count)
             runs[ObjectIdentifier(store)] = run
+            ranges.reserveCapacity(ranges.count + indices.count)
             for basket in store.baskets[indices] {
                 if case .stored(let offset, let length) = basket.place { ranges.append(ByteRange(offset: offset, length: length)) }
             }
