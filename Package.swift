@@ -84,6 +84,7 @@ let package = Package(
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
         room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
+        .executableTarget(name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz", swiftSettings: swiftSettings),
         .executableTarget(
             name: "read-benchmark", dependencies: ["Bytes", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
         .executableTarget(

@@ -23,16 +23,9 @@ extension RootFile {
         try Self.checkFeatures(&header)
         for _ in 0..<3 { _ = try header.ntupleString() }
         try schema.add(&header)
-        let footerBytes = try envelope(anchor.footer, type: 2, "footer")
-        var footer = ByteReader(footerBytes.span.bytes)
-        try footer.skip(8)
-        try Self.checkFeatures(&footer)
-        try footer.skip(8)
-        let extensionFrame = try NTupleFrame(&footer)
-        if extensionFrame.end > footer.position { try schema.add(&footer) }
-        try footer.seek(to: extensionFrame.end)
+        let links = try pageLists(anchor) { (extra) throws(FormatError) in try schema.add(&extra) }
         var clusters: [NTuplePages.Cluster] = []
-        for link in try Self.groups(&footer) {
+        for link in links {
             let bytes = try envelope(link, type: 3, "page list")
             var reader = ByteReader(bytes.span.bytes)
             try reader.skip(8)
@@ -51,6 +44,22 @@ extension RootFile {
             path: entry.path, title: entry.key.title, entries: entries,
             branches: NTupleReading(schema: schema, pages: pages, entries: entries).branches(),
             clusterBoundaries: [0] + clusters.filter { $0.entries > 0 }.map { $0.firstEntry + $0.entries })
+    }
+
+    /// Reads the footer: where the page lists are.
+    /// - Parameter schema: gets the reader at the schema's extension, where there is one.
+    func pageLists(
+        _ anchor: NTupleAnchor, schema: (inout ByteReader) throws(FormatError) -> Void = { (_) in }
+    ) throws(FormatError) -> [NTupleAnchor.Link] {
+        let bytes = try envelope(anchor.footer, type: 2, "footer")
+        var footer = ByteReader(bytes.span.bytes)
+        try footer.skip(8)
+        try Self.checkFeatures(&footer)
+        try footer.skip(8)
+        let frame = try NTupleFrame(&footer)
+        if frame.end > footer.position { try schema(&footer) }
+        try footer.seek(to: frame.end)
+        return try Self.groups(&footer)
     }
 
     private static func checkFeatures(_ reader: inout ByteReader) throws(FormatError) {
@@ -113,7 +122,7 @@ struct NTupleAnchor {
 
     init(_ bytes: [UInt8]) throws(FormatError) {
         var reader = ByteReader(bytes.span.bytes)
-        let version = try VersionHeader(&reader)
+        _ = try VersionHeader(&reader)
         let start = reader.position
         let epoch = try reader.u16()
         try reader.skip(6)
@@ -131,8 +140,7 @@ struct NTupleAnchor {
         guard largest == 0 || header.range.length <= largest && footer.range.length <= largest else {
             throw FormatError(.unsupported, "an RNTuple whose envelopes are stored in parts is not read")
         }
-        let stop = (version.end ?? bytes.count) 
-        guard bytes.count >= stop + 8 || bytes.count - reader.position >= 8 else { return }
+        guard reader.remaining >= 8 else { return }
         let end = reader.position
         let found = bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress! + start, end - start) }
         let expected = try reader.u64()

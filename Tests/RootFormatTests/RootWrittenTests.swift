@@ -1,0 +1,87 @@
+import Bytes
+import Columns
+import Foundation
+import RootFormat
+import Testing
+
+/// Files that ROOT writes here and now, in forms that real files of the corpus do not have, against what ROOT reads back.
+@Suite struct RootWrittenTests {
+    struct Expected: Decodable {
+        struct Column: Decodable {
+            var values: [Double]
+            var offsets: [[Int64]]
+        }
+        var tree: String
+        var columns: [String: Column]
+    }
+
+    static let project = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+    static let python = project.appending(path: ".build-python/bin/python").path
+
+    static let hasROOT: Bool = {
+        let found = (try? run(["-c", "import ROOT"])) == 0
+        if !found { print("skipped: ROOT is not in .build-python (scripts/install-dependencies puts it there)") }
+        return found
+    }()
+
+    static func run(_ arguments: [String]) throws -> Int32 {
+        let process = Process()
+        process.executableURL = URL(filePath: python)
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    @Test(.enabled(if: hasROOT)) func agreesWithROOT() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-root-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let script = Self.project.appending(path: "Tests/RootFormatTests/oracles/root_files.py").path
+        try #require(try Self.run([script, directory.path]) == 0)
+        for name in ["nooffsets", "collections", "ntuple", "ntuple_zstd", "ntuple_xz"] {
+            let expected = try JSONDecoder().decode(Expected.self, from: Data(contentsOf: directory.appending(path: "\(name).json")))
+            let file = try RootFile(url: directory.appending(path: "\(name).root").path)
+            let tree = try file.tree(expected.tree)
+            for (column, values) in expected.columns { try compare(column, values, tree, file, name) }
+        }
+    }
+
+    private func compare(_ name: String, _ expected: Expected.Column, _ tree: TreeDescription, _ file: RootFile, _ label: String) throws {
+        let branch = try #require(tree.branch(name), "\(label): no \(name) in \(tree.branches.map(\.name))")
+        // In one piece, and in pieces that cut baskets, pages and clusters.
+        for pieces in [[0, tree.entries], [0, 1, 7, tree.entries / 3 + 1, tree.entries - 3, tree.entries]] {
+            var values: [Double] = []
+            var offsets = [[Int64]](repeating: [0], count: expected.offsets.count)
+            for (start, end) in zip(pieces, pieces.dropFirst()) {
+                let plan = try EntryPlan(tree: tree, branches: [branch], entries: start..<end)
+                let column = try ColumnDecoder().decode(plan, file.source.read(plan.ranges)).columns[0]
+                values += Self.doubles(column)
+                #expect(column.offsets.count == expected.offsets.count, "\(label) \(name)")
+                for (level, part) in column.offsets.enumerated() where level < offsets.count {
+                    let base = offsets[level].last!
+                    offsets[level] += part.values.dropFirst().map { $0 + base }
+                }
+            }
+            #expect(values == expected.values, "\(label) \(name) in \(pieces.count - 1) pieces: \(values.prefix(8)), expected \(expected.values.prefix(8))")
+            #expect(offsets == expected.offsets, "\(label) \(name)")
+        }
+    }
+
+    private static func doubles(_ column: Column) -> [Double] {
+        func all<T: BitwiseCopyable>(_: T.Type, _ convert: (T) -> Double) -> [Double] { column.values.values(of: T.self, count: column.count).map(convert) }
+        return switch column.type {
+        case .bool, .uint8: all(UInt8.self) { Double($0) }
+        case .int8: all(Int8.self) { Double($0) }
+        case .int16: all(Int16.self) { Double($0) }
+        case .uint16: all(UInt16.self) { Double($0) }
+        case .int32: all(Int32.self) { Double($0) }
+        case .uint32: all(UInt32.self) { Double($0) }
+        case .int64: all(Int64.self) { Double($0) }
+        case .uint64: all(UInt64.self) { Double($0) }
+        case .float32: all(Float.self) { Double($0) }
+        case .float64: all(Double.self) { $0 }
+        }
+    }
+}
