@@ -59,7 +59,7 @@ let package = Package(
         room("Columns", in: "Common", ["Bytes"]),
         room("Storage", in: "Common", ["Bytes", "CXrootd"]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
-        room("Specs", in: "Common", ["Bytes", "Columns"]),
+        room("Specs", in: "Common", ["Bytes", "Columns", "CKernels"]),
         room("Cluster", in: "Common"),
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
         .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
@@ -86,14 +86,14 @@ let package = Package(
         room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
         .executableTarget(name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz", swiftSettings: swiftSettings),
         .executableTarget(
-            name: "read-benchmark", dependencies: ["Bytes", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
+            name: "read-benchmark", dependencies: ["Bytes", "Cluster", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
                 "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
-        tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline"]),
+        tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),

@@ -1,10 +1,14 @@
 // Times the reader against inflating alone, on the same baskets in the same process. `scripts/bench read` runs it beside the peers.
 //
-//     read-benchmark specs|inflate THREADS REPETITIONS FILE...
+//     read-benchmark specs|stage|inflate THREADS REPETITIONS FILE...
+//
+// `specs`: minimum, maximum and multiplicity of every branch. `stage`: what a worker does for a job's specs, in chunks of 100,000 events
+// (moments as well, by training, validation and test part). `inflate`: the same baskets inflated, and nothing else.
 //
 // Prints one JSON line a repetition: seconds, events, stored and inflated bytes. Opening the files and warming up are not timed.
 
 import Bytes
+import Cluster
 import Dispatch
 import Foundation
 import Pipeline
@@ -30,7 +34,7 @@ func seconds(_ body: () throws -> Void) rethrows -> Double {
 
 let arguments = CommandLine.arguments
 guard arguments.count > 4, let threads = Int(arguments[2]), let repetitions = Int(arguments[3]), threads > 0 else {
-    FileHandle.standardError.write(Data("usage: read-benchmark specs|inflate THREADS REPETITIONS FILE...\n".utf8))
+    FileHandle.standardError.write(Data("usage: read-benchmark specs|stage|inflate THREADS REPETITIONS FILE...\n".utf8))
     exit(2)
 }
 let mode = arguments[1]
@@ -56,8 +60,9 @@ func run() throws {
                     branches += 1
                 }
             }
+        case "stage": time = try seconds { branches = try stage(threads) }
         case "inflate": time = try seconds { try baskets.inflate(threads: threads) }
-        default: throw FormatError(.input, "unknown mode \(mode)", expected: "specs or inflate")
+        default: throw FormatError(.input, "unknown mode \(mode)", expected: "specs, stage or inflate")
         }
         // The first pass warms the page cache and the buffers.
         guard repetition > 0 else { continue }
@@ -66,6 +71,39 @@ func run() throws {
             stored: baskets.storedBytes, inflated: baskets.inflatedBytes)
         print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
     }
+}
+
+/// The specs stage of a job, without the network: the tasks a coordinator would lend, on `threads` readers.
+@Sendable func stage(_ threads: Int) throws -> Int {
+    let files = OpenFiles()
+    let surveyor = BlockReader(files: files, localRoots: ["/"])
+    var tasks: [ChunkTask] = []
+    for path in arguments[4...] {
+        let survey = try surveyor.survey(path, tree: "Events")
+        let branches = survey.branches.filter { $0.unsupported == nil }.map(\.name)
+        var start = 0
+        while start + 1 < survey.boundaries.count {
+            let end = survey.boundaries[start...].lastIndex { $0 - survey.boundaries[start] <= 100_000 }!
+            let stop = max(end, start + 1)
+            tasks.append(ChunkTask(
+                url: path, tree: "Events", identity: survey.identity, boundaries: Array(survey.boundaries[start...stop]), branches: branches,
+                split: JobDescription.Split()))
+            start = stop
+        }
+    }
+    let next = Atomic<Int>(0)
+    let failure = Mutex<FormatError?>(nil)
+    let all = tasks
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+        let reader = BlockReader(files: files, localRoots: ["/"])
+        while true {
+            let index = next.add(1, ordering: .relaxed).oldValue
+            guard index < all.count else { return }
+            do throws(FormatError) { _ = try reader.specs(all[index]) } catch { failure.withLock { $0 = error } }
+        }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+    return tasks.reduce(0) { $0 + $1.branches.count }
 }
 
 do { try run() } catch {

@@ -114,6 +114,82 @@ CLONES int64_t ck_widest_step(const int64_t *offsets, size_t count) {
   return widest;
 }
 
+// Sixteen sums, whatever the machine's vectors: the result is the same on all.
+#define MOMENTS(SUFFIX, TYPE, VALUE)                                                                                     \
+  CLONES void ck_first_moments_##SUFFIX(const TYPE *values, const uint8_t *parts, size_t count, uint8_t part,            \
+                                        ck_moments *out) {                                                               \
+    double sum[16], low[16], high[16];                                                                                   \
+    int64_t good[16], bad[16];                                                                                           \
+    for (int j = 0; j < 16; ++j) sum[j] = 0, low[j] = INFINITY, high[j] = -INFINITY, good[j] = 0, bad[j] = 0;            \
+    for (size_t i = 0; i < count; i += 16) {                                                                             \
+      int lanes = count - i < 16 ? (int)(count - i) : 16;                                                                \
+      if (lanes == 16) {                                                                                                 \
+        for (int j = 0; j < 16; ++j) FIRST(TYPE, VALUE)                                                                  \
+      } else {                                                                                                           \
+        for (int j = 0; j < lanes; ++j) FIRST(TYPE, VALUE)                                                               \
+      }                                                                                                                  \
+    }                                                                                                                    \
+    for (int j = 1; j < 16; ++j) {                                                                                       \
+      sum[0] += sum[j], good[0] += good[j], bad[0] += bad[j];                                                            \
+      low[0] = low[j] < low[0] ? low[j] : low[0];                                                                        \
+      high[0] = high[j] > high[0] ? high[j] : high[0];                                                                   \
+    }                                                                                                                    \
+    *out = (ck_moments){good[0], bad[0], sum[0], low[0], high[0]};                                                       \
+  }                                                                                                                      \
+  CLONES double ck_second_moment_##SUFFIX(const TYPE *values, const uint8_t *parts, size_t count, uint8_t part,          \
+                                          double mean) {                                                                 \
+    double sum[16];                                                                                                      \
+    for (int j = 0; j < 16; ++j) sum[j] = 0;                                                                             \
+    for (size_t i = 0; i < count; i += 16) {                                                                             \
+      int lanes = count - i < 16 ? (int)(count - i) : 16;                                                                \
+      if (lanes == 16) {                                                                                                 \
+        for (int j = 0; j < 16; ++j) SECOND(TYPE, VALUE)                                                                 \
+      } else {                                                                                                           \
+        for (int j = 0; j < lanes; ++j) SECOND(TYPE, VALUE)                                                              \
+      }                                                                                                                  \
+    }                                                                                                                    \
+    for (int j = 1; j < 16; ++j) sum[0] += sum[j];                                                                       \
+    return sum[0];                                                                                                       \
+  }
+
+#define FIRST(TYPE, VALUE)                              \
+  {                                                     \
+    TYPE raw = values[i + j];                           \
+    double x = VALUE(raw);                              \
+    int64_t mine = parts[i + j] == part;                \
+    int64_t ok = mine & (fabs(x) <= (double)FLT_MAX);   \
+    good[j] += ok;                                      \
+    bad[j] += mine - ok;                                \
+    sum[j] += ok ? x : 0.0;                             \
+    double a = ok ? x : INFINITY, b = ok ? x : -INFINITY; \
+    low[j] = a < low[j] ? a : low[j];                   \
+    high[j] = b > high[j] ? b : high[j];                \
+  }
+
+#define SECOND(TYPE, VALUE)                                                \
+  {                                                                        \
+    TYPE raw = values[i + j];                                              \
+    double x = VALUE(raw);                                                 \
+    int ok = (parts[i + j] == part) & (fabs(x) <= (double)FLT_MAX);        \
+    double distance = ok ? x - mean : 0.0;                                 \
+    sum[j] += distance * distance;                                         \
+  }
+
+#define PLAIN(raw) ((double)(raw))
+#define TRUTH(raw) ((raw) ? 1.0 : 0.0)
+
+MOMENTS(bool, uint8_t, TRUTH)
+MOMENTS(i8, int8_t, PLAIN)
+MOMENTS(u8, uint8_t, PLAIN)
+MOMENTS(i16, int16_t, PLAIN)
+MOMENTS(u16, uint16_t, PLAIN)
+MOMENTS(i32, int32_t, PLAIN)
+MOMENTS(u32, uint32_t, PLAIN)
+MOMENTS(i64, int64_t, PLAIN)
+MOMENTS(u64, uint64_t, PLAIN)
+MOMENTS(f32, float, PLAIN)
+MOMENTS(f64, double, PLAIN)
+
 CLONES int ck_add_fixed_point(int64_t *sum, const float *gradient, size_t count, double scale, double limit) {
   int unfit = 0;
   for (size_t i = 0; i < count; ++i) unfit |= !(fabs((double)gradient[i] * scale) < limit);

@@ -1,7 +1,10 @@
 import Bytes
+import Cluster
 import Columns
 import Foundation
+import Pipeline
 import RootFormat
+import Specs
 import Testing
 
 /// Files that ROOT writes here and now, in forms that real files of the corpus do not have, against what ROOT reads back.
@@ -46,6 +49,24 @@ import Testing
             let tree = try file.tree(expected.tree)
             for (column, values) in expected.columns { try compare(column, values, tree, file, name) }
         }
+        try friendsAreRead(directory.appending(path: "friends.root").path, below: directory.path)
+    }
+
+    private func friendsAreRead(_ path: String, below root: String) throws {
+        let reader = BlockReader(files: OpenFiles(), localRoots: [root])
+        let survey = try reader.survey(path, tree: "events")
+        #expect(survey.branches.map(\.name) == ["x", "near.x", "afar.x"])
+        func specs(_ branches: [String], roots: [String]) throws -> [BranchStatistics] {
+            var split = JobDescription.Split()
+            (split.train, split.validation, split.test) = (1, 0, 0)
+            let task = ChunkTask(url: path, tree: "events", identity: survey.identity, boundaries: [100, 200], branches: branches, split: split)
+            return try SpecsCoding.decode(BlockReader(files: OpenFiles(), localRoots: roots).specs(task).specs)[0][0].branches
+        }
+        let found = try specs(["afar.x", "x", "near.x"], roots: [root])
+        #expect(found.map(\.min) == [1100, 100, -199])
+        #expect(found.map(\.max) == [1199, 199, -100])
+        // A friend that is not there costs those only who ask for it.
+        #expect(throws: FormatError.self) { try specs(["lost.x"], roots: [root]) }
     }
 
     private func compare(_ name: String, _ expected: Expected.Column, _ tree: TreeDescription, _ file: RootFile, _ label: String) throws {

@@ -13,9 +13,15 @@ import Testing
         return Column(type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer, offsets: [.init(buffer: places, count: offsets.count)])
     }
 
+    private static func compute(_ batch: ColumnBatch, _ range: Range<Int>, parts: [UInt8]) -> [PartialSpecs] {
+        let scanner = SpecsScanner(parts: parts, ranges: [range], branches: batch.columns.count)
+        for (index, column) in batch.columns.enumerated() { scanner.add(column, index) }
+        return scanner.blocks[0]
+    }
+
     @Test func valuesAreCountedByPart() {
         let batch = ColumnBatch(first: 0, entries: 3, names: ["x"], columns: [column([1, 2, .nan, 5, 7], offsets: [0, 2, 3, 5])])
-        let specs = PartialSpecs.compute(batch, 0..<3, parts: [0, 1, 0])
+        let specs = Self.compute(batch, 0..<3, parts: [0, 1, 0])
         #expect(specs.map(\.rows) == [2, 1, 0])
         let train = specs[0].branches[0]
         #expect((train.values, train.min, train.max, train.mean, train.multiplicity) == (4, 1, 7, 3.75, 2))
@@ -29,7 +35,7 @@ import Testing
         func specs(_ range: Range<Int>) -> BranchStatistics {
             let part = Array(values[range])
             let batch = ColumnBatch(first: 0, entries: 1, names: ["x"], columns: [column(part, offsets: [0, Int64(part.count)])])
-            return PartialSpecs.compute(batch, 0..<1, parts: [0])[0].branches[0]
+            return Self.compute(batch, 0..<1, parts: [0])[0].branches[0]
         }
         var merged = specs(0..<300)
         merged.merge(specs(300..<301))

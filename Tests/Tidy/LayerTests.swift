@@ -12,7 +12,7 @@ import Testing
         "Columns": ["Bytes"],
         "Storage": ["Bytes", "CXrootd", "Glibc"],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],
-        "Specs": ["Bytes", "Columns"],
+        "Specs": ["Bytes", "CKernels", "Columns"],
         "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
         "Collectives": ["Bytes", "CGloo", "Glibc"],
         "Training": ["Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Glibc", "Models", "Pipeline", "Synchronization"],

@@ -39,13 +39,13 @@ package final class BlockReader {
 
     package func survey(_ url: String, tree: String) throws(FormatError) -> Survey {
         try permit(url)
-        let opened = try files.open(url, tree: tree, options: options)
+        let opened = try files.open(url, tree: tree, options: options, permit: permit)
         return Survey(
             bytes: opened.file.source.size, identity: try identity(opened.file), entries: opened.tree.entries,
             boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(),
-            branches: opened.tree.branches.map { branch in
+            branches: opened.branches.map { name, branch in
                 SurveyedBranch(
-                    name: branch.name, type: branch.typeName,
+                    name: name, type: branch.typeName,
                     fixedValues: branch.numbers?.shape.fixedValues,
                     itemValues: branch.numbers?.shape.itemValues ?? 1, unsupported: branch.numbers == nil ? branch.unsupportedReason ?? "text is not numeric" : nil)
             })
@@ -66,23 +66,27 @@ package final class BlockReader {
 
     private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 
-    private func read(_ url: String, tree: String, identity expected: String, _ branches: [String], _ entries: Range<Int64>) throws(FormatError) -> (batch: ColumnBatch, bytes: Int) {
+    /// Reads branches for a range of entries and gives their columns one after the other, each with the place it was asked for at.
+    /// - Returns: the bytes that travelled.
+    private func forEachColumn(
+        _ url: String, tree: String, identity expected: String, _ branches: [String], _ entries: Range<Int64>,
+        _ body: (Int, Column) throws(FormatError) -> Void
+    ) throws(FormatError) -> Int {
         try permit(url)
-        let opened = try files.open(url, tree: tree, options: options)
+        let opened = try files.open(url, tree: tree, options: options, permit: permit)
         if !expected.hasPrefix("sha256:"), opened.file.header.uuid.map(Self.hex).joined() != expected {
             throw FormatError(.corrupt, "the file is not the one that was surveyed: its identity changed", file: url, expected: expected)
         }
         do throws(FormatError) {
-            var found: [BranchDescription] = []
-            for name in branches {
-                guard let branch = opened.tree.branch(name) else {
-                    throw FormatError(.missing, "the tree \(tree) has no branch \(name)")
-                }
-                found.append(branch)
+            var bytes = 0
+            // Branches of friends lie in other trees, of other files perhaps.
+            for part in try opened.locate(branches) {
+                let plan = try EntryPlan(tree: part.opened.tree, branches: part.branches, entries: entries)
+                let fetched = try part.opened.file.source.read(plan.ranges)
+                bytes += fetched.transferred
+                try decoder.forEachColumn(plan, fetched) { (index, column) throws(FormatError) in try body(part.places[index], column) }
             }
-            let plan = try EntryPlan(tree: opened.tree, branches: found, entries: entries)
-            let fetched = try opened.file.source.read(plan.ranges)
-            return (try decoder.decode(plan, fetched), fetched.transferred)
+            return bytes
         } catch {
             files.forget(url, tree: tree)
             throw error.located(file: url)
@@ -92,20 +96,22 @@ package final class BlockReader {
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
     package func specs(_ task: ChunkTask) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
         let first = task.boundaries[0]
-        let (batch, bytes) = try read(task.url, tree: task.tree, identity: task.identity, task.branches, first..<task.boundaries.last!)
         let splitter = Splitter(task.split, identity: task.identity)
-        var blocks: [[PartialSpecs]] = []
-        for (start, end) in zip(task.boundaries, task.boundaries.dropFirst()) {
-            let parts = (start..<end).map { UInt8(splitter.part($0).rawValue) }
-            blocks.append(PartialSpecs.compute(batch, Int(start - first)..<Int(end - first), parts: parts))
+        let parts = (first..<task.boundaries.last!).map { UInt8(splitter.part($0).rawValue) }
+        let ranges = zip(task.boundaries, task.boundaries.dropFirst()).map { Int($0 - first)..<Int($1 - first) }
+        let scanner = SpecsScanner(parts: parts, ranges: ranges, branches: task.branches.count)
+        let bytes = try forEachColumn(task.url, tree: task.tree, identity: task.identity, task.branches, first..<task.boundaries.last!) { place, column in
+            scanner.add(column, place)
         }
-        return (SpecsCoding.encode(blocks), bytes)
+        return (SpecsCoding.encode(scanner.blocks), bytes)
     }
 
     /// The feature rows of a block, part by part.
     package func rows(_ block: TrainingBlock, _ schema: FeatureSchema, labelBranch: String?, split: JobDescription.Split) throws(FormatError) -> BlockRows {
         let branches = schema.inputs.map(\.branch) + (labelBranch.map { [$0] } ?? [])
-        let (batch, _) = try read(block.url, tree: block.tree, identity: block.identity, branches, block.first..<block.end)
+        var columns = [Column?](repeating: nil, count: branches.count)
+        _ = try forEachColumn(block.url, tree: block.tree, identity: block.identity, branches, block.first..<block.end) { columns[$0] = $1 }
+        let batch = ColumnBatch(first: block.first, entries: Int(block.end - block.first), names: branches, columns: columns.map { $0! })
         let splitter = Splitter(split, identity: block.identity)
         var entries: [[Int]] = [[], [], []]
         for entry in block.first..<block.end { entries[splitter.part(entry).rawValue].append(Int(entry - block.first)) }
@@ -139,40 +145,4 @@ package final class BlockRows: @unchecked Sendable {
     }
 
     package var bytes: Int { rows.reduce(0) { $0 + 4 * $1.count } }
-}
-
-/// Files that a worker has open, with their trees' metadata; bounded, shared by its threads.
-package final class OpenFiles: Sendable {
-    package struct Opened: Sendable {
-        package let file: RootFile
-        package let tree: TreeDescription
-    }
-
-    private let held = Mutex<[(key: String, opened: Opened)]>([])
-    private let limit: Int
-
-    package init(limit: Int = 32) { self.limit = limit }
-
-    func open(_ url: String, tree: String, options: StorageOptions) throws(FormatError) -> Opened {
-        let key = url + "|" + tree
-        let known: Opened? = held.withLock { held in
-            guard let index = held.firstIndex(where: { $0.key == key }) else { return nil }
-            let entry = held.remove(at: index)
-            held.append(entry)
-            return entry.opened
-        }
-        if let known { return known }
-        let file = try RootFile(url: url, options: options)
-        let opened = Opened(file: file, tree: try file.tree(tree))
-        held.withLock { held in
-            held.append((key, opened))
-            if held.count > limit { held.removeFirst() }
-        }
-        return opened
-    }
-
-    /// After an error: the next read opens the file anew.
-    func forget(_ url: String, tree: String) {
-        held.withLock { $0.removeAll { $0.key == url + "|" + tree } }
-    }
 }

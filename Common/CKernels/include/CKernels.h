@@ -26,6 +26,39 @@ void ck_extremes_u32(const uint32_t *values, size_t count, uint32_t *least, uint
 void ck_extremes_i64(const int64_t *values, size_t count, int64_t *least, int64_t *most);
 void ck_extremes_u64(const uint64_t *values, size_t count, uint64_t *least, uint64_t *most);
 
+// Of the values that belong to one part (of the training split): those of at most Float32's size, the others, and the first ones' sum
+// and extremes. The second moment is the sum of squared distances from `mean`.
+typedef struct {
+  int64_t good;
+  int64_t bad;
+  double sum;
+  double least;
+  double most;
+} ck_moments;
+
+void ck_first_moments_bool(const uint8_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_bool(const uint8_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_i8(const int8_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_i8(const int8_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_u8(const uint8_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_u8(const uint8_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_i16(const int16_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_i16(const int16_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_u16(const uint16_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_u16(const uint16_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_i32(const int32_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_i32(const int32_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_u32(const uint32_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_u32(const uint32_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_i64(const int64_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_i64(const int64_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_u64(const uint64_t *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_u64(const uint64_t *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_f32(const float *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_f32(const float *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+void ck_first_moments_f64(const double *values, const uint8_t *parts, size_t count, uint8_t part, ck_moments *out);
+double ck_second_moment_f64(const double *values, const uint8_t *parts, size_t count, uint8_t part, double mean);
+
 // The widest difference of neighbours; 0 where none is positive.
 int64_t ck_widest_step(const int64_t *offsets, size_t count);
 

@@ -52,6 +52,7 @@ enum BuiltinStreamers {
         "TLeafElement": [Layout(versions: 1...1, text: "*TLeaf fID:3 fType:3")],
         "TLeafB": leaf(1), "TLeafS": leaf(2), "TLeafI": leaf(3), "TLeafL": leaf(16), "TLeafG": leaf(16), "TLeafF": leaf(5),
         "TLeafD": leaf(8), "TLeafO": leaf(18), "TLeafC": leaf(3),
+        "TFriendElement": [Layout(versions: 1...2, text: "*TNamed fTreeName:65 fOwnFile:18")],
         "TAttLine": [Layout(versions: 1...2, text: "fLineColor:2 fLineStyle:2 fLineWidth:2")],
         "TAttFill": [Layout(versions: 1...2, text: "fFillColor:2 fFillStyle:2")],
         "TAttMarker": [Layout(versions: 1...3, text: "fMarkerColor:2 fMarkerStyle:2 fMarkerSize:5")],

@@ -9,6 +9,27 @@ package struct TreeDescription: Sendable {
     package let branches: [BranchDescription]
     /// The first entries of the clusters, from 0, and the number of entries last.
     package let clusterBoundaries: [Int64]
+    /// Trees whose entries belong to this one's, one by one.
+    package let friends: [Friend]
+
+    package struct Friend: Sendable, Equatable {
+        /// What its branches are called by: `name.branch`.
+        package let name: String
+        package let tree: String
+        /// The file it lies in; empty for the same one. A relative path counts from there.
+        package let file: String
+    }
+
+    init(
+        path: String, title: String, entries: Int64, branches: [BranchDescription], clusterBoundaries: [Int64], friends: [Friend] = []
+    ) {
+        self.path = path
+        self.title = title
+        self.entries = entries
+        self.branches = branches
+        self.clusterBoundaries = clusterBoundaries
+        self.friends = friends
+    }
 
     package var compressedBytes: Int64 { branches.reduce(0) { $0 + ($1.leafIndex == 0 ? $1.compressedBytes : 0) } }
     package var uncompressedBytes: Int64 { branches.reduce(0) { $0 + ($1.leafIndex == 0 ? $1.uncompressedBytes : 0) } }

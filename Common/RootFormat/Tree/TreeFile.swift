@@ -30,7 +30,13 @@ extension RootFile {
             let branches = TreeParser(object: object, catalog: streamers).branches()
             return TreeDescription(
                 path: entry.path, title: entry.key.title, entries: object.integer("fEntries"), branches: branches,
-                clusterBoundaries: TreeParser.clusters(object))
+                clusterBoundaries: TreeParser.clusters(object),
+                friends: object.list("fFriends").map { element in
+                    // An alias is its name; the tree's own name stands beside it.
+                    let name = element.string("fName")
+                    let tree = element.string("fTreeName")
+                    return .init(name: name, tree: tree.isEmpty ? name : tree, file: element.string("fTitle"))
+                })
         } catch { throw error.located(file: url, object: "the tree \(entry.path)") }
     }
 }

@@ -106,6 +106,31 @@ void writeCollections(const char *path, int entries) {
   tree.Write();
 }
 
+// A tree with two friends: one beside it, one in another file.
+void writeFriends(const char *path, const char *other, int entries) {
+  double x;
+  {
+    TFile file(other, "RECREATE");
+    TTree tree("far", "");
+    tree.Branch("x", &x, "x/D");
+    for (int i = 0; i < entries; ++i) x = 1000 + i, tree.Fill();
+    tree.Write();
+  }
+  TFile file(path, "RECREATE");
+  TTree near("near", ""), tree("events", "");
+  near.Branch("x", &x, "x/D");
+  tree.Branch("x", &x, "x/D");
+  for (int i = 0; i < entries; ++i) {
+    x = i, tree.Fill();
+    x = -i, near.Fill();
+  }
+  tree.AddFriend(&near);
+  tree.AddFriend("afar = far", "other.root");
+  tree.AddFriend("lost", "missing.root");
+  near.Write();
+  tree.Write();
+}
+
 template <class T> void dump(FILE *out, const char *name, ROOT::RNTupleReader &reader, bool &first) {
   auto view = reader.GetView<T>(name);
   fprintf(out, "%s\"%s\": {\"values\": [", first ? "" : ", ", name);
@@ -221,6 +246,8 @@ counts = np.array([(i * 7) % 13 for i in range(N)])
 x = np.concatenate([i + 0.25 * np.arange(c) for i, c in enumerate(counts)]).astype(np.float32)
 y = np.concatenate([np.stack([i * 100 + np.arange(c), -(i * 100 + np.arange(c))], 1).reshape(-1) for i, c in enumerate(counts)]).astype(float)
 write("nooffsets", "events", {"n": (counts,), "x": (x, offsets(counts)), "y": (y, offsets(counts))})
+
+ROOT.writeFriends(f"{directory}/friends.root", f"{directory}/other.root", N)
 
 N = 120
 ROOT.writeCollections(f"{directory}/collections.root", N)
