@@ -5,7 +5,8 @@
 // `specs`: minimum, maximum and multiplicity of every branch. `stage`: what a worker does for a job's specs, in chunks of 100,000 events
 // (moments as well, by training, validation and test part). `inflate`: the same baskets inflated, and nothing else.
 //
-// Prints one JSON line a repetition: seconds, events, stored and inflated bytes. Opening the files and warming up are not timed.
+// Prints one JSON line a repetition: seconds, events, stored and inflated bytes; of `specs` at last the results. Opening the files and
+// warming up are not timed.
 
 import Bytes
 import Cluster
@@ -48,6 +49,7 @@ func run() throws {
         }
     }
     let baskets = try StoredBaskets(inputs.map { ($0.file, $0.branches) })
+    var results: [String: [Double]] = [:]
     for repetition in 0...repetitions {
         var branches = 0
         let time: Double
@@ -55,9 +57,9 @@ func run() throws {
         case "specs":
             let scan = TreeScan<ColumnExtremes>(threads: threads)
             time = try seconds {
-                for outcome in scan.run(inputs).flatMap({ $0 }) {
-                    if case .refused(let error) = outcome { throw error }
-                    branches += 1
+                for (input, outcomes) in zip(inputs, scan.run(inputs)) {
+                    for (branch, outcome) in zip(input.branches, outcomes) { try merge(branch.name, outcome, into: &results) }
+                    branches += outcomes.count
                 }
             }
         case "stage": time = try seconds { branches = try stage(threads) }
@@ -70,6 +72,18 @@ func run() throws {
             mode: mode, threads: threads, seconds: time, events: inputs.reduce(0) { $0 + $1.tree.entries }, branches: branches,
             stored: baskets.storedBytes, inflated: baskets.inflatedBytes)
         print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
+    }
+    if mode == "specs" { print(String(decoding: try JSONEncoder().encode(["results": results]), as: UTF8.self)) }
+}
+
+func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into results: inout [String: [Double]]) throws {
+    switch outcome {
+    case .refused(let error): throw error
+    case .read(let extremes):
+        guard let low = extremes.least?.asDouble, let high = extremes.most?.asDouble else { return }
+        let width = Double(extremes.multiplicities[0])
+        let old = results[name] ?? [low, high, width]
+        results[name] = [min(old[0], low), max(old[1], high), max(old[2], width)]
     }
 }
 

@@ -50,19 +50,31 @@ DispatchQueue.concurrentPerform(iterations: threads) { thread in
         tally.add(read(random.damage(seed)))
         let taken = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
         if taken > tally.longest { (tally.longest, tally.longestNumber) = (taken, number) }
+        let memory = peakMemory()
+        if memory > tally.peak + 32, index > 100 { tally.jumps.append("\(number) (\(seed.name)) to \(memory) MiB") }
+        tally.peak = max(tally.peak, memory)
     }
     totals.withLock { $0.merge(tally) }
 }
 
 let total = totals.withLock { $0 }
-var usage = rusage()
-getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
 print(
     "\(count) inputs from \(seeds.count) files in \(Int(-started.timeIntervalSinceNow)) s: \(total.whole) read whole, \(total.partly) in part, "
-        + "\(total.refused) refused; longest \(String(format: "%.3f", total.longest)) s (\(total.longestNumber)); peak memory \(usage.ru_maxrss / 1024) MiB")
+        + "\(total.refused) refused; longest \(String(format: "%.3f", total.longest)) s (\(total.longestNumber)); peak memory \(peakMemory()) MiB")
+if !total.jumps.isEmpty { print("memory grew with: " + total.jumps.joined(separator: ", ")) }
 exit(total.longest < 10 ? 0 : 1)
 
+/// MiB of this process so far.
+@Sendable func peakMemory() -> Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss / 1024
+}
+
 struct Tally: Sendable {
+    var peak = 0
+    /// Inputs after which the process had grown by more than 32 MiB.
+    var jumps: [String] = []
     var whole = 0
     var partly = 0
     var refused = 0
@@ -81,6 +93,7 @@ struct Tally: Sendable {
         whole += other.whole
         partly += other.partly
         refused += other.refused
+        jumps += other.jumps
         if other.longest > longest { (longest, longestNumber) = (other.longest, other.longestNumber) }
     }
 }

@@ -49,7 +49,21 @@ import Testing
             let tree = try file.tree(expected.tree)
             for (column, values) in expected.columns { try compare(column, values, tree, file, name) }
         }
+        try largeFilesAreRead(directory.appending(path: "large.root").path)
         try friendsAreRead(directory.appending(path: "friends.root").path, below: directory.path)
+    }
+
+    private func largeFilesAreRead(_ path: String) throws {
+        let file = try RootFile(url: path)
+        #expect(file.source.size > 5_000_000_000)
+        let tree = try file.tree("events")
+        let outcomes = TreeScan<ColumnSummary>(threads: 2).run([.init(file: file, tree: tree, branches: tree.branches)])[0]
+        guard case .read(let whole) = outcomes[0], case .read(let reals) = outcomes[1] else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(whole.sum == 12_497_500 && whole.extremes.most == .signed(4999))
+        #expect(reals.sum == 12_512_485_000 && reals.extremes.values == 5_000_000 && reals.extremes.most == .real(5005))
     }
 
     private func friendsAreRead(_ path: String, below root: String) throws {

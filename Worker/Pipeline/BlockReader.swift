@@ -45,7 +45,7 @@ package final class BlockReader {
             boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(),
             branches: opened.branches.map { name, branch in
                 SurveyedBranch(
-                    name: name, type: branch.typeName,
+                    name: name, type: branch.numbers?.type.name ?? branch.typeName,
                     fixedValues: branch.numbers?.shape.fixedValues,
                     itemValues: branch.numbers?.shape.itemValues ?? 1, unsupported: branch.numbers == nil ? branch.unsupportedReason ?? "text is not numeric" : nil)
             })

@@ -38,6 +38,9 @@ extension RootFile {
                 throw FormatError(.corrupt, "clusters do not follow each other", expected: "first entry \(entries)", found: "\(cluster.firstEntry)")
             }
             entries += cluster.entries
+            guard entries <= TreeDescription.mostEntries else {
+                throw FormatError(.limit, "the RNTuple's number of entries is not believable", found: "\(entries)")
+            }
         }
         let pages = NTuplePages(columns: schema.columns, clusters: clusters)
         return TreeDescription(

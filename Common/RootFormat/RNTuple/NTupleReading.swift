@@ -44,6 +44,8 @@ struct NTupleReading {
     let entries: Int64
     private let children: [[Int]]
     private let columnsOf: [[Int]]
+    /// The fields that count a collection's items, by the index columns they count with.
+    private let counters: [[Int]: String]
 
     init(schema: NTupleSchema, pages: NTuplePages, entries: Int64) {
         self.schema = schema
@@ -56,6 +58,15 @@ struct NTupleReading {
         for alias in schema.aliases where alias.field < columns.count && alias.column < schema.columns.count { columns[alias.field].append(alias.column) }
         self.children = children
         columnsOf = columns
+        var counters: [[Int]: String] = [:]
+        for (index, field) in schema.fields.enumerated() where Self.isCardinality(field) && counters[columns[index]] == nil {
+            counters[columns[index]] = field.name
+        }
+        self.counters = counters
+    }
+
+    private static func isCardinality(_ field: NTupleSchema.Field) -> Bool {
+        field.typeName.hasPrefix("ROOT::RNTupleCardinality<") || field.typeName.hasPrefix("ROOT::Experimental::RNTupleCardinality<")
     }
 
     func branches() -> [BranchDescription] {
@@ -169,7 +180,7 @@ struct NTupleReading {
         guard own.allSatisfy({ schema.columns[$0].type != nil }) else {
             return refuse(field, place, "a column type that this version does not know", &found)
         }
-        if field.typeName.contains("RNTupleCardinality") {
+        if Self.isCardinality(field) {
             guard own.allSatisfy({ schema.columns[$0].type!.isIndex }) else { return refuse(field, place, "a count without an index column", &found) }
             return add(field, place, .numbers(.int64, Shape(place.levels)), .cardinality(own), into: &found)
         }
@@ -210,10 +221,7 @@ struct NTupleReading {
     /// The field whose count is that of the outermost collection.
     private func counterName(_ place: Place) -> String? {
         guard case .collection(let columns)? = place.steps.first, place.levels.first == .varying else { return nil }
-        let counting = schema.fields.indices.first { index in
-            schema.fields[index].typeName.contains("RNTupleCardinality") && columnsOf[index] == columns
-        }
-        return counting.map { schema.fields[$0].name }
+        return counters[columns]
     }
 
     private func refuse(_ field: NTupleSchema.Field, _ place: Place, _ reason: String, _ found: inout [BranchDescription]) {

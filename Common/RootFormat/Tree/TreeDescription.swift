@@ -3,6 +3,9 @@ import Columns
 
 /// A tree as its metadata describe it: no data read yet.
 package struct TreeDescription: Sendable {
+    /// More entries than any file has: what announces more is damaged, and would cost memory before it is found out.
+    static let mostEntries: Int64 = 1 << 35
+
     package let path: String
     package let title: String
     package let entries: Int64

@@ -21,7 +21,7 @@ extension RootFile {
             var reader = ByteReader(bytes.span.bytes)
             var objects = ObjectReader(catalog: streamers, displacement: entry.key.headerLength)
             let object = try objects.object(of: entry.key.className, &reader)
-            guard object.integer("fEntries") <= 1 << 40 else {
+            guard (0...TreeDescription.mostEntries).contains(object.integer("fEntries")) else {
                 throw FormatError(.limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
             }
             guard object.has("fEntries"), object.has("fBranches") else {

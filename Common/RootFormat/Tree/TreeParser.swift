@@ -36,8 +36,8 @@ struct TreeParser {
                 BranchDescription(
                     name: column.name.map { path + "." + $0 } ?? path, branchPath: path, leafName: column.name, leafIndex: index,
                     title: branch.string("fTitle"), typeName: column.typeName, content: column.content, counter: column.counter,
-                    entries: branch.integer("fEntries"), compressedBytes: branch.integer("fZipBytes"),
-                    uncompressedBytes: branch.integer("fTotBytes"), storage: .baskets(store, column.layout)))
+                    entries: max(0, branch.integer("fEntries")), compressedBytes: max(0, branch.integer("fZipBytes")),
+                    uncompressedBytes: max(0, branch.integer("fTotBytes")), storage: .baskets(store, column.layout)))
         }
     }
 

@@ -40,6 +40,7 @@ ROOT.gInterpreter.Declare(r"""
 #include <variant>
 #include <vector>
 #include "TFile.h"
+#include "TFree.h"
 #include "TTree.h"
 #include "TLorentzVector.h"
 #include "ROOT/TIOFeatures.hxx"
@@ -128,6 +129,26 @@ void writeFriends(const char *path, const char *other, int entries) {
   tree.AddFriend("afar = far", "other.root");
   tree.AddFriend("lost", "missing.root");
   near.Write();
+  tree.Write();
+}
+
+// A sparse file whose records lie beyond 4 GiB; one basket of 40 MB, in several compressed blocks.
+void writeLarge(const char *path) {
+  TFile file(path, "RECREATE");
+  Long64_t far = 5000000000LL;
+  auto free = (TFree *)file.GetListOfFree()->Last();
+  free->SetFirst(far);
+  free->SetLast(far + 1000000000LL);
+  file.SetEND(far);
+  TTree tree("events", "");
+  int i;
+  double y[1000];
+  tree.Branch("i", &i, "i/I", 1000);
+  tree.Branch("y", y, "y[1000]/D", 40000000);
+  for (i = 0; i < 5000; ++i) {
+    for (int j = 0; j < 1000; ++j) y[j] = i + j % 7;
+    tree.Fill();
+  }
   tree.Write();
 }
 
@@ -247,6 +268,7 @@ x = np.concatenate([i + 0.25 * np.arange(c) for i, c in enumerate(counts)]).asty
 y = np.concatenate([np.stack([i * 100 + np.arange(c), -(i * 100 + np.arange(c))], 1).reshape(-1) for i, c in enumerate(counts)]).astype(float)
 write("nooffsets", "events", {"n": (counts,), "x": (x, offsets(counts)), "y": (y, offsets(counts))})
 
+ROOT.writeLarge(f"{directory}/large.root")
 ROOT.writeFriends(f"{directory}/friends.root", f"{directory}/other.root", N)
 
 N = 120
