@@ -83,7 +83,7 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
         var failure: FormatError?
         if let first = readable.first {
             do throws(FormatError) {
-                let entries = min(input.tree.entries, branches[first].entries)
+                let entries = branches[first].entries
                 for piece in branches[first].pieces(bytes: pieceBytes, entries: entries) {
                     let plan = try EntryPlan(tree: input.tree, branches: readable.map { branches[$0] }, entries: piece)
                     let fetched = try input.file.source.read(plan.ranges)

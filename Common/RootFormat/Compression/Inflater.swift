@@ -119,7 +119,7 @@ package final class Inflater {
     }
 
     private func inflateXZ(_ body: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer) -> Int {
-        var memoryLimit: UInt64 = 256 << 20
+        var memoryLimit: UInt64 = 80 << 20
         var inputPosition = 0
         var outputPosition = 0
         let result = lzma_stream_buffer_decode(

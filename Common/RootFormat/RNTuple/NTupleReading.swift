@@ -192,7 +192,8 @@ struct NTupleReading {
 
     /// What a column of numbers holds: what the field's C++ type says, else what is stored.
     private static func type(_ name: String, _ stored: NTupleEncoding) -> DataType? {
-        if name == "char" { return .int8 }
+        // The column type Char is a byte of text; readers of the field give it as unsigned.
+        if name == "char" { return .uint8 }
         if let encoding = CxxType(name).number { return encoding.type }
         return stored.natural
     }

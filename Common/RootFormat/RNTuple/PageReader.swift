@@ -181,6 +181,10 @@ final class PageReader {
             }
         }
         let plain = physical.pageSize(page.count)
+        // Pages have a mebibyte by default; bits grow eightfold when they are decoded.
+        guard page.count * size <= 256 << 20 else {
+            throw FormatError(.limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
+        }
         guard plain >= body.count, plain == body.count || Inflater.isBelievable(plain, from: body.count) else {
             throw FormatError(.badLength, "a page's inflated length is not believable", offset: page.range.offset, found: "\(plain) from \(body.count)")
         }

@@ -41,8 +41,24 @@ struct StreamerCatalog: Sendable {
         return nil
     }
 
-    /// The newest description of a class.
-    func latest(_ name: String) -> ClassLayout? { classes[CxxType(name).text]?.last ?? classes[name]?.last }
+    /// The newest description of a class. A template's instance that is not described has the layout of the others, where those agree
+    /// and no member's type is an argument of the template.
+    func latest(_ name: String) -> ClassLayout? {
+        let text = CxxType(name).text
+        if let found = classes[text]?.last ?? classes[name]?.last { return found }
+        guard let open = text.firstIndex(of: "<"), !text.hasSuffix("*") else { return nil }
+        let same = classes.filter { $0.key.hasPrefix(text[...open]) }
+        let relatives = same.compactMap(\.value.last)
+        let depends = same.contains { name, layouts in
+            let arguments = CxxType(name).arguments.map(\.text)
+            return layouts.contains { $0.elements.contains { element in arguments.contains { CxxType(element.typeName).text.hasPrefix($0) || element.name == $0 } } }
+        }
+        guard !depends else { return nil }
+        func form(_ layout: ClassLayout) -> [String] { layout.elements.map { "\($0.name) \($0.type) \($0.typeName)" } }
+        guard let first = relatives.first, relatives.dropFirst().allSatisfy({ form($0) == form(first) && $0.version == first.version }) else { return nil }
+        // Its checksum is its own and unknown.
+        return ClassLayout(version: first.version, checksum: 0, elements: first.elements)
+    }
 
     func layout(_ name: String, version: Int, checksum: UInt32) -> ClassLayout? {
         let known = classes[CxxType(name).text] ?? []

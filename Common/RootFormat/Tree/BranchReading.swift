@@ -237,8 +237,13 @@ struct LeafReading {
 extension RecipeCompiler {
     /// The entries of a branch that holds a member of every item of a collection.
     mutating func itemsOf(_ element: StreamerElement) throws(FormatError) -> Recipe {
-        if element.isCollection, element.arrayLength == 0 {
-            let (item, use) = try varying { (me) throws(FormatError) in try me.value(CxxType(element.typeName), headed: false) }
+        if element.isCollection {
+            // The header stands once, before all items.
+            let (item, use) = try varying { (me) throws(FormatError) in
+                let type = CxxType(element.typeName)
+                guard element.arrayLength > 0 else { return try me.value(type, headed: false) }
+                return try me.fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false) }
+            }
             return .headed(.toEnd(item, use))
         }
         guard !(41...59).contains(element.type) else {

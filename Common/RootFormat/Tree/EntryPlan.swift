@@ -23,7 +23,8 @@ package struct EntryPlan: Sendable {
     }
 
     package init(tree: TreeDescription, branches: [BranchDescription], entries: Range<Int64>) throws(FormatError) {
-        guard entries.lowerBound >= 0, entries.upperBound <= tree.entries else {
+        // A tree may be shorter than its branches: its writer did not count.
+        guard entries.lowerBound >= 0, entries.upperBound <= branches.reduce(tree.entries, { max($0, $1.entries) }) else {
             throw FormatError(
                 .input, "entries outside the tree", object: tree.path, expected: "0 to \(tree.entries)",
                 found: "\(entries.lowerBound) to \(entries.upperBound)")

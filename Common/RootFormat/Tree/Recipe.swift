@@ -22,6 +22,8 @@ indirect enum Recipe: Sendable {
     case fixed(Int, Recipe)
     /// An array of as many items as a member read before says, behind a byte that is 0 for a null pointer.
     case counted(register: Int, flagged: Bool, Recipe, LevelUse)
+    /// The upper triangle of a symmetric matrix with as many rows as a member read before says.
+    case triangle(register: Int, Recipe, LevelUse)
     /// Four bytes of count, then items.
     case sequence(Recipe, LevelUse)
     /// Items up to the entry's end.
@@ -55,7 +57,7 @@ indirect enum Recipe: Sendable {
         case .fixed(let count, let item): count == 0 || item.mayBeEmpty
         case .skip(let count): count == 0
         case .counted(_, let flagged, _, _): !flagged
-        case .toEnd, .forEachItem: true
+        case .toEnd, .forEachItem, .triangle: true
         default: false
         }
     }
@@ -69,6 +71,8 @@ struct RecipeLeaf: Sendable {
     var shape: Shape
     var isText = false
     var typeName: String
+    /// The class whose member it is.
+    var owner = ""
     /// Set where the member cannot be read: its place is named all the same.
     var reason: String?
 }

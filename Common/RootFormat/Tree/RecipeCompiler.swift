@@ -13,15 +13,30 @@ struct RecipeCompiler {
     private var registers: [[String: Int]] = []
     private var registerCount = 0
     private var depth = 0
+    /// The class being compiled.
+    private var owner = ""
 
     init(catalog: StreamerCatalog) { self.catalog = catalog }
 
-    func finish(_ body: Recipe) -> BranchRecipe { BranchRecipe(body: body, leaves: leaves, registers: registerCount) }
+    func finish(_ body: Recipe) -> BranchRecipe {
+        // A class may have a member of its base's name: that of the base is then told by its class.
+        var named = leaves
+        var last: [String: Int] = [:]
+        for (index, leaf) in leaves.enumerated() {
+            if let other = last[leaf.path], !leaves[other].owner.isEmpty, leaves[other].owner != leaf.owner {
+                var parts = leaf.path.split(separator: ".").map(String.init)
+                parts[max(0, parts.count - 1)] = leaves[other].owner + "::" + (parts.last ?? "")
+                named[other].path = parts.joined(separator: ".")
+            }
+            last[leaf.path] = index
+        }
+        return BranchRecipe(body: body, leaves: named, registers: registerCount)
+    }
 
     // MARK: Building blocks
 
     private mutating func leaf(_ type: DataType, _ typeName: String, text: Bool = false) -> Int {
-        leaves.append(RecipeLeaf(path: path.joined(separator: "."), type: type, shape: Shape(levels), isText: text, typeName: typeName))
+        leaves.append(RecipeLeaf(path: path.joined(separator: "."), type: type, shape: Shape(levels), isText: text, typeName: typeName, owner: owner))
         return leaves.count - 1
     }
 
@@ -165,7 +180,7 @@ struct RecipeCompiler {
         depth += 1
         defer { depth -= 1 }
         guard depth < 32 else { throw FormatError(.unsupported, "classes nest too deep at \(type.text)") }
-        if let special = try builtin(type.name) { return special }
+        if let special = try builtin(type) { return special }
         guard let layout = catalog.latest(type.text) else {
             if type.name == "pair", type.arguments.count == 2 { return try pair(type) }
             throw FormatError(.unsupported, "the file does not describe the class \(type.text)")
@@ -177,6 +192,9 @@ struct RecipeCompiler {
             registers[registers.count - 1][name] = registerCount
             registerCount += 1
         }
+        let outer = owner
+        owner = type.text
+        defer { owner = outer }
         var parts: [Recipe] = []
         var complete = true
         for element in layout.elements where element.type >= 0 && element.type < 1000 {
@@ -203,8 +221,10 @@ struct RecipeCompiler {
     }
 
     /// Classes whose form is fixed in ROOT's own code.
-    private mutating func builtin(_ name: String) throws(FormatError) -> Recipe? {
+    private mutating func builtin(_ type: CxxType) throws(FormatError) -> Recipe? {
+        let name = type.name
         switch name {
+        case "TMatrixTSym": return try symmetricMatrix(type.arguments.first?.name == "float" ? .float32 : .float64)
         case "TObject": return .rootObject
         case "TString": return text(name)
         case "TRef":
@@ -228,13 +248,34 @@ struct RecipeCompiler {
             return .headed(.several([.rootObject] + names))
         case "TArrayC", "TArrayS", "TArrayI", "TArrayL", "TArrayL64", "TArrayF", "TArrayD":
             let types: [Substring: DataType] = ["C": .int8, "S": .int16, "I": .int32, "L": .int64, "L64": .int64, "F": .float32, "D": .float64]
-            let type = types[name.dropFirst(6)]!
-            let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(type), type.name) }
+            let element = types[name.dropFirst(6)]!
+            let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(element), element.name) }
             return .sequence(item, use)
-        case "TClonesArray", "TObjArray", "TList", "THashList", "TMap", "TCollection", "TSeqCollection", "TBits", "TArray":
+        case "TClonesArray", "TObjArray", "TList", "THashList", "TMap", "TCollection", "TSeqCollection", "TArray":
             throw FormatError(.unsupported, "a \(name) holds objects of any class and is not read as numbers")
         default: return nil
         }
+    }
+
+    /// TMatrixTSym: its base, then the upper triangle.
+    private mutating func symmetricMatrix(_ element: DataType) throws(FormatError) -> Recipe {
+        let rows = registerCount
+        registerCount += 1
+        var parts: [Recipe] = [.rootObject]
+        let members: [(String, DataType)] = [
+            ("fNrows", .int32), ("fNcols", .int32), ("fRowLwb", .int32), ("fColLwb", .int32), ("fNelems", .uint32), ("fNrowIndex", .int32), ("fTol", element),
+        ]
+        for (name, type) in members {
+            parts.append(try within(name) { (me) throws(FormatError) in
+                let leaf = me.leaf(type, type.name)
+                return name == "fNrows" ? .counter(.plain(type), leaf: leaf, register: rows) : .number(.plain(type), leaf: leaf)
+            })
+        }
+        let triangle: Recipe = try within("fElements") { (me) throws(FormatError) in
+            let (item, use) = try me.varying { (me) throws(FormatError) in me.number(.plain(element), element.name) }
+            return .triangle(register: rows, item, use)
+        }
+        return .several([.headed(.several(parts)), triangle])
     }
 
     // MARK: Members
@@ -271,6 +312,8 @@ struct RecipeCompiler {
         if element.type == 0 { return element.name == "TObject" ? .rootObject : try object(CxxType(element.name)) }
         var element = element
         if flattened, element.dimensions.count > 1 { element.dimensions = [element.arrayLength] }
+        // An array of one is no level of its own there.
+        if flattened, element.arrayLength == 1, element.type < 40, element.type > 20 { (element.type, element.dimensions) = (element.type - 20, []) }
         guard (41...59).contains(element.type) else { return try named(element) }
         // Its count is another branch; its items reach to the entry's end.
         element.type -= 40

@@ -157,6 +157,10 @@ final class RecipeRunner {
         case .several(let parts): for part in parts { try run(part) }
         case .fixed(let count, let item): try `repeat`(item, count)
         case .counted(let register, let flagged, let item, let use): try counted(registers[register], flagged, item, use)
+        case .triangle(let register, let item, let use):
+            let rows = registers[register]
+            guard (0...1 << 15).contains(rows) else { throw FormatError(.corrupt, "a matrix has no such number of rows", offset: position, found: "\(rows)") }
+            try counted(rows * (rows + 1) / 2, false, item, use)
         case .sequence(let item, let use):
             let count = try count()
             push(use, count)
