@@ -6,26 +6,8 @@ import Testing
 
 /// Damaged files give errors: never a trap, never a hang.
 @Suite struct HostileFileTests {
-    /// A file in memory.
-    final class Memory: RangeSource {
-        let url = "memory"
-        let path: String
-        let inner: FileSource
-        var size: Int { inner.size }
-
-        init(_ bytes: Data) throws {
-            path = FileManager.default.temporaryDirectory.appending(path: "hostile-\(UUID().uuidString)").path
-            try bytes.write(to: URL(filePath: path))
-            inner = try FileSource(path: path)
-        }
-
-        deinit { try? FileManager.default.removeItem(atPath: path) }
-
-        func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges { try inner.read(ranges) }
-    }
-
     @Test func textIsNoRootFile() throws {
-        let error = #expect(throws: FormatError.self) { try RootFile(Memory(Data(repeating: 0x61, count: 5000))) }
+        let error = #expect(throws: FormatError.self) { try RootFile(MemorySource([UInt8](repeating: 0x61, count: 5000))) }
         #expect(error?.code == .badMagic)
         #expect(error?.description.contains("no ROOT file") == true)
     }
@@ -40,7 +22,7 @@ import Testing
     func damagedFilesDoNotTrap(_ name: String) throws {
         let original = try Data(contentsOf: CorpusTests.corpus.appending(path: "files/\(name)"))
         var random = Seeded(seed: UInt64(name.utf8.count))
-        let shortened = #expect(throws: FormatError.self) { try readAll(Memory(original.prefix(original.count / 2))) }
+        let shortened = #expect(throws: FormatError.self) { try readAll(MemorySource([UInt8](original.prefix(original.count / 2)))) }
         #expect(shortened?.code == .truncated)
         for round in 0..<60 {
             var bytes = original
@@ -51,7 +33,40 @@ import Testing
                 bytes[round % 4 == 0 ? original.count - 1 - place : place] = UInt8(truncatingIfNeeded: random.next())
             }
             // Any outcome but a trap or a hang will do.
-            _ = try? readAll(Memory(bytes))
+            _ = try? readAll(MemorySource([UInt8](bytes)))
+        }
+    }
+
+    /// A tree that announces fewer than no entries, or more than any file has, is refused before anything is allocated for them.
+    @Test(.enabled(if: CorpusTests.files.contains("skhep__uproot-sample-6.14.00-uncompressed.root")), arguments: [-1, 1 << 40] as [Int64])
+    func unbelievableEntriesAreRefused(_ entries: Int64) throws {
+        let original = [UInt8](try Data(contentsOf: CorpusTests.corpus.appending(path: "files/skhep__uproot-sample-6.14.00-uncompressed.root")))
+        let file = try RootFile(MemorySource(original))
+        let key = try #require(file.treeKeys.first)
+        // The tree has 30 entries; its record is stored as it is.
+        let place = try #require((key.key.offset..<original.count - 8).first { original[$0..<$0 + 8].elementsEqual([0, 0, 0, 0, 0, 0, 0, 30]) })
+        var bytes = original
+        for index in 0..<8 { bytes[place + index] = UInt8(truncatingIfNeeded: entries >> Int64(8 * (7 - index))) }
+        let error = #expect(throws: FormatError.self) { try RootFile(MemorySource(bytes)).tree(key.path) }
+        #expect(error?.code == .limit)
+    }
+
+    /// One decoder serves many files: what it keeps of one must not be given for another.
+    @Test(.enabled(if: !CorpusTests.files.isEmpty)) func oneDecoderServesManyFiles() throws {
+        let names = CorpusTests.files.filter { $0.contains("rntuple") }
+        let shared = ColumnDecoder()
+        for name in names + names.reversed() {
+            let file = try RootFile(url: CorpusTests.corpus.appending(path: "files/\(name)").path)
+            for key in file.treeKeys {
+                guard let tree = try? file.tree(key), tree.entries > 3 else { continue }
+                for branch in tree.branches.prefix(40) where branch.column != nil {
+                    let plan = try EntryPlan(tree: tree, branches: [branch], entries: 1..<tree.entries - 1)
+                    let fetched = try file.source.read(plan.ranges)
+                    let (one, other) = (try shared.decode(plan, fetched).columns[0], try ColumnDecoder().decode(plan, fetched).columns[0])
+                    #expect(one.count == other.count)
+                    #expect(memcmp(one.values.pointer, other.values.pointer, one.count * one.type.size) == 0, "\(name) \(branch.name)")
+                }
+            }
         }
     }
 

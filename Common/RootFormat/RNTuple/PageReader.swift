@@ -7,15 +7,15 @@ import Storage
 final class PageReader {
     private let pool: BufferPool
     private let inflater = Inflater()
-    /// The last large page, decoded: neighbouring ranges of entries share it.
-    private var held: (offset: Int, physical: Int, buffer: AlignedBuffer)?
+    /// The last page of which a part was wanted, decoded: neighbouring ranges of entries share it.
+    private var held: (pages: NTuplePages, offset: Int, physical: Int, buffer: AlignedBuffer)?
 
     init(pool: BufferPool) { self.pool = pool }
 
     func column(
         _ column: NTupleColumn, _ plan: NTuplePlan, _ type: DataType, _ shape: Shape, _ entries: Range<Int64>, _ fetched: FetchedRanges
     ) throws(FormatError) -> Column {
-        var output = Output(type: type, levels: shape.varyingLevels, entries: entries.count, pool: pool)
+        var output = GrowingColumn(type: type, levels: shape.varyingLevels, pool: pool)
         var covered = entries.lowerBound
         for part in plan.parts {
             covered += Int64(part.entries.count)
@@ -24,12 +24,10 @@ final class PageReader {
         guard covered == entries.upperBound else {
             throw FormatError(.missing, "the column has no data for some entries", expected: "entries up to \(entries.upperBound)", found: "up to \(covered)")
         }
-        return Column(
-            type: type, shape: shape, entries: entries.count, count: output.used / type.size, values: output.values,
-            offsets: output.levels.map { .init(buffer: $0.buffer, count: $0.count) }, pool: pool)
+        return output.column(shape, entries: entries.count)
     }
 
-    private func append(_ part: NTuplePlan.Part, of column: NTupleColumn, to output: inout Output, _ fetched: FetchedRanges) throws(FormatError) {
+    private func append(_ part: NTuplePlan.Part, of column: NTupleColumn, to output: inout GrowingColumn, _ fetched: FetchedRanges) throws(FormatError) {
         var range = part.entries
         var next = 0
         var level = 0
@@ -158,16 +156,17 @@ final class PageReader {
             let wanted = range.clamped(to: position..<position + page.count)
             guard !wanted.isEmpty else { continue }
             let place = target + (wanted.lowerBound - range.lowerBound) * size
-            try decode(page, source.fetched.slices[run.firstRange + index], run.physical, physical, wanted.lowerBound - position..<wanted.upperBound - position, place)
+            try decode(page, of: source.pages, source.fetched.slices[run.firstRange + index], run.physical, wanted.lowerBound - position..<wanted.upperBound - position, place)
         }
     }
 
     private func decode(
-        _ page: NTuplePages.Page, _ stored: UnsafeRawBufferPointer, _ number: Int, _ physical: NTupleSchema.Column, _ wanted: Range<Int>,
+        _ page: NTuplePages.Page, of pages: NTuplePages, _ stored: UnsafeRawBufferPointer, _ number: Int, _ wanted: Range<Int>,
         _ target: UnsafeMutableRawPointer
     ) throws(FormatError) {
+        let physical = pages.columns[number]
         let size = physical.decodedSize
-        if let held, held.offset == page.range.offset, held.physical == number, held.buffer.capacity >= page.count * size {
+        if let held, held.pages === pages, held.offset == page.range.offset, held.physical == number, held.buffer.capacity >= page.count * size {
             return target.copyMemory(from: held.buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
         }
         let body = UnsafeRawBufferPointer(rebasing: stored[..<page.range.length])
@@ -188,7 +187,7 @@ final class PageReader {
         guard plain >= body.count, plain == body.count || Inflater.isBelievable(plain, from: body.count) else {
             throw FormatError(.badLength, "a page's inflated length is not believable", offset: page.range.offset, found: "\(plain) from \(body.count)")
         }
-        if plain == body.count { return try finish(body, page, number, physical, wanted, target) }
+        if plain == body.count { return try finish(body, page, of: pages, number, wanted, target) }
         let inflated = pool.take(plain)
         defer { pool.give(inflated) }
         let bytes = UnsafeMutableRawBufferPointer(start: inflated.pointer, count: plain)
@@ -197,58 +196,21 @@ final class PageReader {
             located.offset = page.range.offset
             throw located
         }
-        try finish(UnsafeRawBufferPointer(bytes), page, number, physical, wanted, target)
+        try finish(UnsafeRawBufferPointer(bytes), page, of: pages, number, wanted, target)
     }
 
     private func finish(
-        _ bytes: UnsafeRawBufferPointer, _ page: NTuplePages.Page, _ number: Int, _ physical: NTupleSchema.Column, _ wanted: Range<Int>,
+        _ bytes: UnsafeRawBufferPointer, _ page: NTuplePages.Page, of pages: NTuplePages, _ number: Int, _ wanted: Range<Int>,
         _ target: UnsafeMutableRawPointer
     ) throws(FormatError) {
+        let physical = pages.columns[number]
         let size = physical.decodedSize
         if wanted.count == page.count { return try physical.decode(bytes, page.count, to: target) }
         let buffer = pool.take(page.count * size)
         try physical.decode(bytes, page.count, to: buffer.pointer)
         target.copyMemory(from: buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
         if let held { pool.give(held.buffer) }
-        held = (page.range.offset, number, buffer)
-    }
-
-    /// A column as it grows.
-    private struct Output {
-        struct Level {
-            var buffer: AlignedBuffer
-            var count = 1
-            var items: Int64 = 0
-        }
-
-        let type: DataType
-        let pool: BufferPool
-        var values: AlignedBuffer
-        var used = 0
-        var levels: [Level]
-
-        init(type: DataType, levels: Int, entries: Int, pool: BufferPool) {
-            self.type = type
-            self.pool = pool
-            values = pool.take(4096)
-            self.levels = (0..<levels).map { _ in
-                let level = Level(buffer: pool.take(4096))
-                level.buffer.values(of: Int64.self, count: 1)[0] = 0
-                return level
-            }
-        }
-
-        mutating func reserve(_ bytes: Int) {
-            if used + bytes > values.capacity { values = values.grown(used, to: used + bytes, pool) }
-        }
-
-        mutating func push(_ level: Int, _ count: Int) {
-            let at = levels[level].count
-            if (at + 1) * 8 > levels[level].buffer.capacity { levels[level].buffer = levels[level].buffer.grown(at * 8, to: (at + 1) * 8, pool) }
-            levels[level].items += Int64(count)
-            levels[level].buffer.values(of: Int64.self, count: at + 1)[at] = levels[level].items
-            levels[level].count += 1
-        }
+        held = (pages, page.range.offset, number, buffer)
     }
 }
 

@@ -129,7 +129,9 @@ package final class ColumnDecoder {
                 }
             }
         }
-        return leaves.map { runner.column($0) }
+        var columns: [Column] = []
+        for leaf in leaves { columns.append(try runner.column(leaf)) }
+        return columns
     }
 
     /// Opens the baskets that hold any of `range`, in order; together they must hold all of it.

@@ -4,8 +4,8 @@ import Columns
 /// Runs a recipe over the entries of baskets and collects its columns. One per thread and range.
 final class RecipeRunner {
     private let recipe: BranchRecipe
-    private let pool: BufferPool
-    private var outputs: [LeafOutput]
+    /// A column for each leaf that is wanted.
+    private var outputs: [GrowingColumn?]
     private var registers: [Int]
     private var base = UnsafeRawPointer(bitPattern: 64)!
     private var position = 0
@@ -17,9 +17,10 @@ final class RecipeRunner {
     /// - Parameter wanted: the leaves to collect.
     init(_ recipe: BranchRecipe, wanted: [Int], pool: BufferPool) {
         self.recipe = recipe
-        self.pool = pool
         let chosen = Set(wanted)
-        outputs = recipe.leaves.indices.map { LeafOutput(recipe.leaves[$0], wanted: chosen.contains($0), pool: pool) }
+        outputs = recipe.leaves.enumerated().map { index, leaf in
+            chosen.contains(index) && leaf.reason == nil ? GrowingColumn(type: leaf.type, levels: leaf.shape.varyingLevels, pool: pool) : nil
+        }
         registers = .init(repeating: 0, count: recipe.registers)
     }
 
@@ -43,17 +44,10 @@ final class RecipeRunner {
         return position
     }
 
-    /// Forgets what was collected: entries before the wanted ones.
-    func restart() {
-        entries = 0
-        for index in outputs.indices { outputs[index].restart() }
-    }
-
-    func column(_ leaf: Int) -> Column {
-        let output = outputs[leaf]
-        return Column(
-            type: output.type, shape: recipe.leaves[leaf].shape, entries: entries, count: output.used / output.type.size, values: output.values,
-            offsets: output.levels.map { .init(buffer: $0.buffer, count: $0.count) }, pool: pool)
+    /// What was collected of a wanted leaf.
+    func column(_ leaf: Int) throws(FormatError) -> Column {
+        guard let output = outputs[leaf] else { throw FormatError(.unsupported, recipe.leaves[leaf].reason ?? "not wanted") }
+        return output.column(recipe.leaves[leaf].shape, entries: entries)
     }
 
     private func require(_ count: Int) throws(FormatError) {
@@ -106,21 +100,19 @@ final class RecipeRunner {
     private func number(_ encoding: Encoding, _ leaf: Int, _ count: Int) throws(FormatError) {
         let length = encoding.size * count
         try require(length)
-        if outputs[leaf].wanted { outputs[leaf].append(encoding, base + position, count) }
+        outputs[leaf]?.append(encoding, base + position, count)
         position += length
     }
 
     private func characters(_ leaf: Int, _ length: Int) throws(FormatError) {
         try require(length)
-        if outputs[leaf].wanted {
-            outputs[leaf].append(.plain(.uint8), base + position, length)
-            outputs[leaf].push(recipe.leaves[leaf].shape.varyingLevels - 1, length)
-        }
+        outputs[leaf]?.append(.plain(.uint8), base + position, length)
+        outputs[leaf]?.push(recipe.leaves[leaf].shape.varyingLevels - 1, length)
         position += length
     }
 
     private func push(_ use: Recipe.LevelUse, _ count: Int) {
-        for (leaf, level) in use.leaves where outputs[leaf].wanted { outputs[leaf].push(level, count) }
+        for (leaf, level) in use.leaves { outputs[leaf]?.push(level, count) }
     }
 
     private func `repeat`(_ item: Recipe, _ count: Int) throws(FormatError) {
@@ -287,66 +279,5 @@ final class RecipeRunner {
             items = count
             try run(part)
         }
-    }
-}
-
-/// One column as it grows.
-private struct LeafOutput {
-    struct Level {
-        var buffer: AlignedBuffer
-        /// Offsets written.
-        var count = 1
-        var items: Int64 = 0
-    }
-
-    let type: DataType
-    let wanted: Bool
-    private(set) var values: AlignedBuffer
-    /// Bytes written.
-    private(set) var used = 0
-    private(set) var levels: [Level]
-    private let pool: BufferPool
-
-    init(_ leaf: RecipeLeaf, wanted: Bool, pool: BufferPool) {
-        type = leaf.type
-        self.wanted = wanted && leaf.reason == nil
-        self.pool = pool
-        values = pool.take(self.wanted ? 4096 : 0)
-        levels = (0..<leaf.shape.varyingLevels).map { _ in Level(buffer: pool.take(wanted ? 4096 : 0)) }
-        restart()
-    }
-
-    mutating func restart() {
-        used = 0
-        for index in levels.indices {
-            levels[index].count = 1
-            levels[index].items = 0
-            levels[index].buffer.values(of: Int64.self, count: 1)[0] = 0
-        }
-    }
-
-    mutating func append(_ encoding: Encoding, _ source: UnsafeRawPointer, _ count: Int) {
-        let length = count * type.size
-        if used + length > values.capacity { values = values.grown(used, to: used + length, pool) }
-        encoding.decode(source, count, to: values.pointer + used)
-        used += length
-    }
-
-    mutating func push(_ level: Int, _ count: Int) {
-        let at = levels[level].count
-        if (at + 1) * 8 > levels[level].buffer.capacity { levels[level].buffer = levels[level].buffer.grown(at * 8, to: (at + 1) * 8, pool) }
-        levels[level].items += Int64(count)
-        levels[level].buffer.values(of: Int64.self, count: at + 1)[at] = levels[level].items
-        levels[level].count += 1
-    }
-}
-
-extension AlignedBuffer {
-    /// A copy with room for `needed` bytes, at least twice as large; this one goes back to the pool.
-    func grown(_ used: Int, to needed: Int, _ pool: BufferPool) -> AlignedBuffer {
-        let larger = pool.take(max(needed, 2 * capacity))
-        larger.pointer.copyMemory(from: pointer, byteCount: used)
-        pool.give(self)
-        return larger
     }
 }
