@@ -51,7 +51,7 @@ package final class BufferPool: Sendable {
             return buffer
         }
         // A power of two, so that baskets of about one size share buffers.
-        return found ?? AlignedBuffer(capacity: 1 << (Int.bitWidth - max(63, capacity - 1).leadingZeroBitCount))
+        return found ?? AlignedBuffer(capacity: capacity > 1 << 40 ? capacity : 1 << (Int.bitWidth - max(63, capacity - 1).leadingZeroBitCount))
     }
 
     package func give(_ buffer: AlignedBuffer) {

@@ -13,8 +13,9 @@ struct CoalescedRanges {
         let order = rising ? Array(ranges.indices) : ranges.indices.sorted { ranges[$0].offset < ranges[$1].offset }
         for index in order {
             let range = ranges[index]
-            if let last = merged.last, range.offset <= last.end + gap, max(range.end, last.end) - last.offset <= limit
-                || range.end <= last.end {
+            // Ranges that overlap are one, however long: a file cannot make more be read than it has.
+            if let last = merged.last,
+                range.offset < last.end || range.offset <= last.end + gap && range.end - last.offset <= limit {
                 merged[merged.count - 1].length = max(range.end, last.end) - last.offset
             } else {
                 merged.append(range)

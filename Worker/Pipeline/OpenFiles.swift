@@ -75,7 +75,8 @@ package final class OpenFiles: Sendable {
         let file = try RootFile(url: url, options: options)
         let description = try file.tree(tree)
         var friends: [(name: String, opened: Result<OpenedFriend, FormatError>)] = []
-        for friend in description.friends {
+        // No real tree has more; each costs an open.
+        for friend in description.friends.prefix(16) {
             do throws(FormatError) {
                 friends.append((friend.name, .success(OpenedFriend(try open(friend, of: description, in: file, options, permit)))))
             } catch { friends.append((friend.name, .failure(error))) }
@@ -96,6 +97,10 @@ package final class OpenFiles: Sendable {
         do throws(FormatError) {
             var other = file
             if url != file.url {
+                // A file does not make a worker go to any host that it names.
+                guard StorageURL(url).site == StorageURL(file.url).site else {
+                    throw FormatError(.unsupported, "a friend at another site is not read", found: StorageURL(url).site)
+                }
                 try permit(url)
                 other = try RootFile(url: url, options: options)
             }

@@ -54,6 +54,7 @@ package final class RootFile: Sendable {
         var found: [DirectoryKey] = []
         var pending: [(path: String, record: Int)] = [("", header.begin + header.nameLength)]
         var visited: Set<Int> = []
+        var lists: Set<Int> = []
         while let (path, record) = pending.popLast() {
             guard visited.insert(record).inserted else { continue }
             let directory = try DirectoryRecord(&window, at: record)
@@ -65,6 +66,8 @@ package final class RootFile: Sendable {
                 }
                 continue
             }
+            // A damaged file may give many directories one list.
+            guard lists.insert(directory.keysOffset).inserted else { continue }
             for key in try directory.keys(&window) {
                 let full = path + key.name
                 found.append(DirectoryKey(path: full, key: key))

@@ -25,7 +25,9 @@ extension RootFile {
         try schema.add(&header)
         let links = try pageLists(anchor) { (extra) throws(FormatError) in try schema.add(&extra) }
         var clusters: [NTuplePages.Cluster] = []
+        var seen: Set<Int> = []
         for link in links {
+            guard seen.insert(link.range.offset).inserted else { throw FormatError(.corrupt, "a page list is named twice", offset: link.range.offset) }
             let bytes = try envelope(link, type: 3, "page list")
             var reader = ByteReader(bytes.span.bytes)
             try reader.skip(8)

@@ -3,7 +3,7 @@ import Storage
 
 /// The pages of one RNTuple: for each cluster and column.
 final class NTuplePages: Sendable {
-    struct Page: Sendable {
+    struct Page: Sendable, Equatable {
         /// Elements.
         var count: Int
         /// The bytes in the file, without the checksum.
@@ -23,7 +23,12 @@ final class NTuplePages: Sendable {
     struct Cluster: Sendable {
         var firstEntry: Int64
         var entries: Int64
-        var columns: [ClusterColumn]
+        fileprivate(set) var columns: [ClusterColumn]
+
+        /// Columns that were added after this cluster have no pages in it.
+        func column(_ index: Int) -> ClusterColumn {
+            index < columns.count ? columns[index] : ClusterColumn(pages: [], isSuppressed: false)
+        }
     }
 
     let columns: [NTupleSchema.Column]
@@ -66,8 +71,6 @@ final class NTuplePages: Sendable {
                 throw FormatError(.corrupt, "a cluster has more columns than the schema", expected: "\(columns)", found: "\(list.items)")
             }
             for _ in 0..<list.items { clusters[index].columns.append(try column(&reader)) }
-            // Columns that were added after this cluster have no pages in it.
-            while clusters[index].columns.count < columns { clusters[index].columns.append(ClusterColumn(pages: [], isSuppressed: false)) }
             try reader.seek(to: list.end)
         }
         return clusters

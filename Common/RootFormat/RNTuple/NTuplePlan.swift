@@ -46,9 +46,8 @@ struct NTuplePlan: Sendable {
             // The elements needed; nil once a collection has been passed.
             var elements: Range<Int>? = local
             var total: Int? = Int(cluster.entries)
-            func add(_ columns: [Int], needsPrevious: Bool) {
-                guard let run = Self.run(
-                    column.pages, index, columns, elements.map { needsPrevious ? max(0, $0.lowerBound - 1)..<$0.upperBound : $0 }, total, &ranges, &known)
+            func add(_ columns: [Int], _ needed: Range<Int>?) {
+                guard let run = Self.run(column.pages, index, columns, needed, total, &ranges, &known)
                 else { return }
                 runs.append(run)
             }
@@ -58,14 +57,19 @@ struct NTuplePlan: Sendable {
                     elements = elements.map { $0.lowerBound * count..<$0.upperBound * count }
                     total = total.map { $0 * count }
                 case .collection(let columns):
-                    add(columns, needsPrevious: true)
+                    add(columns, elements.map { max(0, $0.lowerBound - 1)..<$0.upperBound })
                     (elements, total) = (nil, nil)
                 case .alternative(let columns, _):
-                    add(columns, needsPrevious: false)
+                    // Where an alternative's items begin follows from all tags before.
+                    add(columns, elements.map { 0..<$0.upperBound })
                     (elements, total) = (nil, nil)
                 }
             }
-            if case .cardinality = column.leaf { add(column.leafColumns, needsPrevious: true) } else { add(column.leafColumns, needsPrevious: false) }
+            if case .cardinality = column.leaf {
+                add(column.leafColumns, elements.map { max(0, $0.lowerBound - 1)..<$0.upperBound })
+            } else {
+                add(column.leafColumns, elements)
+            }
             parts.append(Part(cluster: index, entries: local, runs: runs))
         }
         self.parts = parts
@@ -75,14 +79,14 @@ struct NTuplePlan: Sendable {
         _ pages: NTuplePages, _ cluster: Int, _ candidates: [Int], _ elements: Range<Int>?, _ total: Int?, _ ranges: inout [ByteRange],
         _ known: inout Known
     ) -> Run? {
-        let columns = pages.clusters[cluster].columns
-        guard let physical = candidates.first(where: { !columns[$0].isSuppressed && !columns[$0].pages.isEmpty })
-            ?? candidates.first(where: { !columns[$0].isSuppressed }) ?? candidates.first
+        let columns = pages.clusters[cluster]
+        guard let physical = candidates.first(where: { !columns.column($0).isSuppressed && !columns.column($0).pages.isEmpty })
+            ?? candidates.first(where: { !columns.column($0).isSuppressed }) ?? candidates.first
         else { return nil }
-        let all = columns[physical].pages
+        let all = columns.column(physical).pages
         // A column that was added late has no pages for what came before.
         let isLate = pages.columns[physical].firstElement > 0 || all.isEmpty
-        let padding = isLate ? total.map { max(0, $0 - columns[physical].elements) } ?? 0 : 0
+        let padding = isLate ? total.map { max(0, $0 - columns.column(physical).elements) } ?? 0 : 0
         var chosen = 0..<all.count
         var firstElement = padding
         if let elements {

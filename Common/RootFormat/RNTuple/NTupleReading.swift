@@ -34,7 +34,7 @@ final class NTupleColumn: Sendable {
         }
     }
 
-    var pageCount: Int { pages.clusters.reduce(0) { sum, cluster in sum + leafColumns.reduce(0) { $0 + cluster.columns[$1].pages.count } } }
+    var pageCount: Int { pages.clusters.reduce(0) { sum, cluster in sum + leafColumns.reduce(0) { $0 + cluster.column($1).pages.count } } }
 }
 
 /// Turns an RNTuple's schema into descriptions of its columns.
@@ -84,6 +84,8 @@ struct NTupleReading {
         var steps: [NTupleColumn.Step] = []
         var levels: [Shape.Level] = []
         var depth = 0
+        /// The product of the fixed levels.
+        var fixed = 1
         /// Of the next record: what its members are called where a derived class has several of one name.
         var names: [String: String] = [:]
     }
@@ -94,6 +96,9 @@ struct NTupleReading {
         place.depth += 1
         guard place.depth < 32, found.count < 1_000_000 else { return refuse(field, place, "fields nest too deep", &found) }
         if let size = field.arraySize, field.role != nil {
+            let (product, overflow) = place.fixed.multipliedReportingOverflow(by: size)
+            guard !overflow, product <= 1 << 24 else { return refuse(field, place, "fixed arrays of \(place.fixed) times \(size) items are not believable", &found) }
+            place.fixed = product
             place.steps.append(.fixed(size))
             place.levels.append(.fixed(size))
         }
@@ -203,19 +208,19 @@ struct NTupleReading {
     ) {
         let column = NTupleColumn(pages: pages, steps: place.steps, leaf: leaf)
         let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
-        var (stored, plain) = (0, 0)
+        var (stored, plain): (Int64, Int64) = (0, 0)
         for cluster in pages.clusters {
             for physical in column.leafColumns {
-                for page in cluster.columns[physical].pages {
-                    stored += page.range.length
-                    plain += (page.count * schema.columns[physical].bits + 7) / 8
+                for page in cluster.column(physical).pages {
+                    stored = stored.addingClamped(Int64(page.range.length))
+                    plain = plain.addingClamped(Int64((page.count * schema.columns[physical].bits + 7) / 8))
                 }
             }
         }
         found.append(BranchDescription(
             name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name, leafIndex: 0,
             title: field.description.isEmpty ? place.description : field.description, typeName: field.typeName, content: content,
-            counter: place.steps.isEmpty ? nil : counterName(place), entries: entries, compressedBytes: Int64(stored), uncompressedBytes: Int64(plain),
+            counter: place.steps.isEmpty ? nil : counterName(place), entries: entries, compressedBytes: stored, uncompressedBytes: plain,
             storage: .pages(column)))
     }
 

@@ -8,7 +8,7 @@ final class PageReader {
     private let pool: BufferPool
     private let inflater = Inflater()
     /// The last page of which a part was wanted, decoded: neighbouring ranges of entries share it.
-    private var held: (pages: NTuplePages, offset: Int, physical: Int, buffer: AlignedBuffer)?
+    private var held: (pages: NTuplePages, page: NTuplePages.Page, physical: Int, buffer: AlignedBuffer)?
 
     init(pool: BufferPool) { self.pool = pool }
 
@@ -49,6 +49,7 @@ final class PageReader {
         let run = part.runs[next]
         switch column.leaf {
         case .cardinality:
+            try check(max(0, range.lowerBound - 1)..<range.upperBound, run, source)
             output.reserve(range.count * 8)
             var target = (output.values.pointer + output.used).assumingMemoryBound(to: Int64.self)
             _ = try collection(range, run, source) { (count) throws(FormatError) in
@@ -96,7 +97,7 @@ final class PageReader {
         guard first >= 0 else { throw FormatError(.corrupt, "an index is not believable", found: "\(first)") }
         for index in (range.lowerBound == 0 ? 0 : 1)..<withPrevious.count {
             let here = end(index)
-            guard here >= previous, here <= 1 << 40 else {
+            guard here >= previous, here <= 1 << 36 else {
                 throw FormatError(.corrupt, "an index column falls", expected: "at least \(previous)", found: "\(here)")
             }
             try each(here - previous)
@@ -133,10 +134,33 @@ final class PageReader {
     }
 
     private func check(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource) throws(FormatError) {
-        let pages = source.pages.clusters[source.cluster].columns[run.physical].pages[run.pages]
+        guard !range.isEmpty else { return }
+        let physical = source.pages.columns[run.physical]
+        let pages = source.pages.clusters[source.cluster].column(run.physical).pages[run.pages]
         let end = run.firstElement + pages.reduce(0) { $0 + $1.count }
-        guard range.upperBound <= max(end, run.padding), range.lowerBound >= min(run.firstElement, run.padding) || run.padding > 0 else {
-            throw FormatError(.corrupt, "a column has fewer elements than its index says", expected: "up to \(range.upperBound)", found: "\(end)")
+        // Below the padding there are zeros; the first page wanted follows it or begins before the range.
+        let begins = range.lowerBound >= run.firstElement || run.firstElement == run.padding
+        guard range.upperBound <= max(end, run.padding), begins else {
+            throw FormatError(
+                .corrupt, "a column has fewer elements than its index says", expected: "\(range.lowerBound) to \(range.upperBound)",
+                found: "\(run.firstElement) to \(end)")
+        }
+        let zeros = max(0, min(run.padding, range.upperBound) - range.lowerBound)
+        guard range.count <= 1 << 30 / physical.decodedSize, zeros <= 1 << 28 / physical.decodedSize else {
+            throw FormatError(.limit, "a column has more values in these entries than are read at once", found: "\(range.count)", hint: "Ask for fewer entries.")
+        }
+        // What the pages announce is believed only as far as their bytes can hold it.
+        for page in pages { try believable(page, physical) }
+    }
+
+    private func believable(_ page: NTuplePages.Page, _ physical: NTupleSchema.Column) throws(FormatError) {
+        // Pages have a mebibyte by default; bits grow eightfold when they are decoded.
+        guard page.count * physical.decodedSize <= 256 << 20 else {
+            throw FormatError(.limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
+        }
+        let (plain, stored) = (physical.pageSize(page.count), page.range.length)
+        guard plain == stored || Inflater.isBelievable(plain, from: stored) else {
+            throw FormatError(.badLength, "a page's inflated length is not believable", offset: page.range.offset, found: "\(plain) from \(stored)")
         }
     }
 
@@ -144,7 +168,7 @@ final class PageReader {
     private func elements(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, to target: UnsafeMutableRawPointer) throws(FormatError) {
         let physical = source.pages.columns[run.physical]
         let size = physical.decodedSize
-        let pages = source.pages.clusters[source.cluster].columns[run.physical].pages
+        let pages = source.pages.clusters[source.cluster].column(run.physical).pages
         if range.lowerBound < run.padding {
             let zeros = min(run.padding, range.upperBound) - range.lowerBound
             target.initializeMemory(as: UInt8.self, repeating: 0, count: zeros * size)
@@ -166,7 +190,7 @@ final class PageReader {
     ) throws(FormatError) {
         let physical = pages.columns[number]
         let size = physical.decodedSize
-        if let held, held.pages === pages, held.offset == page.range.offset, held.physical == number, held.buffer.capacity >= page.count * size {
+        if let held, held.pages === pages, held.page == page, held.physical == number, held.buffer.capacity >= page.count * size {
             return target.copyMemory(from: held.buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
         }
         let body = UnsafeRawBufferPointer(rebasing: stored[..<page.range.length])
@@ -180,13 +204,7 @@ final class PageReader {
             }
         }
         let plain = physical.pageSize(page.count)
-        // Pages have a mebibyte by default; bits grow eightfold when they are decoded.
-        guard page.count * size <= 256 << 20 else {
-            throw FormatError(.limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
-        }
-        guard plain >= body.count, plain == body.count || Inflater.isBelievable(plain, from: body.count) else {
-            throw FormatError(.badLength, "a page's inflated length is not believable", offset: page.range.offset, found: "\(plain) from \(body.count)")
-        }
+        try believable(page, physical)
         if plain == body.count { return try finish(body, page, of: pages, number, wanted, target) }
         let inflated = pool.take(plain)
         defer { pool.give(inflated) }
@@ -210,7 +228,7 @@ final class PageReader {
         try physical.decode(bytes, page.count, to: buffer.pointer)
         target.copyMemory(from: buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
         if let held { pool.give(held.buffer) }
-        held = (pages, page.range.offset, number, buffer)
+        held = (pages, page, number, buffer)
     }
 }
 

@@ -48,6 +48,12 @@ struct ObjectReader {
         self.displacement = displacement
     }
 
+    /// Takes the objects of the record apart, when what they say has been taken over.
+    func dismantle() {
+        for case .object(let object) in references.found.values { object.dismantle() }
+        references.found = [:]
+    }
+
     /// Reads an object whose class is known, its version first.
     mutating func object(of className: String, _ reader: inout ByteReader) throws(FormatError) -> StreamedObject {
         let object = StreamedObject(className: className)

@@ -21,6 +21,12 @@ final class StreamedObject {
 
     init(className: String) { self.className = className }
 
+    /// Lets go of what it refers to: objects of one record may refer to each other in a ring, or in a long chain.
+    func dismantle() {
+        members = [:]
+        items = []
+    }
+
     func set(_ name: String, _ value: StreamedValue) { members[name] = value }
 
     func integer(_ name: String) -> Int64 {

@@ -69,6 +69,7 @@ struct StreamerCatalog: Sendable {
     /// Reads the TList of TStreamerInfo.
     mutating func read(_ reader: inout ByteReader, displacement: Int) throws(FormatError) {
         var objects = ObjectReader(catalog: StreamerCatalog(), displacement: displacement)
+        defer { objects.dismantle() }
         let list = try objects.object(of: "TList", &reader)
         for case .some(let info) in list.items where info.className == "TStreamerInfo" {
             let layout = ClassLayout(

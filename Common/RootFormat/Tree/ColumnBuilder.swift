@@ -11,7 +11,7 @@ struct ColumnBuilder {
     private let pool: BufferPool
     private var values: AlignedBuffer
     private var used = 0
-    private let offsets: AlignedBuffer?
+    private var offsets: AlignedBuffer?
     private var filled = 0
     private var items: Int64 = 0
 
@@ -24,7 +24,7 @@ struct ColumnBuilder {
         // A first guess; what damaged metadata announce beyond it is never allocated before it was read.
         let (size, overflow) = (entries * type.size).multipliedReportingOverflow(by: shape.fixedValues ?? 1)
         values = pool.take(overflow ? 0 : min(size, 16 << 20))
-        offsets = shape.isJagged ? pool.take((entries + 1) * 8) : nil
+        offsets = shape.isJagged ? pool.take(min(entries + 1, 1 << 17) * 8) : nil
         offsets?.values(of: Int64.self, count: 1)[0] = 0
     }
 
@@ -37,9 +37,11 @@ struct ColumnBuilder {
     /// Adds the entries `local` of a basket.
     /// - Parameter counts: for baskets without offsets: items of each of the basket's entries.
     mutating func append(_ data: BasketData, _ local: Range<Int>, counts: UnsafeBufferPointer<Int64>? = nil) throws(FormatError) {
+        guard layout.type == type else { throw FormatError(.corrupt, "a branch is stored as another type than it is read") }
         guard data.border <= data.bytes.count, local.upperBound <= data.entries else {
             throw FormatError(.corrupt, "a basket is shorter than it says", expected: "\(data.border) bytes", found: "\(data.bytes.count)")
         }
+        if case .counted = layout, data.offsets != nil || counts != nil { reserveOffsets(local.count) }
         switch layout {
         case .fixed(let offset, let entrySize, let encoding): try appendFixed(data, local, offset, entrySize, encoding)
         case .counted(let header, let encoding):
@@ -73,7 +75,7 @@ struct ColumnBuilder {
     ) throws(FormatError) {
         let itemSize = shape.itemValues * encoding.size
         guard !local.isEmpty else { return }
-        let targets = offsets!.values(of: Int64.self, count: entries + 1)
+        let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
         let first = offset[local.lowerBound]
         let last = offset[local.upperBound]
         guard first >= 0, last >= first, last <= data.border else {
@@ -108,7 +110,7 @@ struct ColumnBuilder {
     private mutating func appendUniform(
         _ data: BasketData, _ stored: UnsafeRawPointer, _ offset: EntryOffsets, _ local: Range<Int>, _ itemSize: Int, _ encoding: Encoding
     ) throws(FormatError) {
-        let targets = offsets!.values(of: Int64.self, count: entries + 1)
+        let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
         let first = offset[local.lowerBound]
         let last = offset[local.upperBound]
         let inside = min(local.upperBound, data.entries - 1)
@@ -138,7 +140,7 @@ struct ColumnBuilder {
             throw FormatError(.unsupported, "a basket of varying entries has no entry offsets", expected: "\(data.entries) offsets")
         }
         let itemSize = shape.itemValues * encoding.size
-        let targets = offsets!.values(of: Int64.self, count: entries + 1)
+        let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
         var start = 0
         for entry in 0..<local.upperBound {
             let (length, overflow) = Int(counts[entry]).multipliedReportingOverflow(by: itemSize)
@@ -167,6 +169,15 @@ struct ColumnBuilder {
         guard Int(announced) == count else {
             throw FormatError(.corrupt, "a vector's length contradicts its bytes", offset: start, expected: "\(count)", found: "\(announced)")
         }
+    }
+
+    /// Room for the offsets of so many entries more, whose bytes were seen.
+    private mutating func reserveOffsets(_ count: Int) {
+        guard let held = offsets, (filled + 1 + count) * 8 > held.capacity else { return }
+        let larger = pool.take(max((filled + 1 + count) * 8, 2 * held.capacity))
+        larger.pointer.copyMemory(from: held.pointer, byteCount: (filled + 1) * 8)
+        pool.give(held)
+        offsets = larger
     }
 
     private mutating func reserve(_ bytes: Int) {

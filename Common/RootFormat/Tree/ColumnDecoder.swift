@@ -50,7 +50,8 @@ package final class ColumnDecoder {
         guard case .baskets(_, .recipe(let recipe, let leaf)) = plan.branches[start].storage else { return nil }
         var leaves = [leaf]
         for branch in plan.branches[(start + 1)...] {
-            guard case .baskets(_, .recipe(let other, let next)) = branch.storage, other === recipe, branch.column != nil else { break }
+            guard case .baskets(_, .recipe(let other, let next)) = branch.storage, other === recipe, branch.column != nil, !leaves.contains(next)
+            else { break }
             leaves.append(next)
         }
         return (recipe, leaves)
@@ -60,6 +61,7 @@ package final class ColumnDecoder {
         let (type, shape) = branch.column!
         switch (branch.storage, plan.parts[index]) {
         case (.baskets(let store, let layout), .baskets(let run, let counterRun)):
+            try Self.checkCoverage(store, run, plan.entries)
             var builder = ColumnBuilder(type: type, shape: shape, entries: plan.entries.count, layout: layout, pool: pool)
             let counts = try counts(store, run, counterRun, fetched)
             try forEachBasket(store, run, plan.entries, fetched) { (data, basket, local) throws(FormatError) in
@@ -159,10 +161,20 @@ package final class ColumnDecoder {
                 try body(data, basket, local)
             }
         }
-        guard covered == range.upperBound else {
-            throw FormatError(
-                .missing, "the branch has no data for some entries", expected: "entries up to \(range.upperBound)",
-                found: "up to \(covered)", hint: "Leave the branch out (drop), or skip the file (on_error: skip).")
+        guard covered == range.upperBound else { throw Self.uncovered(range.upperBound, covered) }
+    }
+
+    /// What baskets do not hold is not allocated for.
+    private static func checkCoverage(_ store: BasketStore, _ run: EntryPlan.BasketRun, _ range: Range<Int64>) throws(FormatError) {
+        let covered = store.covered(run.indices) ?? 0..<0
+        guard range.isEmpty || covered.lowerBound <= range.lowerBound && covered.upperBound >= range.upperBound else {
+            throw uncovered(range.upperBound, covered.upperBound)
         }
+    }
+
+    private static func uncovered(_ wanted: Int64, _ found: Int64) -> FormatError {
+        FormatError(
+            .missing, "the branch has no data for some entries", expected: "entries up to \(wanted)",
+            found: "up to \(found)", hint: "Leave the branch out (drop), or skip the file (on_error: skip).")
     }
 }

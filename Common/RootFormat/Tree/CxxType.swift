@@ -7,9 +7,9 @@ struct CxxType: Equatable, Sendable {
 
     /// Nesting beyond 32 is damage: the rest stays one name.
     init(_ text: some StringProtocol, depth: Int = 0) {
-        var body = Self.trimmed(text)
-        isPointer = body.hasSuffix("*")
-        while body.hasSuffix("*") { body = Self.trimmed(body.dropLast()) }
+        let whole = Self.trimmed(text)
+        isPointer = whole.hasSuffix("*")
+        var body = isPointer ? Self.trimmed(whole[..<(whole.lastIndex { $0 != "*" && $0 != " " }.map { whole.index(after: $0) } ?? whole.startIndex)]) : whole
         for prefix in ["const ", "struct ", "class ", "enum "] where body.hasPrefix(prefix) { body = Self.trimmed(body.dropFirst(prefix.count)) }
         guard depth < 32, body.hasSuffix(">"), let open = body.firstIndex(of: "<") else {
             name = Self.plain(body)

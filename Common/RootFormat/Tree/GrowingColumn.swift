@@ -42,6 +42,7 @@ struct GrowingColumn {
     }
 
     mutating func append(_ encoding: Encoding, _ source: UnsafeRawPointer, _ count: Int) {
+        precondition(encoding.type == type, "a recipe reads another type than its column has")
         reserve(count * type.size)
         encoding.decode(source, count, to: values.pointer + used)
         used += count * type.size

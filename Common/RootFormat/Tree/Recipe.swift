@@ -75,6 +75,10 @@ struct RecipeLeaf: Sendable {
     var owner = ""
     /// Set where the member cannot be read: its place is named all the same.
     var reason: String?
+
+    func isSameColumn(as other: RecipeLeaf) -> Bool {
+        path == other.path && type == other.type && shape == other.shape && isText == other.isText && reason == other.reason
+    }
 }
 
 /// A branch's way of reading, with the columns it gives.

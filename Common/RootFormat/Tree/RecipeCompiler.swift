@@ -13,6 +13,10 @@ struct RecipeCompiler {
     private var registers: [[String: Int]] = []
     private var registerCount = 0
     private var depth = 0
+    /// Types and members compiled; classes may hold each other so that their number explodes.
+    private var steps = 0
+    /// Counters that are read before what they count.
+    private var counted: Set<Int> = []
     /// The class being compiled.
     private var owner = ""
 
@@ -25,7 +29,8 @@ struct RecipeCompiler {
         for (index, leaf) in leaves.enumerated() {
             if let other = last[leaf.path], !leaves[other].owner.isEmpty, leaves[other].owner != leaf.owner {
                 var parts = leaf.path.split(separator: ".").map(String.init)
-                parts[max(0, parts.count - 1)] = leaves[other].owner + "::" + (parts.last ?? "")
+                let member = parts.popLast() ?? ""
+                parts.append(leaves[other].owner + "::" + member)
                 named[other].path = parts.joined(separator: ".")
             }
             last[leaf.path] = index
@@ -77,10 +82,16 @@ struct RecipeCompiler {
         return try body(&self)
     }
 
+    private mutating func step() throws(FormatError) {
+        steps += 1
+        guard steps < 100_000 else { throw FormatError(.limit, "a class with more members than can be believed") }
+    }
+
     // MARK: Types
 
     /// A value of a named type. `headed`: whether a collection has a header here.
     mutating func value(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+        try step()
         depth += 1
         defer { depth -= 1 }
         guard depth < 32 else { throw FormatError(.unsupported, "types nest too deep at \(type.text)") }
@@ -111,8 +122,9 @@ struct RecipeCompiler {
         let known = leaves
         // The same leaves, reached member by member.
         leaves.removeSubrange(first...)
-        let memberWise = try? columns(item)
-        if memberWise == nil || leaves.map(\.path) != known.map(\.path) {
+        var memberWise: Recipe?
+        do throws(FormatError) { memberWise = try columns(item) } catch { if error.code == .limit { throw error } }
+        if memberWise == nil || leaves.count != known.count || !zip(leaves, known).allSatisfy({ $0.isSameColumn(as: $1) }) {
             leaves = known
             return .collection(whole: .sequence(whole, use), memberWise: nil, name: type.text)
         }
@@ -176,7 +188,9 @@ struct RecipeCompiler {
 
     // MARK: Classes
 
-    mutating func object(_ type: CxxType) throws(FormatError) -> Recipe {
+    /// - Parameter base: whether it is a base of the class being compiled, whose arrays may be counted by the base's members.
+    mutating func object(_ type: CxxType, base: Bool = false) throws(FormatError) -> Recipe {
+        try step()
         depth += 1
         defer { depth -= 1 }
         guard depth < 32 else { throw FormatError(.unsupported, "classes nest too deep at \(type.text)") }
@@ -186,9 +200,9 @@ struct RecipeCompiler {
             throw FormatError(.unsupported, "the file does not describe the class \(type.text)")
         }
         let counters = Set(layout.elements.map(\.countName)).subtracting([""])
-        registers.append([:])
+        registers.append(base ? registers.last ?? [:] : [:])
         defer { registers.removeLast() }
-        for name in counters {
+        for name in counters.sorted() where registers[registers.count - 1][name] == nil {
             registers[registers.count - 1][name] = registerCount
             registerCount += 1
         }
@@ -201,6 +215,7 @@ struct RecipeCompiler {
             do throws(FormatError) {
                 parts.append(try member(element))
             } catch {
+                if error.code == .limit { throw error }
                 // What follows an unreadable member cannot be found; the object's end can.
                 path.append(element.name)
                 refuse(element.typeName, "\(error.message) (in \(type.text)::\(element.name)); members behind it are not reached")
@@ -282,8 +297,9 @@ struct RecipeCompiler {
 
     /// A data member or base class.
     mutating func member(_ element: StreamerElement) throws(FormatError) -> Recipe {
+        try step()
         switch element.type {
-        case 0: return element.name == "TObject" ? .rootObject : try object(CxxType(element.name))
+        case 0: return element.name == "TObject" ? .rootObject : try object(CxxType(element.name), base: true)
         case 66 where element.typeName == "BASE" || element.isBase: return .rootObject
         case 67 where element.typeName == "BASE" || element.isBase: return try object(CxxType("TNamed"))
         default: return try within(element.name) { (me) throws(FormatError) in try me.named(element) }
@@ -343,18 +359,19 @@ struct RecipeCompiler {
             return try me.fixed(reading.dimensions) { (me) throws(FormatError) in me.number(reading.encoding, reading.typeName) }
         }
         if let counter = reading.counter {
-            guard let register = registers[0][counter] else { throw FormatError(.unsupported, "a leaf beside others is counted by another branch") }
+            guard let register = registers[0][counter], counted.contains(register) else { throw FormatError(.unsupported, "a leaf beside others is counted by another branch") }
             let (item, use) = try varying(items)
             return .counted(register: register, flagged: false, item, use)
         }
-        if let register = registers[0][name], reading.dimensions.isEmpty {
+        if let register = registers[0][name], reading.dimensions.isEmpty, !reading.encoding.type.isFloatingPoint {
+            counted.insert(register)
             return .counter(reading.encoding, leaf: leaf(reading.encoding.type, reading.typeName), register: register)
         }
         return try items(&self)
     }
 
     private mutating func counted(_ element: StreamerElement) throws(FormatError) -> Recipe {
-        guard let register = registers.last?[element.countName] else {
+        guard let register = registers.last?[element.countName], counted.contains(register) else {
             throw FormatError(.unsupported, "the array \(element.name) is counted by \(element.countName), which is no member beside it")
         }
         var single = element
@@ -368,6 +385,7 @@ struct RecipeCompiler {
             if element.type == 15 { return .bits(leaf: leaf(.uint32, element.typeName)) }
             let index = leaf(encoding.type, element.typeName)
             if let register = registers.last?[element.name], !encoding.type.isFloatingPoint {
+                counted.insert(register)
                 return .counter(encoding, leaf: index, register: register)
             }
             return .number(encoding, leaf: index)

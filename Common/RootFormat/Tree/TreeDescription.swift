@@ -34,8 +34,12 @@ package struct TreeDescription: Sendable {
         self.friends = friends
     }
 
-    package var compressedBytes: Int64 { branches.reduce(0) { $0 + ($1.leafIndex == 0 ? $1.compressedBytes : 0) } }
-    package var uncompressedBytes: Int64 { branches.reduce(0) { $0 + ($1.leafIndex == 0 ? $1.uncompressedBytes : 0) } }
+    package var compressedBytes: Int64 { total(\.compressedBytes) }
+    package var uncompressedBytes: Int64 { total(\.uncompressedBytes) }
+
+    private func total(_ bytes: KeyPath<BranchDescription, Int64>) -> Int64 {
+        branches.reduce(0) { sum, branch in sum.addingClamped(branch.leafIndex == 0 ? branch[keyPath: bytes] : 0) }
+    }
 
     package func branch(_ name: String) -> BranchDescription? { branches.first { $0.name == name } }
 
@@ -109,7 +113,8 @@ package struct BranchDescription: Sendable {
     /// The entries in pieces of whole baskets or clusters of about `bytes` inflated bytes each: how to read it through once.
     package func pieces(bytes limit: Int64, entries: Int64) -> [Range<Int64>] {
         let perEntry = max(1, uncompressedBytes / max(1, self.entries))
-        let most = max(1, min(1 << 20, limit / perEntry))
+        // Never more than a million pieces, whatever the tree says of its size.
+        let most = max(1, min(1 << 20, limit / perEntry), entries >> 20)
         var pieces: [Range<Int64>] = []
         var start: Int64 = 0
         func cut(at end: Int64) {
@@ -157,6 +162,14 @@ enum BranchStorage: Sendable {
         /// The entry is `header` bytes, then items to its end.
         case counted(header: Int, Encoding)
         case recipe(BranchRecipe, leaf: Int)
+
+        /// What its values become; a recipe's columns have their own.
+        var type: DataType? {
+            switch self {
+            case .fixed(_, _, let encoding), .counted(_, let encoding): encoding.type
+            case .recipe: nil
+            }
+        }
     }
 }
 
@@ -187,6 +200,14 @@ final class BasketStore: Sendable {
         let lower = baskets.partitioningIndex { $0.firstEntry + $0.entries > range.lowerBound }
         let upper = baskets.partitioningIndex { $0.firstEntry >= range.upperBound }
         return lower..<max(lower, upper)
+    }
+}
+
+extension Int64 {
+    /// The sum, or the largest number where it does not fit.
+    func addingClamped(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }
 

@@ -20,6 +20,7 @@ extension RootFile {
             let bytes = try payload(entry.key)
             var reader = ByteReader(bytes.span.bytes)
             var objects = ObjectReader(catalog: streamers, displacement: entry.key.headerLength)
+            defer { objects.dismantle() }
             let object = try objects.object(of: entry.key.className, &reader)
             guard (0...TreeDescription.mostEntries).contains(object.integer("fEntries")) else {
                 throw FormatError(.limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")

@@ -14,7 +14,8 @@ struct TreeParser {
         return found
     }
 
-    private func visit(_ branch: StreamedObject, path: String, _ visited: inout Set<ObjectIdentifier>, into found: inout [BranchDescription]) {
+    private func visit(_ branch: StreamedObject, path: String, _ visited: inout Set<ObjectIdentifier>, depth: Int = 0, into found: inout [BranchDescription]) {
+        guard depth < 100 else { return }
         guard visited.insert(ObjectIdentifier(branch)).inserted, visited.count < 1_000_000, path.utf8.count < 10_000 else { return }
         let name = branch.string("fName")
         let full = path.isEmpty ? name : path + "/" + name
@@ -24,7 +25,7 @@ struct TreeParser {
         if children.isEmpty || (!baskets.isEmpty && reading.hasData) || reading.isCounter {
             describe(branch, full, reading, baskets, into: &found)
         }
-        for child in children { visit(child, path: full, &visited, into: &found) }
+        for child in children { visit(child, path: full, &visited, depth: depth + 1, into: &found) }
     }
 
     private func describe(
@@ -36,7 +37,7 @@ struct TreeParser {
                 BranchDescription(
                     name: column.name.map { path + "." + $0 } ?? path, branchPath: path, leafName: column.name, leafIndex: index,
                     title: branch.string("fTitle"), typeName: column.typeName, content: column.content, counter: column.counter,
-                    entries: max(0, branch.integer("fEntries")), compressedBytes: max(0, branch.integer("fZipBytes")),
+                    entries: min(max(0, branch.integer("fEntries")), TreeDescription.mostEntries), compressedBytes: max(0, branch.integer("fZipBytes")),
                     uncompressedBytes: max(0, branch.integer("fTotBytes")), storage: .baskets(store, column.layout)))
         }
     }
@@ -59,12 +60,12 @@ struct TreeParser {
         let lengths = branch.integers("fBasketBytes")
         let starts = branch.integers("fBasketEntry")
         let written = Int(branch.integer("fWriteBasket"))
-        let total = branch.integer("fEntries")
+        let total = min(branch.integer("fEntries"), TreeDescription.mostEntries)
         var found: [BasketStore.Basket] = []
         var next: Int64 = 0
         for index in seeks.indices where index < written && index < lengths.count && index < starts.count && seeks[index] != 0 {
             let end = index + 1 < starts.count && (index + 1 < written || starts[index + 1] > starts[index]) ? starts[index + 1] : total
-            guard starts[index] == next, end > starts[index] else { continue }
+            guard starts[index] == next, end > starts[index], end <= TreeDescription.mostEntries else { continue }
             found.append(.init(
                 firstEntry: next, entries: end - next, place: .stored(offset: Int(seeks[index]), length: Int(lengths[index]))))
             next = end
@@ -86,7 +87,7 @@ struct TreeParser {
             let start = boundaries.last!
             // A step that would make more than a million clusters is damage, and one of 0 or less means none.
             guard end > start else { return }
-            guard size > 0, (end - start) / size < 1_000_000 else { return boundaries.append(end) }
+            guard size > 0, (end - start) / size < 1_000_000, boundaries.count < 2_000_000 else { return boundaries.append(end) }
             var next = start
             while next < end {
                 next += min(size, end - next)
