@@ -28,13 +28,16 @@ package final class FileSource: RangeSource {
     package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
         try check(ranges)
         let plan = CoalescedRanges(ranges, gap: 0, limit: 8 << 20)
-        var buffers: [AlignedBuffer] = []
-        buffers.reserveCapacity(plan.merged.count)
+        // One buffer for all: they live and die together.
+        let buffer = Self.pool.take(plan.merged.reduce(0) { $0 + $1.length })
+        var starts: [Int] = []
+        starts.reserveCapacity(plan.merged.count)
+        var filled = 0
         for range in plan.merged {
-            let buffer = Self.pool.take(range.length)
+            starts.append(filled)
             var done = 0
             while done < range.length {
-                let count = pread(descriptor, buffer.pointer + done, range.length - done, range.offset + done)
+                let count = pread(descriptor, buffer.pointer + filled + done, range.length - done, range.offset + done)
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else {
                     throw FormatError(
@@ -43,13 +46,13 @@ package final class FileSource: RangeSource {
                 }
                 done += count
             }
-            buffers.append(buffer)
+            filled += range.length
         }
         let slices = ranges.indices.map { index in
             let (range, home) = (ranges[index], plan.home[index])
-            return UnsafeRawBufferPointer(start: buffers[home].pointer + (range.offset - plan.merged[home].offset), count: range.length)
+            return UnsafeRawBufferPointer(start: buffer.pointer + starts[home] + (range.offset - plan.merged[home].offset), count: range.length)
         }
-        return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, buffers: buffers, pool: Self.pool)
+        return FetchedRanges(slices: slices, transferred: filled, buffer: buffer, pool: Self.pool)
     }
 }
 

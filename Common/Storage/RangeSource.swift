@@ -19,29 +19,28 @@ package final class FetchedRanges: @unchecked Sendable {
     /// Bytes that travelled, gaps included.
     package let transferred: Int
     private let owners: [AnyObject]
-    private let buffers: [AlignedBuffer]
-    /// Where buffers go that are no longer used.
+    private let buffer: AlignedBuffer?
+    /// Where the buffer goes when it is no longer used.
     private let pool: BufferPool?
 
     init(slices: [UnsafeRawBufferPointer], transferred: Int, owners: [AnyObject]) {
         self.slices = slices
         self.transferred = transferred
         self.owners = owners
-        buffers = []
+        buffer = nil
         pool = nil
     }
 
-    init(slices: [UnsafeRawBufferPointer], transferred: Int, buffers: [AlignedBuffer], pool: BufferPool) {
+    init(slices: [UnsafeRawBufferPointer], transferred: Int, buffer: AlignedBuffer, pool: BufferPool) {
         self.slices = slices
         self.transferred = transferred
         owners = []
-        self.buffers = buffers
+        self.buffer = buffer
         self.pool = pool
     }
 
     deinit {
-        guard let pool else { return }
-        for buffer in buffers { pool.give(buffer) }
+        if let pool, let buffer { pool.give(buffer) }
     }
 
     package func bytes(_ index: Int) -> [UInt8] { withExtendedLifetime(self) { [UInt8](slices[index]) } }
