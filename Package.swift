@@ -57,7 +57,7 @@ let package = Package(
         .target(name: "CKernels", path: "Common/CKernels"),
         room("Bytes", in: "Common"),
         room("Columns", in: "Common", ["Bytes"]),
-        room("Storage", in: "Common", ["Bytes", "CXrootd"]),
+        room("Storage", in: "Common", ["Bytes", "CXrootd", httpClient]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["Bytes", "Columns", "CKernels"]),
         room("Cluster", in: "Common"),
@@ -93,6 +93,8 @@ let package = Package(
                 "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Bytes", "Storage"], path: "Tests/StorageTests", exclude: ["fault_server.py"], swiftSettings: swiftSettings),
         tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),

@@ -34,6 +34,13 @@ package struct FileLister: Sendable {
         case .xrootd:
             prefix = location.site + "/"
             path = location.logicalName
+        case .http:
+            // Web servers have no list of their files that all would agree on.
+            guard !location.logicalName.contains(where: { "*[".contains($0) }), !pattern.hasSuffix("/") else {
+                throw FormatError(
+                    .unsupported, "files at http:// sites cannot be listed", file: pattern, hint: "Name the files, or a list of them (.txt).")
+            }
+            return [pattern]
         case .unsupported:
             _ = try openSource(pattern)
             return []

@@ -72,21 +72,22 @@ package struct StorageOptions: Sendable {
     package init() {}
 }
 
-/// Opens whatever kind of source the URL names: `root://`, `file:` or a plain path.
+/// Opens whatever kind of source the URL names: `root://`, `http://`, `https://`, `dav://`, `davs://`, `file:` or a plain path.
 package func openSource(_ url: String, options: StorageOptions = .init()) throws(FormatError) -> any RangeSource {
     switch StorageURL(url).kind {
     case .local(let path): try FileSource(path: path)
     case .xrootd: try XrootdSource(url: url, options: options)
+    case .http: try HTTPSource(url: url, options: options)
     case .unsupported(let scheme):
         throw FormatError(
-            .unsupported, "no reader for \(scheme):// URLs", file: url, expected: "root://, file: or a local path",
+            .unsupported, "no reader for \(scheme):// URLs", file: url, expected: "root://, http://, https://, davs://, file: or a local path",
             hint: "Copy the file to a place that one of these reaches.")
     }
 }
 
 /// The parts of a URL that matter to reading.
 package struct StorageURL: Sendable {
-    package enum Kind: Sendable { case local(path: String), xrootd, unsupported(scheme: String) }
+    package enum Kind: Sendable { case local(path: String), xrootd, http, unsupported(scheme: String) }
 
     package let kind: Kind
     /// `root://host:port`, or `local` for files of this machine.
@@ -115,6 +116,9 @@ package struct StorageURL: Sendable {
             site = "local"
         case "root", "roots", "xroot":
             kind = .xrootd
+            site = "\(scheme)://\(host)"
+        case "http", "https", "dav", "davs":
+            kind = .http
             site = "\(scheme)://\(host)"
         default:
             kind = .unsupported(scheme: String(scheme))

@@ -1,0 +1,86 @@
+import Bytes
+import Foundation
+import Storage
+import Testing
+
+/// Range requests to a real web server on loopback, which misbehaves where its path says so.
+@Suite(.serialized) struct HTTPSourceTests {
+    /// The server, stopped when this is gone.
+    final class Server {
+        let process = Process()
+        let input = Pipe()
+        let port: String
+
+        init() throws {
+            let here = URL(filePath: #filePath).deletingLastPathComponent()
+            process.executableURL = here.appending(path: "../../.build-python/bin/python").standardizedFileURL
+            process.arguments = [here.appending(path: "fault_server.py").path]
+            let output = Pipe()
+            process.standardInput = input
+            process.standardOutput = output
+            try process.run()
+            port = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self).filter(\.isNumber)
+        }
+
+        deinit {
+            try? input.fileHandleForWriting.close()
+            process.waitUntilExit()
+        }
+
+        func url(_ mode: String) -> String { "http://127.0.0.1:\(port)/\(mode)" }
+    }
+
+    static let content = (0..<100_000).map { UInt8($0 % 251) }
+
+    @Test(arguments: ["good", "redirect"]) func rangesAreTheFilesBytes(_ mode: String) throws {
+        let server = try Server()
+        let source = try openSource(server.url(mode))
+        #expect(source.size == 100_000)
+        // Out of order, overlapping, far apart, and the last byte.
+        let ranges = [(90_000, 500), (10, 20), (15, 40), (50_000, 3000), (99_999, 1)].map { ByteRange(offset: $0.0, length: $0.1) }
+        var options = StorageOptions()
+        options.coalesceGap = 100
+        let fetched = try openSource(server.url(mode), options: options).read(ranges)
+        for (index, range) in ranges.enumerated() { #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end])) }
+        #expect(fetched.transferred < 4000)
+        #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 99_990, length: 11)]) }
+    }
+
+    @Test(arguments: [("404", FormatError.Code.missing), ("403", .unreachable), ("500", .unreachable), ("whole", .unsupported)])
+    func refusalsAreTold(_ mode: String, _ code: FormatError.Code) throws {
+        let server = try Server()
+        let error = #expect(throws: FormatError.self) { try openSource(server.url(mode)) }
+        #expect(error?.code == code)
+        #expect(error?.description.contains(server.url(mode)) == true)
+    }
+
+    @Test(arguments: [
+        ("resized", FormatError.Code.corrupt), ("retagged", .corrupt), ("refused", .corrupt), ("shifted", .corrupt), ("cut", .unreachable), ("long", .badLength),
+    ])
+    func whatChangesOrBreaksIsAnError(_ mode: String, _ code: FormatError.Code) throws {
+        let server = try Server()
+        let source = try openSource(server.url(mode))
+        let error = #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 100, length: 5000)]) }
+        #expect(error?.code == code, "\(String(describing: error))")
+    }
+
+    @Test func aStalledSiteIsGivenUp() throws {
+        let server = try Server()
+        var options = StorageOptions()
+        options.readTimeout = 1
+        let source = try openSource(server.url("stall"), options: options)
+        let error = #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 0, length: 10)]) }
+        #expect(error?.code == .deadline)
+    }
+
+    @Test func nobodyListening() {
+        let error = #expect(throws: FormatError.self) { try openSource("http://127.0.0.1:1/x") }
+        #expect(error?.code == .unreachable)
+    }
+
+    @Test func filesAtWebSitesAreNotListed() throws {
+        #expect(try FileLister().expand("https://site/store/a.root") == ["https://site/store/a.root"])
+        #expect(throws: FormatError.self) { try FileLister().expand("https://site/store/*.root") }
+        #expect(throws: FormatError.self) { try FileLister().expand("https://site/store/") }
+    }
+}
