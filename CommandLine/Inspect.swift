@@ -15,7 +15,7 @@ struct Inspect: ParsableCommand {
               beamline inspect root://localhost:21094//store/tth/tth_1.root --tree events --json
             """)
 
-    @Argument(help: "A local path or a root:// URL.")
+    @Argument(help: "A local path, or a root:// or http(s):// URL.")
     var url: String
 
     @Option(help: "Only this tree (directory/name).")

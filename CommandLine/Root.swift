@@ -26,7 +26,7 @@ struct RootStatistics: ParsableCommand {
               beamline root stats root://localhost:21094//store/tth/tth_1.root --tree events --branches 'Jet_*' --json
             """)
 
-    @Argument(help: "A local path or a root:// URL.")
+    @Argument(help: "A local path, or a root:// or http(s):// URL.")
     var url: String
 
     @Option(help: "Only this tree (directory/name, or directory/name;cycle). Without it, every tree of every directory.")

@@ -30,6 +30,25 @@ import Testing
         #expect(try cluster.specs(third)["sha256"] as? String == reference["sha256"] as? String)
     }
 
+    @Test func overHTTPTheSpecsAreTheSameBytes() throws {
+        let cluster = try TestCluster(events: 4000)
+        try cluster.startCoordinator()
+        try cluster.startWorker("w1")
+        let direct = try cluster.submit(cluster.job())
+        #expect(try cluster.waitForEnd(direct) == "done")
+        func files(_ site: Int, _ directory: String) throws -> String {
+            let names = try FileManager.default.contentsOfDirectory(atPath: cluster.path("site\(site)/store/\(directory)")).sorted()
+            return "[" + names.map { "\"http://localhost:\(cluster.sites[site - 1])//store/\(directory)/\($0)\"" }.joined(separator: ", ") + "]"
+        }
+        let text = cluster.job()
+            .replacing("\"root://localhost:\(cluster.sites[0])//store/tth/*.root\"", with: try files(1, "tth"))
+            .replacing("[\"root://localhost:\(cluster.sites[1])//store/qcd/\"]", with: try files(2, "qcd"))
+        #expect(!text.contains("root://"))
+        let web = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(web) == "done")
+        #expect(try cluster.specs(web)["sha256"] as? String == cluster.specs(direct)["sha256"] as? String)
+    }
+
     @Test func killedBetweenCommitAndAcknowledgement() throws {
         let cluster = try TestCluster(events: 4000)
         try cluster.startCoordinator(environment: ["BEAMLINE_TEST_DIE_AT": "before-acknowledge"])
