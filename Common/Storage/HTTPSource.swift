@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Bytes
 import Dispatch
 import NIOCore
+import NIOHTTP1
 import Synchronization
 
 /// A file at an `http://` or `https://` site, read by range requests.
@@ -27,7 +28,7 @@ package final class HTTPSource: RangeSource {
         self.url = url
         self.options = options
         let request = RangeRequest(url: Self.address(url), range: ByteRange(offset: 0, length: 1), size: nil, tag: nil)
-        let head = try Self.wait(seconds: options.openTimeout, url, "cannot open the file") { try await request.run(Self.client, seconds: options.openTimeout) }
+        let head = try Self.started(request, seconds: options.openTimeout).wait(url, "cannot open the file")
         size = head.size
         tag = head.tag
     }
@@ -43,25 +44,17 @@ package final class HTTPSource: RangeSource {
         try check(ranges)
         let plan = CoalescedRanges(ranges, gap: options.coalesceGap, limit: options.coalesceLimit)
         let requests = plan.merged.map { RangeRequest(url: Self.address(url), range: $0, size: size, tag: tag) }
-        let (seconds, inFlight) = (options.readTimeout, max(1, options.requestsInFlight))
-        let buffers = try Self.wait(seconds: seconds, url, "cannot read") {
-            try await withThrowingTaskGroup(of: (Int, AlignedBuffer).self) { group in
-                var buffers = [AlignedBuffer?](repeating: nil, count: requests.count)
-                var next = 0
-                func start() {
-                    guard next < requests.count else { return }
-                    let (index, request) = (next, requests[next])
-                    next += 1
-                    group.addTask { (index, try await request.run(Self.client, seconds: seconds).buffer) }
-                }
-                for _ in 0..<inFlight { start() }
-                while let (index, buffer) = try await group.next() {
-                    buffers[index] = buffer
-                    start()
-                }
-                return buffers.map { $0! }
+        var pending: [PendingAnswer] = []
+        var buffers: [AlignedBuffer] = []
+        buffers.reserveCapacity(requests.count)
+        for request in requests {
+            // Bounded in flight: the oldest is waited for before the next starts.
+            if pending.count - buffers.count >= max(1, options.requestsInFlight) {
+                buffers.append(try pending[buffers.count].wait(url, "cannot read").buffer)
             }
+            pending.append(try Self.started(request, seconds: options.readTimeout))
         }
+        while buffers.count < pending.count { buffers.append(try pending[buffers.count].wait(url, "cannot read").buffer) }
         let slices = ranges.indices.map { index in
             let home = plan.home[index]
             return UnsafeRawBufferPointer(start: buffers[home].pointer + (ranges[index].offset - plan.merged[home].offset), count: ranges[index].length)
@@ -69,33 +62,19 @@ package final class HTTPSource: RangeSource {
         return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, owners: buffers)
     }
 
-    /// Runs `body` from a worker's own thread and waits for it, not longer than `seconds` and a little.
-    ///
-    /// What is abandoned is cancelled; it owns its buffers, so that an answer that comes late harms nobody.
-    private static func wait<T: Sendable>(
-        seconds: Int, _ url: String, _ what: String, _ body: @escaping @Sendable () async throws -> T
-    ) throws(FormatError) -> T {
-        let outcome = Outcome<T>()
-        let done = DispatchSemaphore(value: 0)
-        let task = Task {
-            do {
-                let value = try await body()
-                outcome.result.withLock { $0 = .success(value) }
-            } catch { outcome.result.withLock { $0 = .failure(failure(error, url, what)) } }
-            done.signal()
-        }
-        guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success, let result = outcome.result.withLock({ $0 }) else {
-            task.cancel()
-            throw FormatError(.deadline, "\(what): the site \(StorageURL(url).site) did not answer in \(seconds) s", file: url)
-        }
-        return try result.get()
+    /// Sends a request. Its answer comes on the client's own threads: whoever waits here blocks none of the concurrency runtime's.
+    private static func started(_ request: RangeRequest, seconds: Int) throws(FormatError) -> PendingAnswer {
+        do {
+            var message = try HTTPClient.Request(url: request.url)
+            message.headers.add(name: "Range", value: "bytes=\(request.range.offset)-\(request.range.end - 1)")
+            // Where the content is another by now, the server says so instead of sending it.
+            if let tag = request.tag { message.headers.add(name: "If-Match", value: tag) }
+            let task = client.execute(request: message, delegate: RangeReceiver(request), deadline: .now() + .seconds(Int64(seconds)))
+            return PendingAnswer(task, seconds: seconds)
+        } catch { throw failure(error, request.url, "cannot ask for the file") }
     }
 
-    private final class Outcome<T: Sendable>: Sendable {
-        let result = Mutex<Result<T, FormatError>?>(nil)
-    }
-
-    private static func failure(_ error: any Error, _ url: String, _ what: String) -> FormatError {
+    fileprivate static func failure(_ error: any Error, _ url: String, _ what: String) -> FormatError {
         let site = StorageURL(url).site
         if var known = error as? FormatError {
             known.message = "\(what): \(known.message)"
@@ -109,7 +88,96 @@ package final class HTTPSource: RangeSource {
     }
 }
 
-/// One request for one range; it owns the bytes.
+/// An answer that is on its way. What is abandoned owns its bytes, so that an answer that comes late harms nobody.
+private final class PendingAnswer {
+    private let task: HTTPClient.Task<RangeRequest.Answer>
+    private let seconds: Int
+    private let done = DispatchSemaphore(value: 0)
+    private let result = ResultBox()
+
+    private final class ResultBox: Sendable {
+        let value = Mutex<Result<RangeRequest.Answer, any Error>?>(nil)
+    }
+
+    init(_ task: HTTPClient.Task<RangeRequest.Answer>, seconds: Int) {
+        self.task = task
+        self.seconds = seconds
+        let (done, result) = (done, result)
+        task.futureResult.whenComplete { outcome in
+            result.value.withLock { $0 = outcome }
+            done.signal()
+        }
+    }
+
+    deinit { task.cancel() }
+
+    func wait(_ url: String, _ what: String) throws(FormatError) -> RangeRequest.Answer {
+        guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success, let outcome = result.value.withLock({ $0 }) else {
+            throw FormatError(.deadline, "\(what): the site \(StorageURL(url).site) did not answer in \(seconds) s", file: url)
+        }
+        switch outcome {
+        case .success(let answer): return answer
+        case .failure(let error): throw HTTPSource.failure(error, url, what)
+        }
+    }
+}
+
+/// Takes in one answer: its head is checked before any byte of it is kept.
+private final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
+    typealias Response = RangeRequest.Answer
+
+    private struct Progress {
+        var size = 0
+        var tag: String?
+        var buffer: AlignedBuffer?
+        var length = 0
+        var filled = 0
+    }
+
+    private let request: RangeRequest
+    private let progress = Mutex(Progress())
+
+    init(_ request: RangeRequest) { self.request = request }
+
+    func didReceiveHead(task: HTTPClient.Task<Response>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
+        do {
+            try request.checkStatus(UInt(head.status.code))
+            let total = try request.totalSize(head.headers.first(name: "Content-Range"))
+            let tag = head.headers.first(name: "ETag").flatMap { $0.hasPrefix("W/") ? nil : $0 }
+            try request.checkSame(total, tag)
+            let length = min(request.range.length, total - request.range.offset)
+            let buffer = AlignedBuffer(capacity: length)
+            progress.withLock { $0 = Progress(size: total, tag: tag, buffer: buffer, length: length) }
+            return task.eventLoop.makeSucceededVoidFuture()
+        } catch { return task.eventLoop.makeFailedFuture(error) }
+    }
+
+    func didReceiveBodyPart(task: HTTPClient.Task<Response>, _ part: ByteBuffer) -> EventLoopFuture<Void> {
+        let fits = progress.withLock { progress in
+            guard let buffer = progress.buffer, part.readableBytes <= progress.length - progress.filled else { return false }
+            part.withUnsafeReadableBytes { bytes in
+                if let base = bytes.baseAddress { (buffer.pointer + progress.filled).copyMemory(from: base, byteCount: bytes.count) }
+            }
+            progress.filled += part.readableBytes
+            return true
+        }
+        guard !fits else { return task.eventLoop.makeSucceededVoidFuture() }
+        return task.eventLoop.makeFailedFuture(FormatError(
+            .badLength, "the site sent more than was asked for", offset: request.range.offset, expected: "\(request.range.length) bytes"))
+    }
+
+    func didFinishRequest(task: HTTPClient.Task<Response>) throws -> Response {
+        let progress = progress.withLock { $0 }
+        guard let buffer = progress.buffer, progress.filled == progress.length else {
+            throw FormatError(
+                .truncated, "the site sent less than was asked for", offset: request.range.offset, expected: "\(progress.length) bytes",
+                found: "\(progress.filled)")
+        }
+        return Response(buffer: buffer, size: progress.size, tag: progress.tag)
+    }
+}
+
+/// One request for one range.
 private struct RangeRequest: Sendable {
     let url: String
     let range: ByteRange
@@ -123,35 +191,13 @@ private struct RangeRequest: Sendable {
         let tag: String?
     }
 
-    func run(_ client: HTTPClient, seconds: Int) async throws -> Answer {
-        var request = HTTPClientRequest(url: url)
-        request.headers.add(name: "Range", value: "bytes=\(range.offset)-\(range.end - 1)")
-        // Where the content is another by now, the server says so instead of sending it.
-        if let tag { request.headers.add(name: "If-Match", value: tag) }
-        let response = try await client.execute(request, deadline: .now() + .seconds(Int64(seconds)))
-        try checkStatus(response.status.code)
-        let total = try totalSize(response.headers.first(name: "Content-Range"))
-        let found = response.headers.first(name: "ETag").flatMap { $0.hasPrefix("W/") ? nil : $0 }
+    /// What an earlier answer said must still hold.
+    func checkSame(_ total: Int, _ found: String?) throws(FormatError) {
         if let size, size != total { throw changed("\(size) bytes", "\(total)") }
         if let tag, let found, tag != found { throw changed(tag, found) }
-        let length = min(range.length, total - range.offset)
-        let buffer = AlignedBuffer(capacity: length)
-        var filled = 0
-        for try await part in response.body {
-            let bytes = part.readableBytesView
-            guard bytes.count <= length - filled else {
-                throw FormatError(.badLength, "the site sent more than was asked for", offset: range.offset, expected: "\(length) bytes")
-            }
-            bytes.withUnsafeBytes { (buffer.pointer + filled).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer.pointer), byteCount: $0.count) }
-            filled += bytes.count
-        }
-        guard filled == length else {
-            throw FormatError(.truncated, "the site sent less than was asked for", offset: range.offset, expected: "\(length) bytes", found: "\(filled)")
-        }
-        return Answer(buffer: buffer, size: total, tag: found)
     }
 
-    private func checkStatus(_ status: UInt) throws(FormatError) {
+    func checkStatus(_ status: UInt) throws(FormatError) {
         let site = StorageURL(url).site
         switch status {
         case 206: return
@@ -171,7 +217,7 @@ private struct RangeRequest: Sendable {
     }
 
     /// `bytes FIRST-LAST/TOTAL`, which must be the range that was asked for.
-    private func totalSize(_ header: String?) throws(FormatError) -> Int {
+    func totalSize(_ header: String?) throws(FormatError) -> Int {
         let text = header ?? "none"
         let parts = text.dropFirst("bytes ".count).split(separator: "/")
         let ends = parts.first?.split(separator: "-") ?? []

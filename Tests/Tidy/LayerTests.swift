@@ -10,7 +10,7 @@ import Testing
     static let allowed: [String: Set<String>] = [
         "Bytes": ["Synchronization"],
         "Columns": ["Bytes"],
-        "Storage": ["AsyncHTTPClient", "Bytes", "CXrootd", "Dispatch", "Glibc", "NIOCore", "Synchronization"],
+        "Storage": ["AsyncHTTPClient", "Bytes", "CXrootd", "Dispatch", "Glibc", "NIOCore", "NIOHTTP1", "Synchronization"],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],
         "Specs": ["Bytes", "CKernels", "Columns"],
         "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
