@@ -41,6 +41,9 @@ struct TreeStatistics: Encodable {
         self.lowerCycle = lowerCycle ? true : nil
     }
 
+    /// No branch was wanted of it.
+    var isEmpty: Bool { branches.isEmpty && strings.isEmpty && unsupported.isEmpty }
+
     mutating func add(_ branch: BranchDescription, _ outcome: TreeScan<ColumnSummary>.Outcome) {
         switch (outcome, branch.content) {
         case (.read(let summary), .text): strings.append(TextReport(branch, summary))

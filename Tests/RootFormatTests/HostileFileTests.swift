@@ -54,6 +54,7 @@ import Testing
     /// One decoder serves many files: what it keeps of one must not be given for another.
     @Test(.enabled(if: !CorpusTests.files.isEmpty)) func oneDecoderServesManyFiles() throws {
         let names = CorpusTests.files.filter { $0.contains("rntuple") }
+        #expect(names.count > 1)
         let shared = ColumnDecoder()
         for name in names + names.reversed() {
             let file = try RootFile(url: CorpusTests.corpus.appending(path: "files/\(name)").path)

@@ -288,17 +288,12 @@ struct BasketHeader {
     let flag: Int
     /// Offsets stand behind the data (or are streamed before them, when embedded).
     let hasOffsets: Bool
-    let offsetSize: Int
 
     init(_ reader: inout ByteReader) throws(FormatError) {
         version = Int(try reader.u16())
         try reader.skip(4)
-        var size = Int(try reader.i32())
-        if size < 0 {
-            size = -size
-            try reader.skip(1)
-        }
-        offsetSize = size
+        // A negative size of the offsets tells of one byte more.
+        if try reader.i32() < 0 { try reader.skip(1) }
         entries = Int(try reader.i32())
         last = Int(try reader.i32())
         let raw = Int(try reader.u8())

@@ -122,6 +122,12 @@ package final class ColumnDecoder {
             if let offsets = data.offsets {
                 for entry in local { _ = try runner.entry(data.bytes, from: offsets[entry], to: min(offsets[entry + 1], data.border), exact: true) }
             } else {
+                // An entry takes at least a byte: a basket cannot announce more of them than it has bytes.
+                guard data.entries <= data.border else {
+                    throw FormatError(
+                        .corrupt, "a basket is too short for its entries", expected: "at least \(data.entries) bytes", found: "\(data.border)",
+                        hint: "The file is damaged: fetch it again or use another replica.")
+                }
                 // Without offsets each entry begins where the one before it ended; only a basket's head may need to be passed over.
                 let skipped = local.lowerBound
                 let passer = skipped > 0 ? RecipeRunner(recipe, wanted: [], pool: pool) : nil
