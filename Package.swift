@@ -57,10 +57,11 @@ let package = Package(
         .target(name: "CKernels", path: "Common/CKernels"),
         room("Bytes", in: "Common"),
         room("Columns", in: "Common", ["Bytes"]),
-        room("Storage", in: "Common", ["Bytes", "CXrootd", httpClient]),
+        room("Storage", in: "Common", ["Bytes", "Cluster", "CXrootd", httpClient]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["Bytes", "Columns", "CKernels"]),
         room("Cluster", in: "Common"),
+        room("ConfigurationFiles", in: "Common", ["Cluster", yams]),
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
         .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
         .target(name: "CGloo", path: "Common/CGloo", linkerSettings: [.linkedLibrary("gloo")]),
@@ -69,42 +70,44 @@ let package = Package(
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         // Coordinator
         room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections]),
-        room("JobFile", in: "Coordinator", ["Cluster", yams]),
+        room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
         room("Ledger", in: "Coordinator", ["Cluster", "Scheduling", grdb]),
         room(
             "CoordinatorService", in: "Coordinator",
             [
-                "Bytes", "Cluster", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", "Models", crypto, logging, grpc, grpcTransport,
+                "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", "Models", crypto, logging, grpc, grpcTransport,
                 hummingbird, httpClient,
             ]),
         // Worker
         room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels", crypto]),
         room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
-        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
+        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Storage", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
         room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
+        .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
+        .executableTarget(name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
         .executableTarget(name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz", swiftSettings: swiftSettings),
         .executableTarget(
             name: "read-benchmark", dependencies: ["Bytes", "Cluster", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
-                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
+                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         .testTarget(
-            name: "StorageTests", dependencies: ["Bytes", "Storage"], path: "Tests/StorageTests", exclude: ["fault_server.py"], swiftSettings: swiftSettings),
+            name: "StorageTests", dependencies: ["Bytes", "Cluster", "Storage", "TestKit"], path: "Tests/StorageTests", exclude: ["fault_server.py"], swiftSettings: swiftSettings),
         tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
-        tests("JobFileTests", ["Cluster", "JobFile"]),
+        tests("JobFileTests", ["Cluster", "ConfigurationFiles", "JobFile"]),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
         tests("CollectivesTests", ["Collectives"]),
         tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training"]),
         .testTarget(
-            name: "Integration", dependencies: ["BeamlineCommand"], path: "Tests/Integration", exclude: ["oracles"], swiftSettings: swiftSettings),
+            name: "Integration", dependencies: ["BeamlineCommand", "TestKit"], path: "Tests/Integration", exclude: ["oracles"], swiftSettings: swiftSettings),
         tests("Tidy", []),
     ],
     cxxLanguageStandard: .cxx17

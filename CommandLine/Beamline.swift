@@ -8,7 +8,7 @@ struct Beamline: AsyncParsableCommand {
         abstract: "Trains models on ROOT data where it lies.",
         version: version,
         subcommands: [
-            Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, SpecsCommand.self, Predict.self,
+            Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, SitesCommand.self, SpecsCommand.self, Predict.self,
             Inspect.self, Root.self, Version.self,
         ])
 

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Cluster
+import ConfigurationFiles
 import CoordinatorService
 import Foundation
 import Logging
@@ -32,6 +34,19 @@ func runUntilSignalled(_ body: @escaping @Sendable () async throws -> Void) asyn
     }
 }
 
+/// The catalogue of a sites file; an empty one where none is named.
+func readSites(_ path: String?) throws -> SiteCatalog {
+    guard let path else { return SiteCatalog() }
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        printError("cannot read the sites file \(path)")
+        throw ExitStatus.usage
+    }
+    do { return try SitesFile.parse(text) } catch {
+        for mistake in error.mistakes { printError("\(path): \(mistake)") }
+        throw ExitStatus.usage
+    }
+}
+
 struct CoordinatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "coordinator", abstract: "Runs a coordinator: the ledger, the queue of jobs, the lending of work.",
@@ -52,10 +67,14 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "Seconds until a silent worker's tasks are lent anew.")
     var lease = 10.0
 
+    @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
+    var sites: String?
+
     func run() async throws {
         let log = makeLogger("coordinator")
+        let catalog = try readSites(sites)
         let coordinator: Coordinator
-        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, version: Beamline.version, log: log) } catch {
+        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, catalog: catalog, version: Beamline.version, log: log) } catch {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }
@@ -89,7 +108,17 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "MiB of feature rows kept in memory during training; beyond that, sites are read again.")
     var cacheMegabytes = 4096
 
+    @Option(help: "This worker's own sites file: its credentials and cache come before the coordinator's.")
+    var sites: String?
+
+    @Option(help: "Tasks whose bytes are fetched while others are computed.")
+    var readAhead = 8
+
+    @Option(help: "MiB of stored bytes held at once, on their way or waiting for a thread.")
+    var memoryMegabytes = 1024
+
     func validate() throws {
+        guard (0...4096).contains(readAhead) else { throw ValidationError("--read-ahead: expected 0 to 4096; found \(readAhead)") }
         guard coordinator.split(separator: ":").count == 2, Int(coordinator.split(separator: ":")[1]) != nil else {
             throw ValidationError("--coordinator: expected host:port; found \(coordinator)")
         }
@@ -102,6 +131,9 @@ struct WorkerCommand: AsyncParsableCommand {
             coordinatorHost: String(parts[0]), coordinatorPort: Int(parts[1])!, name: name, threads: threads,
             localRoots: localFiles.map { URL(filePath: $0).standardizedFileURL.path })
         settings.host = host
+        settings.catalog = try readSites(sites)
+        settings.readAhead = readAhead
+        settings.memoryBytes = max(16, memoryMegabytes) << 20
         settings.cacheBytes = max(1, cacheMegabytes) << 20
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
         try await runUntilSignalled { try await worker.run() }

@@ -18,6 +18,9 @@ struct Up: AsyncParsableCommand {
     @Option(help: "A directory whose files the workers may read; may be repeated.")
     var localFiles: [String] = [FileManager.default.currentDirectoryPath]
 
+    @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
+    var sites: String?
+
     @Option(help: "The coordinator's REST port.")
     var port = 8080
 
@@ -32,10 +35,12 @@ struct Up: AsyncParsableCommand {
     }
 
     func run() async throws {
+        _ = try readSites(sites)
         try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
         let state = URL(filePath: state).standardizedFileURL.path
         var children = [
-            Child("coordinator", ["coordinator", "--state", state + "/coordinator", "--port", "\(port)", "--workers-port", "\(workersPort)"], state),
+            Child("coordinator", ["coordinator", "--state", state + "/coordinator", "--port", "\(port)", "--workers-port", "\(workersPort)"]
+                + (sites.map { ["--sites", $0] } ?? []), state),
             Child("inference", ["inference", "--state", state + "/models", "--port", "\(inferencePort)"], state),
         ]
         for number in 1...workers {

@@ -89,18 +89,18 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
 
 /// The specs stage of a job, without the network: the tasks a coordinator would lend, on `threads` readers.
 @Sendable func stage(_ threads: Int) throws -> Int {
-    let files = OpenFiles()
-    let surveyor = BlockReader(files: files, localRoots: ["/"])
+    let intake = Intake(threads: threads)
+    let surveyor = BlockReader(intake, localRoots: ["/"])
     var tasks: [ChunkTask] = []
     for path in arguments[4...] {
-        let survey = try surveyor.survey(path, tree: "Events")
+        let survey = try surveyor.survey(FileReplicas(path), tree: "Events", verify: false)
         let branches = survey.branches.filter { $0.unsupported == nil }.map(\.name)
         var start = 0
         while start + 1 < survey.boundaries.count {
             let end = survey.boundaries[start...].lastIndex { $0 - survey.boundaries[start] <= 100_000 }!
             let stop = max(end, start + 1)
             tasks.append(ChunkTask(
-                url: path, tree: "Events", identity: survey.identity, boundaries: Array(survey.boundaries[start...stop]), branches: branches,
+                InputTree(FileReplicas(path), tree: "Events", identity: survey.identity), boundaries: Array(survey.boundaries[start...stop]), branches: branches,
                 split: JobDescription.Split()))
             start = stop
         }
@@ -109,7 +109,7 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
     let failure = Mutex<FormatError?>(nil)
     let all = tasks
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
-        let reader = BlockReader(files: files, localRoots: ["/"])
+        let reader = BlockReader(intake, localRoots: ["/"])
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < all.count else { return }

@@ -4,7 +4,12 @@
 package struct FormatError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable, Codable {
         case truncated, badMagic, badLength, badChecksum, corrupt, unsupported, missing, limit
-        case unreachable, deadline, input
+        case input
+        /// Of a site: it is not there, says nothing in time, answers with an error of its own, refuses, or gives another file by now.
+        case unreachable, deadline, faulty, refused, changed
+
+        /// Another try, later or elsewhere, may do better.
+        package var isTransient: Bool { self == .unreachable || self == .deadline || self == .faulty }
     }
 
     package var code: Code

@@ -10,8 +10,11 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,11 +26,15 @@ std::atomic<int64_t> abandonedBytes{0};
 void configure() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // Deadlines of seconds need a watch of seconds; a dead host must not cost ten minutes.
+    // Deadlines of seconds need a watch of seconds; a dead host must not cost ten minutes, nor be avoided for half an hour
+    // after it is back: who is tried when is decided elsewhere.
     auto *env = XrdCl::DefaultEnv::GetEnv();
     env->PutInt("TimeoutResolution", 1);
     env->PutInt("ConnectionWindow", 10);
     env->PutInt("ConnectionRetry", 1);
+    env->PutInt("StreamErrorWindow", 1);
+    env->PutInt("StreamTimeout", 30);
+    env->PutInt("MetalinkProcessing", 0);
   });
 }
 
@@ -39,23 +46,143 @@ void report(const std::string &text, char *error, size_t size) {
 
 int classify(const XrdCl::XRootDStatus &status) {
   if (status.code == XrdCl::errErrorResponse || status.code == XrdCl::errRedirect) {
-    if (status.errNo == kXR_NotFound || status.errNo == kXR_NotFile) return CXR_NOT_FOUND;
-    if (status.errNo == kXR_NotAuthorized || status.errNo == kXR_AuthFailed) return CXR_DENIED;
+    switch (status.errNo) {
+      case kXR_NotFound:
+      case kXR_NotFile:
+        return CXR_NOT_FOUND;
+      case kXR_NotAuthorized:
+      case kXR_AuthFailed:
+        return CXR_DENIED;
+      case kXR_Unsupported:
+      case kXR_InvalidRequest:
+      case kXR_ArgTooLong:
+      case kXR_ArgInvalid:
+        return CXR_UNSUPPORTED;
+      default:
+        return CXR_ERROR;
+    }
   }
   switch (status.code) {
     case XrdCl::errConnectionError:
     case XrdCl::errSocketError:
     case XrdCl::errInvalidAddr:
     case XrdCl::errStreamDisconnect:
+    case XrdCl::errTlsError:
       return CXR_UNREACHABLE;
     case XrdCl::errOperationExpired:
     case XrdCl::errSocketTimeout:
       return CXR_DEADLINE;
     case XrdCl::errAuthFailed:
       return CXR_DENIED;
+    case XrdCl::errNotSupported:
+      return CXR_UNSUPPORTED;
     default:
       return CXR_ERROR;
   }
+}
+
+// Buffers that were used once: fresh memory costs a page fault for every four kilobytes.
+class Buffers {
+ public:
+  struct Held {
+    std::unique_ptr<uint8_t[]> bytes;
+    size_t capacity = 0;
+  };
+
+  static Buffers &shared() {
+    static Buffers *buffers = new Buffers();
+    return *buffers;
+  }
+
+  Held take(size_t size) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      for (auto held = free_.begin(); held != free_.end(); ++held) {
+        if (held->capacity >= size && held->capacity / 4 <= size) {
+          Held found = std::move(*held);
+          bytes_ -= found.capacity;
+          free_.erase(held);
+          return found;
+        }
+      }
+    }
+    Held fresh;
+    fresh.bytes.reset(new (std::nothrow) uint8_t[size ? size : 1]);
+    fresh.capacity = fresh.bytes ? size : 0;
+    return fresh;
+  }
+
+  void give(Held held) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!held.bytes || bytes_ + held.capacity > kMost) return;
+    bytes_ += held.capacity;
+    free_.push_back(std::move(held));
+  }
+
+ private:
+  static constexpr size_t kMost = 48 << 20;
+  std::mutex mutex_;
+  std::vector<Held> free_;
+  size_t bytes_ = 0;
+};
+
+// Files are closed and destroyed on a thread of their own: XrdCl's threads must not wait for themselves, nor a caller for a
+// server that does not answer.
+class Closer {
+ public:
+  static void retire(XrdCl::File *file) {
+    static Closer *closer = new Closer();
+    std::lock_guard<std::mutex> lock(closer->mutex_);
+    closer->waiting_.push_back(file);
+    closer->changed_.notify_one();
+  }
+
+ private:
+  struct CloseHandler final : XrdCl::ResponseHandler {
+    explicit CloseHandler(XrdCl::File *file) : file_(file) {}
+    void HandleResponse(XrdCl::XRootDStatus *status, XrdCl::AnyObject *response) override {
+      delete status;
+      delete response;
+      retire(file_);
+      delete this;
+    }
+    XrdCl::File *file_;
+  };
+
+  Closer() {
+    std::thread([this] { run(); }).detach();
+  }
+
+  void run() {
+    while (true) {
+      XrdCl::File *file;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [this] { return !waiting_.empty(); });
+        file = waiting_.front();
+        waiting_.pop_front();
+      }
+      if (file->IsOpen()) {
+        auto *handler = new CloseHandler(file);
+        if (file->Close(handler, 15).IsOK()) continue;
+        delete handler;
+      }
+      delete file;
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<XrdCl::File *> waiting_;
+};
+
+using SharedFile = std::shared_ptr<XrdCl::File>;
+
+SharedFile makeFile() {
+  SharedFile file(new XrdCl::File(false), Closer::retire);
+  // A connection that broke is an error here: a file opened anew must be checked to be the same.
+  file->SetProperty("ReadRecovery", "false");
+  return file;
 }
 
 // What one asynchronous call shares between its caller and XrdCl's callback.
@@ -66,35 +193,33 @@ struct State {
   bool abandoned = false;
   XrdCl::XRootDStatus status;
   std::unique_ptr<XrdCl::AnyObject> response;
-  std::vector<uint8_t> buffer;
+  Buffers::Held buffer;
   uint64_t expected = 0;
-  std::shared_ptr<XrdCl::File> file;  // kept open while XrdCl may still write
-};
+  bool vector = false;
+  SharedFile file;  // kept open while XrdCl may still write
+  cxr_freed freed = nullptr;
+  void *context = nullptr;
 
-// A file must not be closed on XrdCl's own thread: the close would wait for that very thread.
-void dropElsewhere(std::shared_ptr<XrdCl::File> file) {
-  if (file) std::thread([held = std::move(file)]() mutable { held.reset(); }).detach();
-}
+  ~State() {
+    if (abandoned) abandonedBytes -= static_cast<int64_t>(expected);
+    Buffers::shared().give(std::move(buffer));
+    if (freed) freed(context, expected, abandoned);
+  }
+};
 
 class Handler final : public XrdCl::ResponseHandler {
  public:
   explicit Handler(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
   void HandleResponse(XrdCl::XRootDStatus *status, XrdCl::AnyObject *response) override {
-    std::shared_ptr<XrdCl::File> last;
     {
       std::lock_guard<std::mutex> lock(state_->mutex);
       state_->status = *status;
       state_->response.reset(response);
       state_->done = true;
-      if (state_->abandoned) {
-        abandonedBytes -= static_cast<int64_t>(state_->buffer.size());
-        last = std::move(state_->file);
-      }
       state_->changed.notify_all();
     }
     delete status;
-    dropElsewhere(std::move(last));
     delete this;
   }
 
@@ -107,16 +232,12 @@ bool waitFor(State &state, int milliseconds) {
   return state.changed.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] { return state.done; });
 }
 
-void abandon(const std::shared_ptr<State> &state) {
-  std::shared_ptr<XrdCl::File> last;
+bool abandon(const std::shared_ptr<State> &state) {
   std::lock_guard<std::mutex> lock(state->mutex);
-  if (state->done) {
-    // The file goes with the caller's thread, not with XrdCl's.
-    last = std::move(state->file);
-    return;
-  }
+  if (state->done) return false;
   state->abandoned = true;
-  abandonedBytes += static_cast<int64_t>(state->buffer.size());
+  abandonedBytes += static_cast<int64_t>(state->expected);
+  return true;
 }
 
 // Starts a call and waits a second longer than XrdCl was given, so that its own message is preferred.
@@ -142,9 +263,22 @@ int perform(const std::shared_ptr<State> &state, int seconds, const char *what, 
   return CXR_OK;
 }
 
-void readLimits(const XrdCl::URL &url, int seconds, cxr_file_info *info) {
-  info->readv_iov_max = 1024;
-  info->readv_ior_max = 2097136;
+struct Limits {
+  int segments = 1024;
+  int bytes = 2097136;
+};
+
+// Asked once of each server.
+Limits readLimits(const XrdCl::URL &url, int seconds) {
+  static std::mutex mutex;
+  static std::map<std::string, Limits> known;
+  const std::string key = url.GetHostId();
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    auto found = known.find(key);
+    if (found != known.end()) return found->second;
+  }
+  Limits limits;
   auto state = std::make_shared<State>();
   XrdCl::FileSystem system(url);
   XrdCl::Buffer argument;
@@ -153,26 +287,37 @@ void readLimits(const XrdCl::URL &url, int seconds, cxr_file_info *info) {
       [&](Handler *handler) {
         return system.Query(XrdCl::QueryCode::Config, argument, handler, static_cast<uint16_t>(seconds));
       }, nullptr, 0);
-  if (result != CXR_OK) return;
+  if (result != CXR_OK) return limits;
   XrdCl::Buffer *answer = nullptr;
   state->response->Get(answer);
-  if (!answer) return;
   int segments = 0, bytes = 0;
-  if (std::sscanf(answer->ToString().c_str(), "%d %d", &segments, &bytes) == 2 && segments > 0 && bytes > 0) {
-    info->readv_iov_max = segments;
-    info->readv_ior_max = bytes;
+  if (answer && std::sscanf(answer->ToString().c_str(), "%d %d", &segments, &bytes) == 2 && segments > 0 && bytes > 0)
+    limits = {segments, bytes};
+  std::lock_guard<std::mutex> lock(mutex);
+  if (known.size() < 10000) known[key] = limits;
+  return limits;
+}
+
+uint64_t received(State &state) {
+  if (!state.response) return 0;
+  if (state.vector) {
+    XrdCl::VectorReadInfo *info = nullptr;
+    state.response->Get(info);
+    return info ? info->GetSize() : 0;
   }
+  XrdCl::ChunkInfo *info = nullptr;
+  state.response->Get(info);
+  return info ? info->length : 0;
 }
 
 }  // namespace
 
 struct cxr_file {
-  std::shared_ptr<XrdCl::File> file;
+  SharedFile file;
 };
 
 struct cxr_request {
   std::shared_ptr<State> state;
-  XrdCl::XRootDStatus begun;
 };
 
 extern "C" {
@@ -185,7 +330,7 @@ int cxr_open(const char *url, int seconds, cxr_file **out, cxr_file_info *info, 
     report("the URL is not valid", error, size);
     return CXR_ERROR;
   }
-  auto file = std::make_shared<XrdCl::File>(false);
+  SharedFile file = makeFile();
   auto state = std::make_shared<State>();
   state->file = file;
   int result = perform(state, seconds, "the open",
@@ -205,8 +350,11 @@ int cxr_open(const char *url, int seconds, cxr_file **out, cxr_file_info *info, 
   info->size = stat->GetSize();
   std::string server;
   file->GetProperty("DataServer", server);
-  XrdCl::URL limits(server.empty() ? parsed.GetHostId() : server);
-  readLimits(limits.IsValid() ? limits : parsed, seconds, info);
+  report(server, info->server, sizeof info->server);
+  XrdCl::URL data(server.empty() ? parsed.GetHostId() : server);
+  Limits limits = readLimits(data.IsValid() ? data : parsed, seconds);
+  info->readv_iov_max = limits.segments;
+  info->readv_ior_max = limits.bytes;
   *out = new cxr_file{std::move(file)};
   return CXR_OK;
 } catch (const std::exception &failure) {
@@ -214,46 +362,46 @@ int cxr_open(const char *url, int seconds, cxr_file **out, cxr_file_info *info, 
   return CXR_ERROR;
 }
 
-void cxr_close(cxr_file *file) try {
-  if (!file) return;
-  dropElsewhere(std::move(file->file));
-  delete file;
-} catch (...) {
-}
+void cxr_close(cxr_file *file) { delete file; }
 
-cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int seconds) try {
-  auto *request = new cxr_request{std::make_shared<State>(), {}};
-  auto &state = request->state;
+cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int seconds, cxr_freed freed, void *context) try {
+  auto state = std::make_shared<State>();
   state->file = file->file;
   XrdCl::ChunkList chunks;
-  uint64_t total = 0;
   for (int i = 0; i < count; ++i) {
     chunks.emplace_back(ranges[i].offset, ranges[i].length, nullptr);
-    total += ranges[i].length;
+    state->expected += ranges[i].length;
   }
-  state->expected = total;
-  state->buffer.resize(total);
+  state->vector = count > 1;
+  state->buffer = Buffers::shared().take(state->expected);
+  if (!state->buffer.bytes) return nullptr;
+  auto *request = new cxr_request{state};
+  state->freed = freed;
+  state->context = context;
   auto *handler = new Handler(state);
-  request->begun = file->file->VectorRead(chunks, state->buffer.data(), handler, static_cast<uint16_t>(seconds));
-  if (!request->begun.IsOK()) {
+  uint8_t *bytes = state->buffer.bytes.get();
+  auto timeout = static_cast<uint16_t>(seconds);
+  XrdCl::XRootDStatus begun = state->vector ? file->file->VectorRead(chunks, bytes, handler, timeout)
+                                            : file->file->Read(ranges[0].offset, ranges[0].length, bytes, handler, timeout);
+  if (!begun.IsOK()) {
     delete handler;
+    std::lock_guard<std::mutex> lock(state->mutex);
     state->done = true;
-    state->status = request->begun;
+    state->status = begun;
   }
   return request;
 } catch (...) {
-  // No memory for the buffer.
   return nullptr;
 }
 
 int cxr_wait(cxr_request *request, int milliseconds, const uint8_t **data, uint64_t *length, char *error, size_t size) {
   if (!request) {
     report("there is no memory for this read", error, size);
-    return CXR_ERROR;
+    return CXR_NO_MEMORY;
   }
   State &state = *request->state;
   if (!waitFor(state, milliseconds)) {
-    report("the read got no answer within " + std::to_string(milliseconds / 1000) + " s", error, size);
+    report("the read got no answer before its deadline", error, size);
     return CXR_DEADLINE;
   }
   std::lock_guard<std::mutex> lock(state.mutex);
@@ -261,22 +409,20 @@ int cxr_wait(cxr_request *request, int milliseconds, const uint8_t **data, uint6
     report(state.status.ToStr(), error, size);
     return classify(state.status);
   }
-  XrdCl::VectorReadInfo *info = nullptr;
-  if (state.response) state.response->Get(info);
-  if (!info || info->GetSize() != state.expected) {
-    report("the server sent " + std::to_string(info ? info->GetSize() : 0) + " of " + std::to_string(state.expected) +
-               " bytes", error, size);
+  if (uint64_t got = received(state); got != state.expected) {
+    report("the server sent " + std::to_string(got) + " of " + std::to_string(state.expected) + " bytes", error, size);
     return CXR_ERROR;
   }
-  *data = state.buffer.data();
-  *length = state.buffer.size();
+  *data = state.buffer.bytes.get();
+  *length = state.expected;
   return CXR_OK;
 }
 
-void cxr_release(cxr_request *request) {
-  if (!request) return;
-  abandon(request->state);
+int cxr_release(cxr_request *request) {
+  if (!request) return 0;
+  bool abandoned = abandon(request->state);
   delete request;
+  return abandoned;
 }
 
 int64_t cxr_abandoned_bytes(void) { return abandonedBytes.load(); }
@@ -321,6 +467,27 @@ int cxr_stat(const char *url, int seconds, int *is_directory, uint64_t *bytes, c
   state->response->Get(info);
   *is_directory = info && info->TestFlags(XrdCl::StatInfo::IsDir);
   *bytes = info ? info->GetSize() : 0;
+  return CXR_OK;
+} catch (const std::exception &failure) {
+  report(failure.what(), error, size);
+  return CXR_ERROR;
+}
+
+int cxr_checksum(const char *url, int seconds, char *answer, size_t answer_size, char *error, size_t size) try {
+  configure();
+  XrdCl::URL parsed(url);
+  auto state = std::make_shared<State>();
+  XrdCl::FileSystem system(parsed);
+  XrdCl::Buffer argument;
+  argument.FromString(parsed.GetPathWithParams());
+  int result = perform(state, seconds, "the query of the checksum",
+      [&](Handler *handler) {
+        return system.Query(XrdCl::QueryCode::Checksum, argument, handler, static_cast<uint16_t>(seconds));
+      }, error, size);
+  if (result != CXR_OK) return result;
+  XrdCl::Buffer *buffer = nullptr;
+  state->response->Get(buffer);
+  report(buffer ? buffer->ToString() : "", answer, answer_size);
   return CXR_OK;
 } catch (const std::exception &failure) {
   report(failure.what(), error, size);

@@ -85,6 +85,11 @@ package struct JobDescription: Codable, Sendable, Equatable {
         }
     }
 
+    package enum Verify: String, Codable, Sendable, CaseIterable { case adler32 }
+
+    /// `forward`: the coordinator's bearer token is lent to the workers.
+    package enum CredentialUse: String, Codable, Sendable, CaseIterable { case forward }
+
     package enum OnError: String, Codable, Sendable, CaseIterable { case fail, skip }
 
     package var name: String
@@ -96,6 +101,9 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package var split = Split()
     package var labelBranch: String?
     package var onError = OnError.fail
+    /// Ask each place for its checksum and compare.
+    package var verify: Verify?
+    package var credentials: CredentialUse?
     package var train: Training?
     package var publish: Publish?
 

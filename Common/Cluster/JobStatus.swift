@@ -25,6 +25,8 @@ package struct JobStatus: Codable, Sendable, Equatable {
     package var waiting: String?
     /// What the user should know: branches left out, files skipped, constant features.
     package var notes: [String] = []
+    /// Since the stage began, while it has tasks.
+    package var stageSeconds: Double?
     package var tasksDone = 0
     package var tasksAll = 0
     package var files = 0

@@ -3,32 +3,46 @@ package enum TaskBody: Codable, Sendable, Equatable {
     /// Expand a pattern of a dataset into files.
     case list(pattern: String)
     /// Open a file and learn what it holds.
-    case survey(url: String, tree: String)
+    case survey(FileReplicas, tree: String, verify: Bool)
     case chunk(ChunkTask)
 
+    /// What the user named.
     package var url: String {
         switch self {
         case .list(let pattern): pattern
-        case .survey(let url, _): url
-        case .chunk(let chunk): chunk.url
+        case .survey(let file, _, _): file.url
+        case .chunk(let chunk): chunk.input.file.url
         }
+    }
+}
+
+/// A tree of a surveyed file.
+package struct InputTree: Codable, Sendable, Hashable {
+    /// With the size that the survey found.
+    package var file: FileReplicas
+    package var tree: String
+    package var identity: String
+    /// Each place's checksum must be the file's.
+    package var verify: Bool
+
+    package init(_ file: FileReplicas, tree: String, identity: String, verify: Bool = false) {
+        self.file = file
+        self.tree = tree
+        self.identity = identity
+        self.verify = verify
     }
 }
 
 /// Whole blocks of one file's tree, of which to compute partial specs.
 package struct ChunkTask: Codable, Sendable, Equatable {
-    package var url: String
-    package var tree: String
-    package var identity: String
+    package var input: InputTree
     /// The blocks' boundaries: one more than blocks.
     package var boundaries: [Int64]
     package var branches: [String]
     package var split: JobDescription.Split
 
-    package init(url: String, tree: String, identity: String, boundaries: [Int64], branches: [String], split: JobDescription.Split) {
-        self.url = url
-        self.tree = tree
-        self.identity = identity
+    package init(_ input: InputTree, boundaries: [Int64], branches: [String], split: JobDescription.Split) {
+        self.input = input
         self.boundaries = boundaries
         self.branches = branches
         self.split = split
@@ -58,13 +72,16 @@ package struct SurveyedBranch: Codable, Sendable, Equatable {
 package struct Survey: Codable, Sendable, Equatable {
     package var bytes: Int
     package var identity: String
+    /// The site's checksum, where it was asked for.
+    package var adler32: String?
     package var entries: Int64
     package var boundaries: [Int64]
     package var branches: [SurveyedBranch]
 
-    package init(bytes: Int, identity: String, entries: Int64, boundaries: [Int64], branches: [SurveyedBranch]) {
+    package init(bytes: Int, identity: String, adler32: String? = nil, entries: Int64, boundaries: [Int64], branches: [SurveyedBranch]) {
         self.bytes = bytes
         self.identity = identity
+        self.adler32 = adler32
         self.entries = entries
         self.boundaries = boundaries
         self.branches = branches
@@ -73,7 +90,7 @@ package struct Survey: Codable, Sendable, Equatable {
 
 /// How a task ended.
 package enum TaskResult: Codable, Sendable, Equatable {
-    case listed(urls: [String])
+    case listed([FileReplicas])
     case surveyed(Survey)
     /// The partial specs travel as the message's payload.
     case counted(bytesRead: Int, seconds: Double)
@@ -152,13 +169,16 @@ package enum TrainingReport: Codable, Sendable, Equatable {
 }
 
 package enum WorkerMessage: Codable, Sendable, Equatable {
-    case hello(name: String, threads: Int, localRoots: [String], version: String)
+    /// - readAhead: tasks that it reads for beside those that its threads compute.
+    case hello(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String)
     /// Sent every few seconds: renews the leases named.
     case renew([LeaseName])
     case receipt(LeaseName, TaskResult)
     /// The address of this member, as payload, for the others.
     case rendezvous(round: Int64, key: String)
     case training(round: Int64, TrainingReport)
+    /// What it saw of each site so far.
+    case sites([SiteReport])
 }
 
 package enum CoordinatorMessage: Codable, Sendable, Equatable {
@@ -169,4 +189,9 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case startRound(RoundOrder)
     case stopRound(round: Int64)
     case rendezvous(round: Int64, key: String)
+    /// The sites file, at the session's start.
+    case catalog(SiteCatalog)
+    case sites([SiteDirective])
+    /// A bearer token for the running job's sites, as payload; empty where there is none. Sent over TLS only.
+    case credential
 }

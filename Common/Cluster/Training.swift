@@ -54,20 +54,17 @@ package struct LanePiece: Codable, Sendable, Equatable {
 package struct TrainingBlock: Codable, Sendable, Equatable {
     package var dataset: Int
     package var label: Int
-    package var url: String
-    package var tree: String
-    package var identity: String
+    /// Index into the manifest's inputs.
+    package var input: Int
     package var first: Int64
     package var end: Int64
     /// Rows for train, validation, test.
     package var rows: [Int]
 
-    package init(dataset: Int, label: Int, url: String, tree: String, identity: String, first: Int64, end: Int64, rows: [Int]) {
+    package init(dataset: Int, label: Int, input: Int, first: Int64, end: Int64, rows: [Int]) {
         self.dataset = dataset
         self.label = label
-        self.url = url
-        self.tree = tree
-        self.identity = identity
+        self.input = input
         self.first = first
         self.end = end
         self.rows = rows
@@ -80,18 +77,20 @@ package struct TrainingManifest: Codable, Sendable, Equatable {
     package var split: JobDescription.Split
     package var labelBranch: String?
     package var schema: FeatureSchema
+    package var inputs: [InputTree]
     package var blocks: [TrainingBlock]
     /// The lanes' pieces; datasets are interleaved when they are read.
     package var lanes: [[LanePiece]]
 
     package init(
         training: JobDescription.Training, split: JobDescription.Split, labelBranch: String?, schema: FeatureSchema,
-        blocks: [TrainingBlock], lanes: [[LanePiece]]
+        inputs: [InputTree], blocks: [TrainingBlock], lanes: [[LanePiece]]
     ) {
         self.training = training
         self.split = split
         self.labelBranch = labelBranch
         self.schema = schema
+        self.inputs = inputs
         self.blocks = blocks
         self.lanes = lanes
     }

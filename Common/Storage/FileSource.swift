@@ -25,16 +25,13 @@ package final class FileSource: RangeSource {
 
     deinit { Glibc.close(descriptor) }
 
-    package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
-        try check(ranges)
-        let plan = CoalescedRanges(ranges, gap: 0, limit: 8 << 20)
+    package func read(into fetch: RangeFetch) throws(FormatError) {
+        try check(fetch.ranges)
+        let plan = CoalescedRanges(fetch, gap: 0, limit: 8 << 20)
         // One buffer for all: they live and die together.
-        let buffer = Self.pool.take(plan.merged.reduce(0) { $0 + $1.length })
-        var starts: [Int] = []
-        starts.reserveCapacity(plan.merged.count)
+        let buffer = PooledBuffer(Self.pool.take(plan.bytes), Self.pool)
         var filled = 0
-        for range in plan.merged {
-            starts.append(filled)
+        for (home, range) in plan.merged.enumerated() {
             var done = 0
             while done < range.length {
                 let count = pread(descriptor, buffer.pointer + filled + done, range.length - done, range.offset + done)
@@ -46,25 +43,24 @@ package final class FileSource: RangeSource {
                 }
                 done += count
             }
+            plan.place(home, at: UnsafeRawPointer(buffer.pointer + filled), in: fetch)
             filled += range.length
         }
-        let slices = ranges.indices.map { index in
-            let (range, home) = (ranges[index], plan.home[index])
-            return UnsafeRawBufferPointer(start: buffer.pointer + starts[home] + (range.offset - plan.merged[home].offset), count: range.length)
-        }
-        return FetchedRanges(slices: slices, transferred: filled, buffer: buffer, pool: Self.pool)
+        fetch.keep(buffer, transferred: filled)
     }
 }
 
-extension RangeSource {
-    func check(_ ranges: [ByteRange]) throws(FormatError) {
-        for range in ranges where range.offset < 0 || range.length < 0 || range.offset > size || range.length > size - range.offset { throw outside(range) }
+/// A buffer that goes back to its pool when nobody uses it any more.
+final class PooledBuffer {
+    private let buffer: AlignedBuffer
+    private let pool: BufferPool
+
+    init(_ buffer: AlignedBuffer, _ pool: BufferPool) {
+        self.buffer = buffer
+        self.pool = pool
     }
 
-    func outside(_ range: ByteRange) -> FormatError {
-        FormatError(
-            .truncated, "the file is shorter than what it points to", file: url, offset: range.offset,
-            expected: "\(range.length) bytes there", found: "a file of \(size) bytes",
-            hint: "It was probably cut while being copied: fetch it again.")
-    }
+    deinit { pool.give(buffer) }
+
+    var pointer: UnsafeMutableRawPointer { buffer.pointer }
 }

@@ -1,17 +1,21 @@
 import AsyncHTTPClient
 import Bytes
+import Cluster
 import Dispatch
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import Synchronization
 
-/// A file at an `http://` or `https://` site, read by range requests.
+/// A file at an `http://`, `https://`, `dav://` or `davs://` site, read by range requests: many ranges in one where the server does that.
 package final class HTTPSource: RangeSource {
     package let url: String
     package let size: Int
     /// The server's tag for this very content, where it gives one that is exact.
     private let tag: String?
-    private let options: StorageOptions
+    private let site: SiteAccess
+    /// Ranges of one request; more would make its head too long for some servers.
+    private static let rangesMost = 100
 
     private static let client = HTTPClient(
         eventLoopGroupProvider: .singleton, configuration: {
@@ -24,11 +28,11 @@ package final class HTTPSource: RangeSource {
         }())
 
     /// Asks for the first byte: the answer tells the size, and whether the server gives ranges.
-    package init(url: String, options: StorageOptions) throws(FormatError) {
+    package init(url: String, site: SiteAccess) throws(FormatError) {
         self.url = url
-        self.options = options
-        let request = RangeRequest(url: Self.address(url), range: ByteRange(offset: 0, length: 1), size: nil, tag: nil)
-        let head = try Self.started(request, seconds: options.openTimeout).wait(url, "cannot open the file")
+        self.site = site
+        let request = RangeRequest(url: Self.address(url), ranges: [ByteRange(offset: 0, length: 1)], size: nil, tag: nil)
+        let head = try PendingAnswer(request, Passport(site, url), Self.client, site, nil, seconds: site.limits.openSeconds).wait(url, "cannot open the file")
         size = head.size
         tag = head.tag
     }
@@ -40,42 +44,61 @@ package final class HTTPSource: RangeSource {
         return url
     }
 
-    package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
-        try check(ranges)
-        let plan = CoalescedRanges(ranges, gap: options.coalesceGap, limit: options.coalesceLimit)
-        let requests = plan.merged.map { RangeRequest(url: Self.address(url), range: $0, size: size, tag: tag) }
-        var pending: [PendingAnswer] = []
-        var buffers: [AlignedBuffer] = []
-        buffers.reserveCapacity(requests.count)
-        for request in requests {
-            // Bounded in flight: the oldest is waited for before the next starts.
-            if pending.count - buffers.count >= max(1, options.requestsInFlight) {
-                buffers.append(try pending[buffers.count].wait(url, "cannot read").buffer)
+    package func read(into fetch: RangeFetch) throws(FormatError) {
+        try check(fetch.ranges)
+        let passport = try Passport(site, url)
+        do throws(FormatError) { try read(into: fetch, passport, several: site.vectorsAllowed) } catch {
+            guard error.code == .unsupported, site.vectorsAllowed else { throw error }
+            // A server that has no several ranges in one request is asked for each by itself.
+            site.forbidVectors()
+            try read(into: fetch, passport, several: false)
+        }
+    }
+
+    private func read(into fetch: RangeFetch, _ passport: Passport, several: Bool) throws(FormatError) {
+        let limits = site.limits
+        let plan = CoalescedRanges(fetch, gap: several ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
+        var pending: [(answer: PendingAnswer, pieces: Range<Int>)] = []
+        var settled = 0
+        for pieces in bundles(plan.merged, limits, several: several) {
+            let request = RangeRequest(url: Self.address(url), ranges: Array(plan.merged[pieces]), size: size, tag: tag)
+            while true {
+                if let ticket = try site.enter(request.bytes, wait: settled == pending.count) {
+                    pending.append((PendingAnswer(request, passport, Self.client, site, ticket, seconds: limits.readSeconds), pieces))
+                    break
+                }
+                try settle()
             }
-            pending.append(try Self.started(request, seconds: options.readTimeout))
         }
-        while buffers.count < pending.count { buffers.append(try pending[buffers.count].wait(url, "cannot read").buffer) }
-        let slices = ranges.indices.map { index in
-            let home = plan.home[index]
-            return UnsafeRawBufferPointer(start: buffers[home].pointer + (ranges[index].offset - plan.merged[home].offset), count: ranges[index].length)
+        while settled < pending.count { try settle() }
+
+        func settle() throws(FormatError) {
+            let (waiting, pieces) = pending[settled]
+            settled += 1
+            let answer = try waiting.wait(url, "cannot read")
+            for (place, piece) in zip(answer.places, pieces) { plan.place(piece, at: UnsafeRawPointer(answer.buffer.pointer + place), in: fetch) }
+            fetch.keep(answer.buffer, transferred: plan.merged[pieces].reduce(0) { $0 + $1.length })
         }
-        return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, owners: buffers)
     }
 
-    /// Sends a request. Its answer comes on the client's own threads: whoever waits here blocks none of the concurrency runtime's.
-    private static func started(_ request: RangeRequest, seconds: Int) throws(FormatError) -> PendingAnswer {
-        do {
-            var message = try HTTPClient.Request(url: request.url)
-            message.headers.add(name: "Range", value: "bytes=\(request.range.offset)-\(request.range.end - 1)")
-            // Where the content is another by now, the server says so instead of sending it.
-            if let tag = request.tag { message.headers.add(name: "If-Match", value: tag) }
-            let task = client.execute(request: message, delegate: RangeReceiver(request), deadline: .now() + .seconds(Int64(seconds)))
-            return PendingAnswer(task, seconds: seconds)
-        } catch { throw failure(error, request.url, "cannot ask for the file") }
+    /// Which merged ranges go into one request.
+    private func bundles(_ merged: [ByteRange], _ limits: SiteLimits, several: Bool) -> [Range<Int>] {
+        var bundles: [Range<Int>] = []
+        var bytes = 0
+        for (index, range) in merged.enumerated() {
+            if several, let last = bundles.last, last.count < Self.rangesMost, bytes + range.length <= limits.requestBytes / 4 {
+                bundles[bundles.count - 1] = last.lowerBound..<index + 1
+                bytes += range.length
+            } else {
+                bundles.append(index..<index + 1)
+                bytes = range.length
+            }
+        }
+        return bundles
     }
 
-    fileprivate static func failure(_ error: any Error, _ url: String, _ what: String) -> FormatError {
-        let site = StorageURL(url).site
+    static func failure(_ error: any Error, _ url: String, _ what: String) -> FormatError {
+        let site = StorageURL(url).endpoint
         if var known = error as? FormatError {
             known.message = "\(what): \(known.message)"
             return known.located(file: url)
@@ -88,145 +111,110 @@ package final class HTTPSource: RangeSource {
     }
 }
 
+/// What a request shows of itself: the token, and for TLS the proxy and whom to trust.
+private struct Passport: Sendable {
+    let token: String?
+    let tls: TLSConfiguration?
+
+    init(_ site: SiteAccess, _ url: String) throws(FormatError) {
+        guard StorageURL(url).isEncrypted else {
+            (token, tls) = (nil, nil)
+            return
+        }
+        let credentials = site.credentials
+        token = try credentials.token()?.text
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if let directory = credentials.certificates { configuration.trustRoots = .file(directory) }
+        if token == nil, let path = credentials.proxy {
+            do {
+                configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
+                configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: path, format: .pem))
+            } catch { throw FormatError(.refused, "the X.509 proxy cannot be used: \(error)", object: path) }
+        }
+        tls = configuration
+    }
+}
+
 /// An answer that is on its way. What is abandoned owns its bytes, so that an answer that comes late harms nobody.
+///
+/// It comes on the client's own threads: whoever waits here blocks none of the concurrency runtime's.
 private final class PendingAnswer {
-    private let task: HTTPClient.Task<RangeRequest.Answer>
+    private let task: Result<HTTPClient.Task<RangeAnswer>, any Error>
+    private let site: SiteAccess
+    private var ticket: SiteAccess.Ticket?
     private let seconds: Int
     private let done = DispatchSemaphore(value: 0)
     private let result = ResultBox()
 
     private final class ResultBox: Sendable {
-        let value = Mutex<Result<RangeRequest.Answer, any Error>?>(nil)
+        let value = Mutex<Result<RangeAnswer, any Error>?>(nil)
     }
 
-    init(_ task: HTTPClient.Task<RangeRequest.Answer>, seconds: Int) {
-        self.task = task
-        self.seconds = seconds
-        let (done, result) = (done, result)
-        task.futureResult.whenComplete { outcome in
-            result.value.withLock { $0 = outcome }
-            done.signal()
-        }
+    init(_ request: RangeRequest, _ passport: Passport, _ client: HTTPClient, _ site: SiteAccess, _ ticket: SiteAccess.Ticket?, seconds: Int) {
+        (self.site, self.ticket, self.seconds) = (site, ticket, seconds)
+        do {
+            var message = try HTTPClient.Request(url: request.url)
+            message.tlsConfiguration = passport.tls
+            message.headers.add(name: "Range", value: request.header)
+            if let token = passport.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
+            // Where the content is another by now, the server says so instead of sending it.
+            if let tag = request.tag { message.headers.add(name: "If-Match", value: tag) }
+            let task = client.execute(request: message, delegate: RangeReceiver(request), deadline: .now() + .seconds(Int64(seconds)))
+            let (done, result) = (done, result)
+            task.futureResult.whenComplete { outcome in
+                result.value.withLock { $0 = outcome }
+                done.signal()
+            }
+            self.task = .success(task)
+        } catch { task = .failure(error) }
     }
 
-    deinit { task.cancel() }
+    deinit {
+        if let ticket { site.leave(ticket, .failed) }
+        if case .success(let task) = task { task.cancel() }
+    }
 
-    func wait(_ url: String, _ what: String) throws(FormatError) -> RangeRequest.Answer {
+    func wait(_ url: String, _ what: String) throws(FormatError) -> RangeAnswer {
+        if case .failure(let error) = task { throw HTTPSource.failure(error, url, what) }
         guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success, let outcome = result.value.withLock({ $0 }) else {
-            throw FormatError(.deadline, "\(what): the site \(StorageURL(url).site) did not answer in \(seconds) s", file: url)
+            throw FormatError(.deadline, "\(what): the site \(StorageURL(url).endpoint) did not answer in \(seconds) s", file: url)
         }
         switch outcome {
-        case .success(let answer): return answer
+        case .success(let answer):
+            if let ticket { site.leave(ticket, .read) }
+            ticket = nil
+            return answer
         case .failure(let error): throw HTTPSource.failure(error, url, what)
         }
     }
 }
 
-/// Takes in one answer: its head is checked before any byte of it is kept.
-private final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
-    typealias Response = RangeRequest.Answer
-
-    private struct Progress {
-        var size = 0
-        var tag: String?
-        var buffer: AlignedBuffer?
-        var length = 0
-        var filled = 0
-    }
-
-    private let request: RangeRequest
-    private let progress = Mutex(Progress())
-
-    init(_ request: RangeRequest) { self.request = request }
-
-    func didReceiveHead(task: HTTPClient.Task<Response>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
+extension HTTPSource {
+    /// The adler32 that the server tells (RFC 3230).
+    static func digest(_ url: String, at site: SiteAccess) throws(FormatError) -> String {
+        let passport = try Passport(site, url)
+        let done = DispatchSemaphore(value: 0)
+        let result = Mutex<Result<String?, any Error>?>(nil)
         do {
-            try request.checkStatus(UInt(head.status.code))
-            let total = try request.totalSize(head.headers.first(name: "Content-Range"))
-            let tag = head.headers.first(name: "ETag").flatMap { $0.hasPrefix("W/") ? nil : $0 }
-            try request.checkSame(total, tag)
-            let length = min(request.range.length, total - request.range.offset)
-            let buffer = AlignedBuffer(capacity: length)
-            progress.withLock { $0 = Progress(size: total, tag: tag, buffer: buffer, length: length) }
-            return task.eventLoop.makeSucceededVoidFuture()
-        } catch { return task.eventLoop.makeFailedFuture(error) }
-    }
-
-    func didReceiveBodyPart(task: HTTPClient.Task<Response>, _ part: ByteBuffer) -> EventLoopFuture<Void> {
-        let fits = progress.withLock { progress in
-            guard let buffer = progress.buffer, part.readableBytes <= progress.length - progress.filled else { return false }
-            part.withUnsafeReadableBytes { bytes in
-                if let base = bytes.baseAddress { (buffer.pointer + progress.filled).copyMemory(from: base, byteCount: bytes.count) }
+            var message = try HTTPClient.Request(url: address(url), method: .HEAD)
+            message.tlsConfiguration = passport.tls
+            message.headers.add(name: "Want-Digest", value: "adler32")
+            if let token = passport.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
+            let answer = client.execute(request: message, deadline: .now() + .seconds(Int64(site.limits.openSeconds)))
+            answer.whenComplete { outcome in
+                result.withLock { $0 = outcome.map { $0.status.code == 200 ? $0.headers.first(name: "Digest") : nil } }
+                done.signal()
             }
-            progress.filled += part.readableBytes
-            return true
+        } catch { throw failure(error, url, "cannot get the file's checksum") }
+        done.wait()
+        switch result.withLock({ $0! }) {
+        case .failure(let error): throw failure(error, url, "cannot get the file's checksum")
+        case .success(let digest):
+            for part in (digest ?? "").split(separator: ",") {
+                let words = part.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
+                if words.count == 2, words[0].lowercased() == "adler32" { return String(words[1]) }
+            }
+            throw FormatError(.unsupported, "the site has no adler32 of its files", file: url, expected: "a header Digest: adler32=...", found: digest ?? "none")
         }
-        guard !fits else { return task.eventLoop.makeSucceededVoidFuture() }
-        return task.eventLoop.makeFailedFuture(FormatError(
-            .badLength, "the site sent more than was asked for", offset: request.range.offset, expected: "\(request.range.length) bytes"))
-    }
-
-    func didFinishRequest(task: HTTPClient.Task<Response>) throws -> Response {
-        let progress = progress.withLock { $0 }
-        guard let buffer = progress.buffer, progress.filled == progress.length else {
-            throw FormatError(
-                .truncated, "the site sent less than was asked for", offset: request.range.offset, expected: "\(progress.length) bytes",
-                found: "\(progress.filled)")
-        }
-        return Response(buffer: buffer, size: progress.size, tag: progress.tag)
-    }
-}
-
-/// One request for one range.
-private struct RangeRequest: Sendable {
-    let url: String
-    let range: ByteRange
-    /// What an earlier answer said of the file: a later one must agree.
-    let size: Int?
-    let tag: String?
-
-    struct Answer: Sendable {
-        let buffer: AlignedBuffer
-        let size: Int
-        let tag: String?
-    }
-
-    /// What an earlier answer said must still hold.
-    func checkSame(_ total: Int, _ found: String?) throws(FormatError) {
-        if let size, size != total { throw changed("\(size) bytes", "\(total)") }
-        if let tag, let found, tag != found { throw changed(tag, found) }
-    }
-
-    func checkStatus(_ status: UInt) throws(FormatError) {
-        let site = StorageURL(url).site
-        switch status {
-        case 206: return
-        case 200:
-            throw FormatError(
-                .unsupported, "the site \(site) does not give parts of a file", expected: "HTTP status 206", found: "200",
-                hint: "Read the file by root://, or copy it.")
-        case 401, 403: throw FormatError(.unreachable, "the site \(site) refuses (HTTP status \(status))")
-        case 404, 410: throw FormatError(.missing, "the site \(site) has no such file (HTTP status \(status))")
-        case 412: throw changed(tag ?? "", "another")
-        default: throw FormatError(.unreachable, "the site \(site) answered with HTTP status \(status)")
-        }
-    }
-
-    private func changed(_ expected: String, _ found: String) -> FormatError {
-        FormatError(.corrupt, "the file changed since it was opened", expected: expected, found: found)
-    }
-
-    /// `bytes FIRST-LAST/TOTAL`, which must be the range that was asked for.
-    func totalSize(_ header: String?) throws(FormatError) -> Int {
-        let text = header ?? "none"
-        let parts = text.dropFirst("bytes ".count).split(separator: "/")
-        let ends = parts.first?.split(separator: "-") ?? []
-        guard text.hasPrefix("bytes "), parts.count == 2, ends.count == 2, Int(ends[0]) == range.offset, let last = Int(ends[1]),
-            let total = Int(parts[1]), total > range.offset, last < total, last == min(range.end, total) - 1
-        else {
-            throw FormatError(
-                .corrupt, "the site answers for another range than was asked for", expected: "bytes \(range.offset)-\(range.end - 1)/SIZE", found: text)
-        }
-        return total
     }
 }

@@ -1,56 +1,86 @@
 import Bytes
+import Cluster
 import CXrootd
 import Glibc
 
-/// Expands what a user writes under `files:` into URLs of single files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path),
-/// a directory (its `*.root` files), or a text file (`.txt`, `.list`) with one of these a line.
+/// Expands what a user writes under `files:` into files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path), a directory (its
+/// `*.root` files), a replica list (`.meta4`, `.metalink`), or a text file (`.txt`, `.list`) with one of these a line.
 package struct FileLister: Sendable {
-    private let options: StorageOptions
+    private let board: SiteBoard
     /// Called with each local path before it is touched; throws where the worker may not read it.
     private let permit: @Sendable (String) throws(FormatError) -> Void
 
-    package init(options: StorageOptions = .init(), permit: @escaping @Sendable (String) throws(FormatError) -> Void = { _ in }) {
-        self.options = options
+    package init(board: SiteBoard = .init(), permit: @escaping @Sendable (String) throws(FormatError) -> Void = { _ in }) {
+        self.board = board
         self.permit = permit
     }
 
-    package func expand(_ pattern: String) throws(FormatError) -> [String] {
+    package func expand(_ pattern: String) throws(FormatError) -> [FileReplicas] {
         try expand(pattern, depth: 0)
     }
 
-    private func expand(_ pattern: String, depth: Int) throws(FormatError) -> [String] {
+    private func expand(_ pattern: String, depth: Int) throws(FormatError) -> [FileReplicas] {
         if pattern.hasSuffix(".txt") || pattern.hasSuffix(".list") {
             guard depth == 0 else { throw FormatError(.input, "a list file names another list file", file: pattern) }
             return try readList(pattern)
         }
+        if pattern.hasSuffix(".meta4") || pattern.hasSuffix(".metalink") {
+            let files = try Metalink.parse(try whole(pattern), url: pattern)
+            for file in files { for url in file.urls { if let path = localPath(of: url) { try permit(path) } } }
+            return files
+        }
+        let places = board.places(FileReplicas(pattern))
+        guard let first = places.first else {
+            throw FormatError(
+                .missing, "no site of the catalogue can have this logical name", file: pattern, expected: "a site with prefixes in the sites file")
+        }
+        // What one site does not tell, another may; the user's own words give the error.
+        var failure: FormatError?
+        for round in 0..<2 {
+            for place in places where place.certain || failure == nil || round == 0 {
+                let access = board.access(place.site)
+                do throws(FormatError) {
+                    let found = try expand(place: place.url, access)
+                    access.opened()
+                    return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
+                } catch {
+                    if case .local = StorageURL(place.url).kind { throw error }
+                    access.failed(error)
+                    if failure == nil || place == first { failure = error }
+                }
+            }
+            guard let failure, failure.code.isTransient else { break }
+            usleep(200_000)
+        }
+        throw failure ?? FormatError(.missing, "nothing was found", file: pattern)
+    }
+
+    private func expand(place pattern: String, _ access: SiteAccess) throws(FormatError) -> [String] {
         let location = StorageURL(pattern)
         let prefix: String
-        let path: String
+        let path = location.path
         switch location.kind {
         case .local(let local):
             prefix = ""
-            path = local
             try permit(local)
-        case .xrootd:
-            prefix = location.site + "/"
-            path = location.logicalName
+        case .xrootd: prefix = location.endpoint + "/"
         case .http:
             // Web servers have no list of their files that all would agree on.
-            guard !location.logicalName.contains(where: { "*[".contains($0) }), !pattern.hasSuffix("/") else {
+            guard !path.contains(where: { "*[".contains($0) }), !pattern.hasSuffix("/") else {
                 throw FormatError(
                     .unsupported, "files at http:// sites cannot be listed", file: pattern, hint: "Name the files, or a list of them (.txt).")
             }
             return [pattern]
-        case .unsupported:
+        case .logical, .unsupported:
             _ = try openSource(pattern)
             return []
         }
         let found: [String]
         if path.contains(where: { "*?[".contains($0) }) {
-            found = try glob(prefix, path)
+            found = try glob(prefix, path, access)
             guard !found.isEmpty else { throw FormatError(.missing, "the pattern matches no file", file: pattern) }
-        } else if try isDirectory(prefix + path) {
-            let names = try list(prefix + path).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(\.name)
+        } else if try isDirectory(prefix + path, access) {
+            let names = try list(prefix + path, access).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(\.name)
             found = names.sorted().map { prefix + (path.hasSuffix("/") ? path : path + "/") + $0 }
             guard !found.isEmpty else { throw FormatError(.missing, "the directory holds no *.root file", file: pattern) }
         } else {
@@ -59,13 +89,16 @@ package struct FileLister: Sendable {
         return found
     }
 
-    private func readList(_ url: String) throws(FormatError) -> [String] {
-        if case .local(let path) = StorageURL(url).kind { try permit(path) }
-        let source = try openSource(url, options: options)
+    private func whole(_ url: String) throws(FormatError) -> String {
+        if let path = localPath(of: url) { try permit(path) }
+        let source = try openSource(url, at: board.access(url: url))
         guard source.size <= 64 << 20 else { throw FormatError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB") }
-        let text = String(decoding: try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0), as: UTF8.self)
-        var found: [String] = []
-        for line in text.split(whereSeparator: \.isNewline) {
+        return String(decoding: try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0), as: UTF8.self)
+    }
+
+    private func readList(_ url: String) throws(FormatError) -> [FileReplicas] {
+        var found: [FileReplicas] = []
+        for line in try whole(url).split(whereSeparator: \.isNewline) {
             let trimmed = line.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
             if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
             found += try expand(String(trimmed), depth: 1)
@@ -74,7 +107,7 @@ package struct FileLister: Sendable {
         return found
     }
 
-    private func glob(_ prefix: String, _ path: String) throws(FormatError) -> [String] {
+    private func glob(_ prefix: String, _ path: String, _ access: SiteAccess) throws(FormatError) -> [String] {
         var bases = [""]
         let parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         for (index, part) in parts.enumerated() {
@@ -85,7 +118,7 @@ package struct FileLister: Sendable {
             }
             var next: [String] = []
             for base in bases {
-                let names = try list(prefix + (base.isEmpty ? "/" : base)).filter { last != $0.directory && fnmatch(part, $0.name, FNM_PERIOD) == 0 }
+                let names = try list(prefix + (base.isEmpty ? "/" : base), access).filter { last != $0.directory && fnmatch(part, $0.name, FNM_PERIOD) == 0 }
                 next += names.map { base + "/" + $0.name }
             }
             bases = next
@@ -93,8 +126,8 @@ package struct FileLister: Sendable {
         return bases.sorted().map { prefix + $0 }
     }
 
-    private func isDirectory(_ url: String) throws(FormatError) -> Bool {
-        if case .local(let path) = StorageURL(url).kind {
+    private func isDirectory(_ url: String, _ access: SiteAccess) throws(FormatError) -> Bool {
+        if let path = localPath(of: url) {
             var status = stat()
             guard fileStatus(path, &status) == 0 else {
                 throw FormatError(errno == ENOENT ? .missing : .unreachable, "cannot find the file: \(String(cString: strerror(errno)))", file: path)
@@ -103,13 +136,14 @@ package struct FileLister: Sendable {
         }
         var directory: Int32 = 0
         var size: UInt64 = 0
-        let result = withErrorText { cxr_stat(url, Int32(options.openTimeout), &directory, &size, $0, $1) }
+        let address = try access.credentials.sign(url)
+        let result = withErrorText { cxr_stat(address, Int32(access.limits.openSeconds), &directory, &size, $0, $1) }
         guard result.code == CXR_OK else { throw storageError(result, "cannot find the file", url) }
         return directory != 0
     }
 
-    private func list(_ url: String) throws(FormatError) -> [(name: String, directory: Bool)] {
-        if case .local(let path) = StorageURL(url).kind {
+    private func list(_ url: String, _ access: SiteAccess) throws(FormatError) -> [(name: String, directory: Bool)] {
+        if let path = localPath(of: url) {
             guard let directory = opendir(path) else {
                 throw FormatError(.missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
             }
@@ -127,7 +161,8 @@ package struct FileLister: Sendable {
             return names
         }
         var listing: UnsafeMutablePointer<CChar>?
-        let result = withErrorText { cxr_list(url, Int32(options.openTimeout), &listing, $0, $1) }
+        let address = try access.credentials.sign(url)
+        let result = withErrorText { cxr_list(address, Int32(access.limits.openSeconds), &listing, $0, $1) }
         guard result.code == CXR_OK, let listing else { throw storageError(result, "cannot list the directory", url) }
         defer { cxr_free(listing) }
         return String(cString: listing).split(separator: "\n").map { (String($0.dropFirst(2)), $0.hasPrefix("d ")) }

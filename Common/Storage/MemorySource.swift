@@ -13,10 +13,10 @@ package final class MemorySource: RangeSource {
         bytes.withUnsafeBytes { buffer.bytes.copyMemory(from: $0) }
     }
 
-    package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
-        try check(ranges)
-        return FetchedRanges(
-            slices: ranges.map { UnsafeRawBufferPointer(start: buffer.pointer + $0.offset, count: $0.length) },
-            transferred: ranges.reduce(0) { $0 + $1.length }, owners: [buffer])
+    package func read(into fetch: RangeFetch) throws(FormatError) {
+        try check(fetch.ranges)
+        let missing = fetch.missing
+        for index in missing { fetch.place(index, at: UnsafeRawPointer(buffer.pointer + fetch.ranges[index].offset)) }
+        fetch.keep(buffer, transferred: missing.reduce(0) { $0 + fetch.ranges[$1].length })
     }
 }

@@ -1,106 +1,153 @@
 import Bytes
+import Cluster
 import CXrootd
 
-/// A file at a `root://` site, read by XrdCl's asynchronous vector reads.
+/// A file at a `root://` site, read by XrdCl: asynchronous vector reads of what is scattered, plain reads of what is large.
 package final class XrootdSource: RangeSource, @unchecked Sendable {
     package let url: String
     package let size: Int
-    private let options: StorageOptions
+    /// `host:port` of the server that gave the file: behind a redirector another one than the URL's.
+    package let server: String
+    private let site: SiteAccess
     private let segmentsLimit: Int
     private let segmentLimit: Int
     private let handle: OpaquePointer
 
-    package init(url: String, options: StorageOptions) throws(FormatError) {
+    /// - Parameter servers: hosts that a redirector shall not send us to again.
+    package init(url: String, site: SiteAccess, avoiding servers: [String] = []) throws(FormatError) {
         self.url = url
-        self.options = options
+        self.site = site
         var handle: OpaquePointer?
         var info = cxr_file_info()
-        let result = withErrorText { cxr_open(url, Int32(options.openTimeout), &handle, &info, $0, $1) }
-        guard result.code == CXR_OK, let handle else {
-            throw storageError(result, "cannot open the file", url)
-        }
+        let address = try site.credentials.sign(url, avoiding: servers)
+        let result = withErrorText { cxr_open(address, Int32(site.limits.openSeconds), &handle, &info, $0, $1) }
+        guard result.code == CXR_OK, let handle else { throw storageError(result, "cannot open the file", url) }
         self.handle = handle
         size = Int(info.size)
         segmentsLimit = Int(info.readv_iov_max)
         segmentLimit = Int(info.readv_ior_max)
+        server = withUnsafeBytes(of: &info.server) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     deinit { cxr_close(handle) }
 
-    package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
-        try check(ranges)
-        let plan = CoalescedRanges(ranges, gap: options.coalesceGap, limit: options.coalesceLimit)
-        let requests = vectorRequests(plan.merged)
-        var pending: [XrootdRequest] = []
-        var placed = [UnsafeRawPointer?](repeating: nil, count: plan.merged.count)
-        for (index, request) in requests.enumerated() {
-            pending.append(XrootdRequest(handle, request.segments, timeout: options.readTimeout))
-            // Bounded in flight: wait for the oldest before the next starts.
-            if index + 1 - options.requestsInFlight >= 0 { try settle(index + 1 - options.requestsInFlight) }
+    package func read(into fetch: RangeFetch) throws(FormatError) {
+        try check(fetch.ranges)
+        let limits = site.limits
+        do throws(FormatError) { try read(into: fetch, limits, vectors: site.vectorsAllowed) } catch {
+            guard error.code == .unsupported, site.vectorsAllowed else { throw error }
+            // A server that refuses vector reads is read by plain ones.
+            site.forbidVectors()
+            try read(into: fetch, limits, vectors: false)
         }
-        for index in requests.indices.suffix(options.requestsInFlight - 1) { try settle(index) }
-
-        func settle(_ index: Int) throws(FormatError) {
-            let data = try pending[index].wait(seconds: options.readTimeout + 2, url: url)
-            var offset = 0
-            for merged in requests[index].merged {
-                placed[merged] = data + offset
-                offset += plan.merged[merged].length
-            }
-        }
-        let slices = zip(ranges, plan.home).map { range, home in
-            UnsafeRawBufferPointer(start: placed[home].map { $0 + (range.offset - plan.merged[home].offset) }, count: range.length)
-        }
-        return FetchedRanges(slices: slices, transferred: plan.merged.reduce(0) { $0 + $1.length }, owners: pending)
     }
 
-    private struct VectorRequest {
+    private func read(into fetch: RangeFetch, _ limits: SiteLimits, vectors: Bool) throws(FormatError) {
+        // What a plain read costs in requests is saved in bytes.
+        let plan = CoalescedRanges(fetch, gap: vectors ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
+        let requests = self.requests(plan.merged, limits, vectors: vectors)
+        var pending: [XrootdRequest] = []
+        var settled = 0
+        for request in requests {
+            // A request more only if the site has room; the first one waits for it.
+            while true {
+                if let ticket = try site.enter(request.bytes, wait: settled == pending.count) {
+                    pending.append(XrootdRequest(handle, request, site, ticket, limits))
+                    break
+                }
+                try settle()
+            }
+        }
+        while settled < pending.count { try settle() }
+
+        func settle() throws(FormatError) {
+            let request = pending[settled]
+            let data = try request.wait(url)
+            settled += 1
+            var offset = 0
+            for piece in request.plan.pieces {
+                plan.place(piece, at: data + offset, in: fetch)
+                offset += plan.merged[piece].length
+            }
+            fetch.keep(request, transferred: request.plan.bytes)
+        }
+    }
+
+    fileprivate struct Request {
         var segments: [cxr_range] = []
-        var merged: [Int] = []
+        /// Indices of the merged ranges in it.
+        var pieces: [Int] = []
         var bytes = 0
     }
 
-    /// Cuts merged ranges at the server's segment size and packs them into requests within its limits. The segments of one
-    /// merged range stay in one request, so that its bytes lie together.
-    private func vectorRequests(_ merged: [ByteRange]) -> [VectorRequest] {
-        var requests: [VectorRequest] = []
-        var current = VectorRequest()
+    /// What is longer than a segment may be is read plainly; the rest is packed into vectors within the server's limits.
+    private func requests(_ merged: [ByteRange], _ limits: SiteLimits, vectors: Bool) -> [Request] {
+        var requests: [Request] = []
+        var current = Request()
         for (index, range) in merged.enumerated() {
-            let segments = (range.length + segmentLimit - 1) / segmentLimit
-            if !current.merged.isEmpty,
-                current.segments.count + segments > segmentsLimit || current.bytes + range.length > options.requestLimit {
+            let segment = cxr_range(offset: UInt64(range.offset), length: UInt32(clamping: range.length))
+            guard vectors, range.length <= min(segmentLimit, limits.requestBytes / 4) else {
+                requests.append(Request(segments: [segment], pieces: [index], bytes: range.length))
+                continue
+            }
+            if !current.pieces.isEmpty, current.segments.count >= segmentsLimit || current.bytes + range.length > limits.requestBytes {
                 requests.append(current)
-                current = VectorRequest()
+                current = Request()
             }
-            var offset = range.offset
-            while offset < range.end {
-                let length = min(segmentLimit, range.end - offset)
-                current.segments.append(cxr_range(offset: UInt64(offset), length: UInt32(length)))
-                offset += length
-            }
-            current.merged.append(index)
+            current.segments.append(segment)
+            current.pieces.append(index)
             current.bytes += range.length
         }
-        if !current.merged.isEmpty { requests.append(current) }
+        if !current.pieces.isEmpty { requests.append(current) }
         return requests
     }
 }
 
-/// One vector read under way; owns its bytes.
+/// One read under way; owns its bytes.
 private final class XrootdRequest {
+    let plan: XrootdSource.Request
     private let request: OpaquePointer?
+    private let site: SiteAccess
+    private let ticket: SiteAccess.Ticket
+    private let seconds: Int
+    private var settled = false
+    private var abandoned = false
 
-    init(_ file: OpaquePointer, _ segments: [cxr_range], timeout: Int) {
-        request = cxr_read(file, segments, Int32(segments.count), Int32(timeout))
+    init(_ file: OpaquePointer, _ plan: XrootdSource.Request, _ site: SiteAccess, _ ticket: SiteAccess.Ticket, _ limits: SiteLimits) {
+        (self.plan, self.site, self.ticket, seconds) = (plan, site, ticket, limits.readSeconds)
+        // XrdCl's own deadline comes later: whatever its threads still write goes to a buffer that is nobody else's.
+        let patience = Int32(clamping: min(limits.readSeconds + 60, 60_000))
+        let context = Unmanaged.passRetained(site)
+        request = cxr_read(file, plan.segments, Int32(plan.segments.count), patience, { context, bytes, abandoned in
+            let site = Unmanaged<SiteAccess>.fromOpaque(context!).takeRetainedValue()
+            if abandoned != 0 { site.released(Int(bytes)) }
+        }, context.toOpaque())
+        if request == nil { context.release() }
     }
 
-    deinit { cxr_release(request) }
+    deinit {
+        // Given up before its answer was looked at: another request of the same read failed.
+        if !settled {
+            site.leave(ticket, .abandoned)
+            abandoned = true
+        }
+        let stillWritten = cxr_release(request) != 0
+        if abandoned, !stillWritten { site.released(ticket.bytes) }
+    }
 
-    func wait(seconds: Int, url: String) throws(FormatError) -> UnsafeRawPointer {
+    func wait(_ url: String) throws(FormatError) -> UnsafeRawPointer {
         var data: UnsafePointer<UInt8>?
         var length: UInt64 = 0
-        let result = withErrorText { cxr_wait(request, Int32(seconds * 1000), &data, &length, $0, $1) }
-        guard result.code == CXR_OK, let data else { throw storageError(result, "cannot read", url) }
+        let left = max(0, seconds * 1000 - ticket.milliseconds)
+        let result = withErrorText { cxr_wait(request, Int32(left), &data, &length, $0, $1) }
+        settled = true
+        guard result.code == CXR_OK, let data else {
+            let error = storageError(result, "cannot read", url)
+            abandoned = result.code == CXR_DEADLINE
+            site.leave(ticket, abandoned ? .abandoned : .failed)
+            throw error
+        }
+        site.leave(ticket, .read)
         return UnsafeRawPointer(data)
     }
 }
@@ -121,15 +168,17 @@ func withErrorText(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> Xroot
 }
 
 func storageError(_ result: XrootdResult, _ what: String, _ url: String) -> FormatError {
-    let site = StorageURL(url).site
+    let site = StorageURL(url).endpoint
+    let text = Credentials.withoutSecrets(result.text)
     switch result.code {
-    case Int(CXR_NOT_FOUND): return FormatError(.missing, "\(what): the site \(site) has no such file (\(result.text))", file: url)
-    case Int(CXR_DEADLINE): return FormatError(.deadline, "\(what): the site \(site) did not answer in time (\(result.text))", file: url)
-    case Int(CXR_DENIED): return FormatError(.unreachable, "\(what): the site \(site) refuses (\(result.text))", file: url)
+    case Int(CXR_NOT_FOUND): return FormatError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
+    case Int(CXR_DEADLINE): return FormatError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
+    case Int(CXR_DENIED): return FormatError(.refused, "\(what): the site \(site) refuses (\(text))", file: url)
+    case Int(CXR_UNSUPPORTED): return FormatError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
+    case Int(CXR_NO_MEMORY): return FormatError(.limit, "\(what): there is no memory for it", file: url)
     case Int(CXR_UNREACHABLE):
         return FormatError(
-            .unreachable, "\(what): the site \(site) cannot be reached (\(result.text))", file: url,
-            hint: "Check the host and port, and that its server runs.")
-    default: return FormatError(.unreachable, "\(what) at \(site): \(result.text)", file: url)
+            .unreachable, "\(what): the site \(site) cannot be reached (\(text))", file: url, hint: "Check the host and port, and that its server runs.")
+    default: return FormatError(.faulty, "\(what): the site \(site) answers with an error (\(text))", file: url)
     }
 }

@@ -21,7 +21,7 @@ extension Coordinator {
         case .survey:
             let files = try ledger.files(job.id)
             try ledger.enter(job.id, .survey, files.map {
-                Ledger.TaskRecord(dataset: $0.dataset, file: $0.id, body: .survey(url: $0.url, tree: job.description.datasets[$0.dataset].tree))
+                Ledger.TaskRecord(dataset: $0.dataset, file: $0.id, body: .survey($0.replicas, tree: job.description.datasets[$0.dataset].tree, verify: job.description.verify != nil))
             })
         case .specs:
             guard let tasks = try planChunks() else { return }
@@ -68,7 +68,9 @@ extension Coordinator {
                 Ledger.TaskRecord(
                     dataset: file.dataset, file: file.id,
                     body: .chunk(ChunkTask(
-                        url: file.url, tree: job.description.datasets[file.dataset].tree, identity: file.survey!.identity,
+                        InputTree(
+                            file.surveyed, tree: job.description.datasets[file.dataset].tree, identity: file.survey!.identity,
+                            verify: job.description.verify != nil),
                         boundaries: boundaries, branches: resolution.branches, split: job.description.split)))
             }
         }
@@ -110,6 +112,7 @@ extension Coordinator {
             }
             status.eventsPerSecond = status.sites.reduce(0) { $0 + $1.eventsPerSecond }
             status.megabytesPerSecond = status.sites.reduce(0) { $0 + $1.megabytesPerSecond }
+            status.stageSeconds = elapsed
             if status.tasksDone > 0 { status.etaSeconds = elapsed / Double(status.tasksDone) * Double(job.leases.openCount) }
             if workers.isEmpty {
                 status.waiting = "a worker to join"
@@ -117,7 +120,7 @@ extension Coordinator {
                 !workers.values.contains { Self.canRead(url, roots: $0.localRoots) }
             }) {
                 status.waiting = "a worker that may read \(blocked) (started with --local-files)"
-            }
+            } else { status.waiting = siteTrouble(job) }
         }
         status.round = job.rounds.round
         if job.stage == .publish { status.waiting = job.publishWaits }
@@ -130,5 +133,16 @@ extension Coordinator {
             if progress.rate > 0 { status.etaSeconds = max(0, all - Double(progress.step)) * batch / progress.rate }
         }
         if job.stage == .train || job.stage == .evaluate, trainers().isEmpty { status.waiting = "a worker that may read all the job's files" }
+    }
+
+    /// What a job waits for at its sites: one that is excluded, or one that has not answered for long.
+    private func siteTrouble(_ job: ActiveJob) -> String? {
+        let statuses = sites.statuses(now: Self.now())
+        let queued = Set(job.leases.waitingSites.flatMap(Self.siteNames))
+        for status in statuses where status.excludedFor != nil && queued.contains(status.site) {
+            return "the site \(status.site), excluded for another \(Int(status.excludedFor ?? 0) + 1) s: \(status.lastFault ?? "errors")"
+        }
+        guard let slow = statuses.max(by: { $0.longestWait < $1.longestWait }), slow.longestWait > 5 else { return nil }
+        return "the site \(slow.site): a read has been under way for \(Int(slow.longestWait)) s"
     }
 }

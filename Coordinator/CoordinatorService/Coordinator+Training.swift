@@ -23,7 +23,7 @@ extension Coordinator {
             let lanes = LanePlan.deal(merged.blocks, lanes: training.lanes, seed: job.description.split.seed)
             let manifest = TrainingManifest(
                 training: training, split: job.description.split, labelBranch: job.description.labelBranch, schema: schema,
-                blocks: merged.blocks, lanes: lanes)
+                inputs: merged.inputs, blocks: merged.blocks, lanes: lanes)
             let digest = try blobs.put([UInt8](try WireCoding.body(manifest)))
             try ledger.setManifest(job.id, digest)
             var notes = schema.constants.map { "constant feature, scale 0: \($0)" }
@@ -46,7 +46,7 @@ extension Coordinator {
     /// The workers that can read every file of the job, in their order of joining.
     func trainers() -> [Int64] {
         guard let manifest = active?.manifest else { return [] }
-        let local = manifest.blocks.map(\.url).filter { localPath(of: $0) != nil }
+        let local = manifest.inputs.map(\.file.url).filter { localPath(of: $0) != nil }
         return workers.keys.sorted().filter { id in local.allSatisfy { Self.canRead($0, roots: workers[id]!.localRoots) } }
     }
 

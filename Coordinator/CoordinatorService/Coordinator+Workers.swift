@@ -8,11 +8,16 @@ import Wire
 
 extension Coordinator {
     /// A worker said hello.
-    func join(name: String, threads: Int, localRoots: [String], send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
+    func join(
+        name: String, threads: Int, readAhead: Int, localRoots: [String], send: AsyncStream<Beamline_Envelope>.Continuation
+    ) throws -> Int64 {
         let id = try ledger.next("worker")
-        workers[id] = WorkerSession(name: name, threads: min(max(1, threads), 1024), localRoots: localRoots, send: send)
+        workers[id] = WorkerSession(
+            name: name, threads: min(max(1, threads), 1024), readAhead: min(max(0, readAhead), 4096), localRoots: localRoots, send: send)
         log.info("worker \(id) (\(name), \(threads) threads) joined")
         tell(id, .welcome(worker: id, leaseSeconds: leaseSeconds))
+        tell(id, .catalog(catalog))
+        tell(id, .sites(sites.directives()))
         try membershipChanged()
         try lend()
         return id
@@ -37,6 +42,7 @@ extension Coordinator {
     func leave(_ id: Int64) {
         guard let worker = workers.removeValue(forKey: id) else { return }
         log.info("worker \(id) (\(worker.name)) left")
+        sites.workerLeft(id)
         do {
             try membershipChanged()
         } catch { log.error("\(error)") }
@@ -64,6 +70,9 @@ extension Coordinator {
             for member in members { tell(member, .rendezvous(round: round, key: key), payload: payload) }
         case .training(let round, let report):
             try training(report, round: round, from: worker)
+        case .sites(let reports):
+            sites.report(reports.prefix(10_000).map { $0 }, from: worker, readsMost: { catalog.limits(ofSite: $0).readsMost }, now: Self.now())
+            try tellSites()
         }
     }
 
@@ -104,7 +113,7 @@ extension Coordinator {
             try addNotes(["skipped: \(reason)"])
         }
         if case .counted(let bytes, _) = result, case .chunk(let chunk) = task.body {
-            let site = Self.site(chunk.url)
+            let site = catalog.siteName(chunk.input.file.url)
             job.traffic[site, default: (0, 0)].events += (chunk.boundaries.last ?? 0) - (chunk.boundaries.first ?? 0)
             job.traffic[site, default: (0, 0)].bytes += Int64(bytes)
         }
@@ -137,11 +146,6 @@ extension Coordinator {
         }
     }
 
-    static func site(_ url: String) -> String {
-        guard let scheme = url.range(of: "://") else { return "local" }
-        return String(url[..<(url[scheme.upperBound...].firstIndex(of: "/") ?? url.endIndex)])
-    }
-
     /// A local path is read only by workers that declared a directory above it.
     static func canRead(_ url: String, roots: [String]) -> Bool {
         guard let path = localPath(of: url) else { return true }
@@ -152,9 +156,9 @@ extension Coordinator {
         guard active != nil, active!.stage.hasTasks else { return }
         for id in workers.keys.sorted() {
             let worker = workers[id]!
-            let room = 2 * worker.threads - worker.leases.count
+            let room = worker.threads + worker.readAhead - worker.leases.count
             guard room > 0 else { continue }
-            let lent = active!.leases.lend(to: id, room: room, deadline: Self.now() + leaseSeconds) {
+            let lent = active!.leases.lend(to: id, room: room, deadline: Self.now() + leaseSeconds, tasksMost: tasksMost) {
                 Self.canRead($0, roots: worker.localRoots)
             }
             guard !lent.isEmpty else { continue }
@@ -164,5 +168,31 @@ extension Coordinator {
                 tell(id, .lease(lease, active!.tasks[lease.task]!.body))
             }
         }
+    }
+
+    /// A queue's name: the sites that may have its tasks' data, the user's first.
+    func queueName(_ body: TaskBody) -> String {
+        let urls = switch body {
+        case .list(let pattern): [pattern]
+        case .survey(let file, _, _): file.urls
+        case .chunk(let chunk): chunk.input.file.urls
+        }
+        var names: [String] = []
+        for place in catalog.places(urls) where !names.contains(place.site) { names.append(place.site) }
+        return names.joined(separator: " ")
+    }
+
+    static func siteNames(_ queue: String) -> [String] { queue.split(separator: " ").map(String.init) }
+
+    /// While any of its sites will do, a queue's tasks are lent.
+    private func tasksMost(_ queue: String) -> Int { Self.siteNames(queue).map(sites.tasksMost).max() ?? .max }
+
+    /// Tells every worker what it may do at which site, where that changed.
+    func tellSites() throws {
+        let changes = sites.changes()
+        guard !changes.isEmpty else { return }
+        for id in workers.keys { tell(id, .sites(changes)) }
+        for change in changes where change.excluded { log.warning("the site \(change.site) is excluded: \(sites.health(change.site))") }
+        try lend()
     }
 }

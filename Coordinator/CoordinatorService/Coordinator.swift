@@ -13,6 +13,7 @@ package actor Coordinator {
     struct WorkerSession {
         var name: String
         var threads: Int
+        var readAhead: Int
         var localRoots: [String]
         var leases: Set<LeaseName> = []
         /// When the last message came.
@@ -43,6 +44,9 @@ package actor Coordinator {
     let log: Logger
     let leaseSeconds: Double
     let version: String
+    /// The sites file.
+    let catalog: SiteCatalog
+    var sites = SitePolicy()
     var workers: [Int64: WorkerSession] = [:]
     var active: ActiveJob?
     private var lastTick = Coordinator.now()
@@ -51,7 +55,8 @@ package actor Coordinator {
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// - Parameter state: the directory of the ledger and the blobs; made where it does not exist.
-    package init(state: URL, leaseSeconds: Double, version: String, log: Logger) throws {
+    package init(state: URL, leaseSeconds: Double, catalog: SiteCatalog = .init(), version: String, log: Logger) throws {
+        self.catalog = catalog
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
         ledger = try Ledger(path: state.appending(path: "ledger.sqlite").path)
         blobs = try BlobStore(state.appending(path: "blobs"))
@@ -83,6 +88,8 @@ package actor Coordinator {
         lastTick = now
         guard !late else { return }
         dropSilentWorkers(now)
+        sites.tick(now: now)
+        try tellSites()
         if active == nil { try pickJob() }
         guard active != nil else { return }
         for task in active!.leases.expire(now: now) {
@@ -129,7 +136,7 @@ package actor Coordinator {
         guard let job = active else { return }
         let tasks = try ledger.tasks(job.id, job.stage)
         var table = LeaseTable(nextToken: try ledger.largestToken() + 1)
-        for task in tasks { table.add(task.id, url: task.body.url) }
+        for task in tasks { table.add(task.id, url: task.body.url, site: queueName(task.body)) }
         let receipts = try ledger.receipts(job.id, job.stage)
         for receipt in receipts { table.restore(counted: receipt.lease, digest: receipt.digest) }
         // A worker of an earlier life may still hand in what it was lent.
@@ -140,6 +147,8 @@ package actor Coordinator {
         active!.traffic = [:]
         active!.stageStarted = Self.now()
     }
+
+    package func siteStatuses() -> [SiteStatus] { sites.statuses(now: Self.now()) }
 
     func finish(_ stage: JobStage, error: String? = nil) throws {
         guard let job = active else { return }

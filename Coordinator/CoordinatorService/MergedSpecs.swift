@@ -13,8 +13,9 @@ struct MergedSpecs: Sendable {
     var whole = PartialSpecs(branches: [])
     /// For each dataset, its rows of train, validation and test.
     var datasetRows: [[Int64]] = []
-    var fileEntries: [(url: String, entries: Int64)] = []
-    /// For training: every block with its rows.
+    var fileEntries: [(file: Int64, url: String, logical: String, entries: Int64)] = []
+    /// For training: every file's tree, and every block with its rows.
+    var inputs: [InputTree] = []
     var blocks: [TrainingBlock] = []
 
     init(_ ledger: Ledger, job: Ledger.JobRecord) throws {
@@ -26,6 +27,7 @@ struct MergedSpecs: Sendable {
         var merged = self
         try ledger.forEachSpecs(job.id) { file, task, bytes in
             let label = job.description.datasets[file.dataset].label ?? 0
+            if merged.inputs.last != task.input { merged.inputs.append(task.input) }
             for (index, parts) in try SpecsCoding.decode(bytes).enumerated() {
                 for (part, specs) in parts.enumerated() {
                     merged.parts[part].merge(specs)
@@ -33,12 +35,12 @@ struct MergedSpecs: Sendable {
                     merged.datasetRows[file.dataset][part] += specs.rows
                 }
                 merged.blocks.append(TrainingBlock(
-                    dataset: file.dataset, label: label, url: task.url, tree: task.tree, identity: task.identity,
+                    dataset: file.dataset, label: label, input: merged.inputs.count - 1,
                     first: task.boundaries[index], end: task.boundaries[index + 1], rows: parts.map { Int($0.rows) }))
             }
             let entries = task.boundaries.last! - task.boundaries.first!
-            if merged.fileEntries.last?.url == file.url { merged.fileEntries[merged.fileEntries.count - 1].entries += entries } else {
-                merged.fileEntries.append((file.url, entries))
+            if merged.fileEntries.last?.file == file.id { merged.fileEntries[merged.fileEntries.count - 1].entries += entries } else {
+                merged.fileEntries.append((file.id, file.url, file.logical, entries))
             }
         }
         self = merged
@@ -59,7 +61,7 @@ struct MergedSpecs: Sendable {
             var deviation: Double
             var multiplicity: Int64
         }
-        struct File: Encodable { var url: String; var entries: Int64 }
+        struct File: Encodable { var url: String; var logicalName: String; var entries: Int64 }
         /// Absent in a bundle, which knows no job numbers.
         var job: Int64?
         var events: Int64
@@ -72,7 +74,7 @@ struct MergedSpecs: Sendable {
         /// Leaves out what depends on the run: the job's number and the files' URLs.
         mutating func forget() {
             job = nil
-            for index in files.indices { files[index].url = Ledger.logicalName(files[index].url) }
+            for index in files.indices { files[index].url = files[index].logicalName }
         }
     }
 
@@ -89,7 +91,7 @@ struct MergedSpecs: Sendable {
                     values: statistics.values, nonfinite: statistics.nonfinite, min: statistics.min, max: statistics.max,
                     mean: statistics.mean, deviation: statistics.deviation, multiplicity: statistics.multiplicity)
             },
-            files: fileEntries.map { .init(url: $0.url, entries: $0.entries) }, sha256: BlobStore.digest(bytes))
+            files: fileEntries.map { .init(url: $0.url, logicalName: $0.logical, entries: $0.entries) }, sha256: BlobStore.digest(bytes))
     }
 
     /// MLaaS4HEP's layout of the same.

@@ -1,5 +1,6 @@
 import Bytes
 import Cluster
+import ConfigurationFiles
 import Foundation
 import Hummingbird
 import JobFile
@@ -16,7 +17,7 @@ struct RestService {
     struct Submitted: Codable { var id: Int64 }
     struct Failure: Codable {
         var error: String
-        var mistakes: [JobMistake]?
+        var mistakes: [FileMistake]?
     }
 
     func router() -> Router<BasicRequestContext> {
@@ -49,6 +50,7 @@ struct RestService {
                 return Self.response(data)
             } catch let error as FormatError { return try Self.json(Failure(error: error.description), .conflict) }
         }
+        api.get("sites") { _, _ in try Self.json(await coordinator.siteStatuses()) }
         return router
     }
 
@@ -60,7 +62,7 @@ struct RestService {
         do {
             let job = try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
             return try Self.json(Submitted(id: try await coordinator.submit(job)), .created)
-        } catch let error as JobMistakes {
+        } catch let error as FileMistakes {
             return try Self.json(Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
         }
     }

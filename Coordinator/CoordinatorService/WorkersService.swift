@@ -25,8 +25,8 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
                         let message = try WireCoding.value(WorkerMessage.self, envelope.body)
                         if let worker {
                             try await coordinator.receive(message, payload: [UInt8](envelope.payload), from: worker)
-                        } else if case .hello(let name, let threads, let roots, _) = message {
-                            worker = try await coordinator.join(name: name, threads: threads, localRoots: roots, send: send)
+                        } else if case .hello(let name, let threads, let ahead, let roots, _) = message {
+                            worker = try await coordinator.join(name: name, threads: threads, readAhead: ahead, localRoots: roots, send: send)
                         } else {
                             throw RPCError(code: .failedPrecondition, message: "a session begins with hello")
                         }

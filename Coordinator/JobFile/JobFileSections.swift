@@ -1,9 +1,10 @@
 import Cluster
+import ConfigurationFiles
 import Yams
 
 extension JobFileParser {
     mutating func job(_ root: Node) -> JobDescription {
-        let keys = ["name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch", "on_error"]
+        let keys = ["name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch", "on_error", "verify", "credentials"]
         let fields = fields(root, "job", known: keys, required: ["name", "datasets"])
         var job = JobDescription(name: text(fields["name"], "name") ?? "", datasets: [])
         job.labelBranch = text(fields["label_branch"], "label_branch")
@@ -17,6 +18,8 @@ extension JobFileParser {
         }
         if let node = fields["split"] { job.split = split(node) }
         job.onError = choice(fields["on_error"], "on_error", JobDescription.OnError.self) ?? .fail
+        job.verify = choice(fields["verify"], "verify", JobDescription.Verify.self)
+        job.credentials = choice(fields["credentials"], "credentials", JobDescription.CredentialUse.self)
         if let node = fields["train"] {
             job.train = training(node)
             let labels = Set(job.datasets.compactMap(\.label))
@@ -53,7 +56,7 @@ extension JobFileParser {
     }
 
     private mutating func absolute(_ file: String, _ node: Node) -> String? {
-        if file.contains("://") || file.hasPrefix("/") { return file }
+        if file.contains("://") || file.hasPrefix("/") || file.hasPrefix("lfn:") { return file }
         guard let baseDirectory else {
             fail(node, "files: \(file) is a relative path; expected an absolute one or a URL")
             return nil

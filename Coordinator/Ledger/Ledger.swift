@@ -17,6 +17,8 @@ package final class Ledger: Sendable {
         database = try DatabaseQueue(path: path, configuration: configuration)
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { db in try db.execute(sql: Self.schema) }
+        // A file's places, size and checksum, as its list gave them.
+        migrator.registerMigration("2") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN replicas TEXT") }
         try migrator.migrate(database)
     }
 
@@ -127,19 +129,32 @@ package final class Ledger: Sendable {
         package var id: Int64
         package var dataset: Int
         package var logical: String
-        package var url: String
+        package var replicas: FileReplicas
         package var survey: Survey?
         package var skipped: String?
+
+        package var url: String { replicas.url }
+
+        /// The file as the survey found it.
+        package var surveyed: FileReplicas {
+            var file = replicas
+            file.size = survey?.bytes ?? file.size
+            file.adler32 = survey?.adler32 ?? file.adler32
+            return file
+        }
+    }
+
+    private static func file(_ row: Row) throws -> FileRecord {
+        FileRecord(
+            id: row["id"], dataset: row["dataset"], logical: row["logical"],
+            replicas: try (row["replicas"] as String?).map { try value(FileReplicas.self, $0) } ?? FileReplicas(row["url"] as String),
+            survey: try (row["survey"] as String?).map { try value(Survey.self, $0) }, skipped: row["skipped"])
     }
 
     /// The frozen list: sorted by dataset, logical name and URL.
     package func files(_ job: Int64) throws -> [FileRecord] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map { row in
-                FileRecord(
-                    id: row["id"], dataset: row["dataset"], logical: row["logical"], url: row["url"],
-                    survey: try (row["survey"] as String?).map { try Self.value(Survey.self, $0) }, skipped: row["skipped"])
-            }
+            try Row.fetchAll(db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map(Self.file)
         }
     }
 
@@ -219,11 +234,11 @@ package final class Ledger: Sendable {
                 sql: "INSERT INTO receipt (task, token, digest, result, specs) VALUES (?, ?, ?, ?, ?)",
                 arguments: [lease.task, lease.token, digest, try Self.json(result), specs.isEmpty ? nil : Data(specs)])
             switch result {
-            case .listed(let urls):
-                for url in urls {
+            case .listed(let files):
+                for file in files {
                     try db.execute(
-                        sql: "INSERT OR IGNORE INTO file (job, dataset, logical, url) VALUES (?, ?, ?, ?)",
-                        arguments: [job, task.dataset, Self.logicalName(url), url])
+                        sql: "INSERT OR IGNORE INTO file (job, dataset, logical, url, replicas) VALUES (?, ?, ?, ?, ?)",
+                        arguments: [job, task.dataset, file.logicalName, file.url, try Self.json(file)])
                 }
             case .surveyed(let survey):
                 try db.execute(sql: "UPDATE file SET survey = ? WHERE id = ?", arguments: [try Self.json(survey), task.file])
@@ -234,14 +249,6 @@ package final class Ledger: Sendable {
                 }
             }
         }
-    }
-
-    /// The path of a URL: what replicas of one file share.
-    package static func logicalName(_ url: String) -> String {
-        guard let scheme = url.range(of: "://"), let slash = url[scheme.upperBound...].firstIndex(of: "/") else { return url }
-        var path = url[slash...]
-        while path.hasPrefix("//") { path = path.dropFirst() }
-        return String(path.prefix { $0 != "?" })
     }
 
     package func receipts(_ job: Int64, _ stage: JobStage) throws -> [(lease: LeaseName, digest: String, result: TaskResult)] {
@@ -259,15 +266,14 @@ package final class Ledger: Sendable {
             let rows = try Row.fetchCursor(
                 db,
                 sql: """
-                    SELECT task.body, receipt.specs, file.id, file.dataset, file.logical, file.url FROM receipt
+                    SELECT task.body, receipt.specs, file.* FROM receipt
                     JOIN task ON task.id = receipt.task JOIN file ON file.id = task.file
                     WHERE task.job = ? AND task.stage = 'specs' AND file.skipped IS NULL AND receipt.specs IS NOT NULL
                     ORDER BY file.dataset, file.logical, file.url, task.first
                     """, arguments: [job])
             while let row = try rows.next() {
                 guard case .chunk(let task) = try Self.value(TaskBody.self, row["body"]) else { continue }
-                let file = FileRecord(id: row["id"], dataset: row["dataset"], logical: row["logical"], url: row["url"])
-                try body(file, task, [UInt8](row["specs"] as Data))
+                try body(try Self.file(row), task, [UInt8](row["specs"] as Data))
             }
         }
     }

@@ -1,4 +1,5 @@
 import Cluster
+import ConfigurationFiles
 import Foundation
 import JobFile
 import Testing
@@ -52,7 +53,7 @@ import Testing
         ("name: x\ntree: t\ndatasets: [{name: a, files: /x, label: 1}]\ntrain:\n  model:\n    - dense: {units: 1, activation: sigmoid}", 3, "two classes"),
     ])
     func mistakesNameTheirLine(_ text: String, _ line: Int, _ part: String) {
-        let error = #expect(throws: JobMistakes.self) { try JobFileParser.parse(text, baseDirectory: nil) }
+        let error = #expect(throws: FileMistakes.self) { try JobFileParser.parse(text, baseDirectory: nil) }
         #expect(error?.mistakes.contains { $0.line >= line && $0.line <= line + 1 && $0.text.contains(part) } == true, "\(error?.description ?? "")")
     }
 }

@@ -67,14 +67,15 @@ import Testing
     }
 
     private func friendsAreRead(_ path: String, below root: String) throws {
-        let reader = BlockReader(files: OpenFiles(), localRoots: [root])
-        let survey = try reader.survey(path, tree: "events")
+        let reader = BlockReader(Intake(threads: 1), localRoots: [root])
+        let survey = try reader.survey(FileReplicas(path), tree: "events", verify: false)
         #expect(survey.branches.map(\.name) == ["x", "near.x", "afar.x"])
         func specs(_ branches: [String], roots: [String]) throws -> [BranchStatistics] {
             var split = JobDescription.Split()
             (split.train, split.validation, split.test) = (1, 0, 0)
-            let task = ChunkTask(url: path, tree: "events", identity: survey.identity, boundaries: [100, 200], branches: branches, split: split)
-            return try SpecsCoding.decode(BlockReader(files: OpenFiles(), localRoots: roots).specs(task).specs)[0][0].branches
+            let task = ChunkTask(
+                InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200], branches: branches, split: split)
+            return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task).specs)[0][0].branches
         }
         let found = try specs(["afar.x", "x", "near.x"], roots: [root])
         #expect(found.map(\.min) == [1100, 100, -199])

@@ -69,7 +69,7 @@ import Testing
     }
 
     private func block(_ dataset: Int, _ rows: [Int]) -> TrainingBlock {
-        TrainingBlock(dataset: dataset, label: dataset, url: "u", tree: "t", identity: "i", first: 0, end: Int64(rows.reduce(0, +)), rows: rows)
+        TrainingBlock(dataset: dataset, label: dataset, input: 0, first: 0, end: Int64(rows.reduce(0, +)), rows: rows)
     }
 
     @Test func lanesHoldEachRowOnceAndTheDatasetsInProportion() {
@@ -88,7 +88,7 @@ import Testing
             let signal = lane.filter { blocks[$0.block].dataset == 0 }.reduce(0) { $0 + $1.rows[0].count }
             #expect(abs(signal - 80) <= 60)
         }
-        let manifest = TrainingManifest(training: .init(), split: .init(), labelBranch: nil, schema: .init(inputs: []), blocks: blocks, lanes: lanes)
+        let manifest = TrainingManifest(training: .init(), split: .init(), labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks, lanes: lanes)
         #expect((0..<8).map(manifest.batch(ofLane:)).reduce(0, +) == 100)
     }
 

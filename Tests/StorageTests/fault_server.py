@@ -18,11 +18,46 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
+    def whole(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def in_parts(self, mode, ranges):
+        ranges.sort()
+        if mode == "joined":
+            # A server may answer near ranges as one.
+            joined = [ranges[0]]
+            for first, last in ranges[1:]:
+                if first - joined[-1][1] < 600:
+                    joined[-1] = (joined[-1][0], last)
+                else:
+                    joined.append((first, last))
+            ranges = joined
+        if mode == "lacking":
+            ranges.pop()
+        body = b""
+        for first, last in ranges:
+            head = f"\r\n--wall\r\nContent-type: text/plain\r\nContent-range: bytes {first}-{last}/{len(CONTENT)}\r\n\r\n"
+            body += head.encode() + CONTENT[first:last + 1]
+        body += b"\r\n--wall--\r\n"
+        if mode == "torn":
+            body = body[:-30]
+        self.send_response(206)
+        self.send_header("Content-Type", "multipart/byteranges; boundary=wall")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_GET(self):
         mode = self.path.strip("/")
         asked[mode] = asked.get(mode, 0) + 1
-        first, last = (int(x) for x in self.headers["Range"].removeprefix("bytes=").split("-"))
+        ranges = [tuple(int(x) for x in part.split("-")) for part in self.headers["Range"].removeprefix("bytes=").split(",")]
+        first, last = ranges[0]
         total = len(CONTENT)
+        if len(ranges) > 1:
+            return self.in_parts(mode, ranges) if mode in ("several", "joined", "lacking", "torn") else self.whole()
         if mode == "redirect":
             self.send_response(307)
             self.send_header("Location", "/good")
@@ -33,11 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(int(mode))
             return
         if mode == "whole":
-            self.send_response(200)
-            self.send_header("Content-Length", str(total))
-            self.end_headers()
-            self.wfile.write(CONTENT)
-            return
+            return self.whole()
         if mode == "stall" and asked[mode] > 1:
             time.sleep(8)
         tag = '"one"'

@@ -10,7 +10,10 @@ import Testing
     static let allowed: [String: Set<String>] = [
         "Bytes": ["Synchronization"],
         "Columns": ["Bytes"],
-        "Storage": ["AsyncHTTPClient", "Bytes", "CXrootd", "Dispatch", "Glibc", "NIOCore", "NIOHTTP1", "Synchronization"],
+        "Storage": [
+            "AsyncHTTPClient", "Bytes", "CXrootd", "Cluster", "Dispatch", "Foundation", "FoundationEssentials", "FoundationXML", "Glibc", "NIOCore", "NIOHTTP1", "NIOSSL",
+            "Synchronization",
+        ],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],
         "Specs": ["Bytes", "CKernels", "Columns"],
         "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
@@ -24,17 +27,18 @@ import Testing
         "Features": ["Bytes", "Cluster", "Columns", "Specs"],
         "Wire": ["Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf"],
         "Scheduling": ["Cluster", "Specs", "OrderedCollections"],
-        "JobFile": ["Cluster", "Yams"],
+        "ConfigurationFiles": ["Cluster", "Yams"],
+        "JobFile": ["Cluster", "ConfigurationFiles", "Yams"],
         "Ledger": ["Cluster", "Scheduling", "Foundation", "GRDB"],
         "CoordinatorService": [
-            "Bytes", "Cluster", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
+            "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "Logging",
         ],
         "Pipeline": [
             "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Crypto", "Dispatch", "Features", "RootFormat", "Specs", "Storage", "Synchronization",
         ],
         "WorkerService": [
-            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
+            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Storage", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "Synchronization",
         ],
     ]

@@ -71,7 +71,7 @@ final class Recorder: TrainingObserver {
         for (index, sizes) in sizes.enumerated() {
             let label = index % 2
             described.append(TrainingBlock(
-                dataset: label, label: label, url: "u\(index)", tree: "t", identity: "i\(index)", first: 0, end: Int64(sizes.reduce(0, +)), rows: sizes))
+                dataset: label, label: label, input: 0, first: 0, end: Int64(sizes.reduce(0, +)), rows: sizes))
             let values = sizes.map { count in
                 (0..<count * Self.width).map { place in
                     place % 17 == 3 ? Float.nan : Float(random.below(1000)) / 1000 + 0.3 * Float(label)
@@ -90,7 +90,7 @@ final class Recorder: TrainingObserver {
         training.layers = [.dense(units: 16, activation: .relu), .dropout(rate: 0.2), .dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
         let schema = FeatureSchema(inputs: [.init(branch: "x", width: Self.width, jagged: true, offset: 0, scale: 1, fill: 0.5)])
         let pieces = deal ?? Self.deal(blocks, lanes)
-        return (TrainingManifest(training: training, split: .init(), labelBranch: nil, schema: schema, blocks: blocks, lanes: pieces), rows)
+        return (TrainingManifest(training: training, split: .init(), labelBranch: nil, schema: schema, inputs: [InputTree(FileReplicas("memory"), tree: "t", identity: "i")], blocks: blocks, lanes: pieces), rows)
     }
 
     /// Every block cut evenly over all lanes.

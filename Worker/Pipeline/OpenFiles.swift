@@ -1,4 +1,5 @@
 import Bytes
+import Cluster
 import RootFormat
 import Storage
 import Synchronization
@@ -9,12 +10,20 @@ package final class OpenFiles: Sendable {
     package struct Opened: Sendable {
         package let file: RootFile
         package let tree: TreeDescription
+        package let identity: String
+        /// The site's checksum, where it was asked for.
+        package let adler32: String?
         /// A friend that cannot be opened costs only those who ask for its branches.
         fileprivate let friends: [(name: String, opened: Result<OpenedFriend, FormatError>)]
 
-        fileprivate init(file: RootFile, tree: TreeDescription, friends: [(name: String, opened: Result<OpenedFriend, FormatError>)] = []) {
+        fileprivate init(
+            file: RootFile, tree: TreeDescription, identity: String, adler32: String? = nil,
+            friends: [(name: String, opened: Result<OpenedFriend, FormatError>)] = []
+        ) {
             self.file = file
             self.tree = tree
+            self.identity = identity
+            self.adler32 = adler32
             self.friends = friends
         }
 
@@ -59,56 +68,94 @@ package final class OpenFiles: Sendable {
 
     private let held = Mutex<[(key: String, opened: Opened)]>([])
     private let limit: Int
+    private let board: SiteBoard
 
-    package init(limit: Int = 32) { self.limit = limit }
+    package init(_ board: SiteBoard = .init(), limit: Int = 32) {
+        self.board = board
+        self.limit = limit
+    }
 
-    /// - Parameter permit: refuses files that may not be read: a friend may lie anywhere.
-    func open(_ url: String, tree: String, options: StorageOptions, permit: (String) throws(FormatError) -> Void) throws(FormatError) -> Opened {
-        let key = url + "|" + tree
+    /// - Parameters:
+    ///   - identity: what the survey found; nil at the survey itself.
+    ///   - verify: asks each place for its checksum.
+    ///   - permit: refuses files that may not be read: a friend may lie anywhere.
+    func open(
+        _ file: FileReplicas, tree: String, identity: String?, verify: Bool, permit: (String) throws(FormatError) -> Void
+    ) throws(FormatError) -> Opened {
+        let key = Self.key(file, tree)
         let known: Opened? = held.withLock { held in
             guard let index = held.firstIndex(where: { $0.key == key }) else { return nil }
             let entry = held.remove(at: index)
             held.append(entry)
             return entry.opened
         }
-        if let known { return known }
-        let file = try RootFile(url: url, options: options)
-        let description = try file.tree(tree)
+        if let known, identity == nil || known.identity == identity { return known }
+        for url in file.urls { try permit(url) }
+        let (root, found, adler32) = try openRoot(file, identity: identity, verify: verify)
+        let description = try root.tree(tree)
         var friends: [(name: String, opened: Result<OpenedFriend, FormatError>)] = []
         // No real tree has more; each costs an open.
         for friend in description.friends.prefix(16) {
             do throws(FormatError) {
-                friends.append((friend.name, .success(OpenedFriend(try open(friend, of: description, in: file, options, permit)))))
+                friends.append((friend.name, .success(OpenedFriend(try open(friend, of: description, in: root, found, permit)))))
             } catch { friends.append((friend.name, .failure(error))) }
         }
-        let opened = Opened(file: file, tree: description, friends: friends)
+        root.closeWindow()
+        let opened = Opened(file: root, tree: description, identity: found, adler32: adler32, friends: friends)
         held.withLock { held in
+            held.removeAll { $0.key == key }
             held.append((key, opened))
             if held.count > limit { held.removeFirst() }
         }
         return opened
     }
 
+    private static func key(_ file: FileReplicas, _ tree: String) -> String { file.url + "|" + tree }
+
+    /// Opens one place after the other until one gives a ROOT file with the expected identity.
+    private func openRoot(
+        _ file: FileReplicas, identity: String?, verify: Bool
+    ) throws(FormatError) -> (root: RootFile, identity: String, adler32: String?) {
+        let source = ReplicatedSource(file, board: board, identity: identity, verify: verify) { (source) throws(FormatError) in
+            try FileIdentity.of(source)
+        }
+        while true {
+            // Throws when no place is left.
+            try source.open()
+            do throws(FormatError) {
+                let root = try RootFile(source)
+                let found = try FileIdentity.of(source, uuid: root.header.uuid)
+                if let identity, identity != found {
+                    throw FormatError(
+                        .changed, "the file is not the one that was surveyed: its identity changed", file: source.url, expected: identity, found: found,
+                        hint: "It was replaced meanwhile: submit the job again.")
+                }
+                source.pin(found)
+                return (root, found, source.adler32)
+            } catch { source.reject(error) }
+        }
+    }
+
     private func open(
-        _ friend: TreeDescription.Friend, of tree: TreeDescription, in file: RootFile, _ options: StorageOptions,
+        _ friend: TreeDescription.Friend, of tree: TreeDescription, in root: RootFile, _ identity: String,
         _ permit: (String) throws(FormatError) -> Void
     ) throws(FormatError) -> Opened {
-        let url = Self.resolve(friend.file, beside: file.url)
+        let url = Self.resolve(friend.file, beside: root.url)
         do throws(FormatError) {
-            var other = file
-            if url != file.url {
+            var other = (root: root, identity: identity, adler32: String?.none)
+            if url != root.url {
                 // A file does not make a worker go to any host that it names.
-                guard StorageURL(url).site == StorageURL(file.url).site else {
-                    throw FormatError(.unsupported, "a friend at another site is not read", found: StorageURL(url).site)
+                guard StorageURL(url).endpoint == StorageURL(root.url).endpoint else {
+                    throw FormatError(.unsupported, "a friend at another site is not read", found: StorageURL(url).endpoint)
                 }
                 try permit(url)
-                other = try RootFile(url: url, options: options)
+                other = try openRoot(FileReplicas(url), identity: nil, verify: false)
             }
-            let description = try other.tree(friend.tree)
+            let description = try other.root.tree(friend.tree)
             guard description.entries >= tree.entries else {
                 throw FormatError(.corrupt, "a friend has fewer entries than its tree", expected: "at least \(tree.entries)", found: "\(description.entries)")
             }
-            return Opened(file: other, tree: description)
+            return Opened(file: other.root, tree: description, identity: other.identity)
         } catch { throw error.located(file: url, object: "the friend \(friend.name) of \(tree.path)") }
     }
 
@@ -121,7 +168,7 @@ package final class OpenFiles: Sendable {
     }
 
     /// After an error: the next read opens the file anew.
-    func forget(_ url: String, tree: String) {
-        held.withLock { $0.removeAll { $0.key == url + "|" + tree } }
+    func forget(_ file: FileReplicas, tree: String) {
+        held.withLock { $0.removeAll { $0.key == Self.key(file, tree) } }
     }
 }

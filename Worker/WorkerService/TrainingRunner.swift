@@ -13,7 +13,9 @@ import Wire
 /// Takes part in training rounds: one at a time, on threads of its own.
 final class TrainingRunner: Sendable {
     private let settings: WorkerService.Settings
-    private let files: OpenFiles
+    private let intake: Intake
+    /// Reading waits for sites: more threads than cores.
+    private let threads: TaskThreads
     private let outbox: Outbox
     private let log: Logger
     private let queue = DispatchQueue(label: "beamline.training")
@@ -21,9 +23,10 @@ final class TrainingRunner: Sendable {
     /// The rows of one manifest, kept from round to round.
     private let rows = Mutex<(manifest: String, cache: RowCache)?>(nil)
 
-    init(settings: WorkerService.Settings, files: OpenFiles, outbox: Outbox, log: Logger) {
+    init(settings: WorkerService.Settings, intake: Intake, outbox: Outbox, log: Logger) {
         self.settings = settings
-        self.files = files
+        self.intake = intake
+        threads = TaskThreads(settings.threads + settings.readAhead)
         self.outbox = outbox
         self.log = log
     }
@@ -79,11 +82,11 @@ final class TrainingRunner: Sendable {
     private func cache(_ digest: String, _ manifest: TrainingManifest) -> RowCache {
         rows.withLock { rows in
             if let rows, rows.manifest == digest { return rows.cache }
-            let files = files
+            let intake = intake
             let roots = settings.localRoots
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(FormatError) in
-                let rows = try BlockReader(files: files, localRoots: roots).rows(
-                    manifest.blocks[index], manifest.schema, labelBranch: manifest.labelBranch, split: manifest.split)
+                let rows = try BlockReader(intake, localRoots: roots).rows(
+                    manifest.blocks[index], of: manifest.inputs[manifest.blocks[index].input], manifest.schema, labelBranch: manifest.labelBranch, split: manifest.split)
                 try Self.check(rows, manifest, manifest.blocks[index])
                 return rows
             }
@@ -98,7 +101,7 @@ final class TrainingRunner: Sendable {
         let classes = max(2, units)
         for label in rows.labels.joined() where label >= classes {
             throw FormatError(
-                .input, "a label has no unit in the last layer", file: block.url, object: manifest.labelBranch,
+                .input, "a label has no unit in the last layer", file: manifest.inputs[block.input].file.url, object: manifest.labelBranch,
                 expected: "labels below \(classes)", found: "\(label)")
         }
     }
@@ -108,12 +111,9 @@ final class TrainingRunner: Sendable {
         let lanes = manifest.lanes.indices.filter { $0 % order.members.count == order.rank }
         let blocks = Set(lanes.flatMap { manifest.lanes[$0].map(\.block) }).sorted()
         let failure = Mutex<FormatError?>(nil)
-        let threads = settings.threads
-        DispatchQueue.concurrentPerform(iterations: threads) { thread in
-            for index in stride(from: thread, to: blocks.count, by: threads) {
-                guard !attempt.isStopped, !cache.isFull, failure.withLock({ $0 == nil }) else { return }
-                do throws(FormatError) { _ = try cache.rows(blocks[index]) } catch { failure.withLock { $0 = error } }
-            }
+        threads.forEach(blocks.count) { index in
+            guard !attempt.isStopped, !cache.isFull, failure.withLock({ $0 == nil }) else { return }
+            do throws(FormatError) { _ = try cache.rows(blocks[index]) } catch { failure.withLock { $0 = error } }
         }
         if let error = failure.withLock({ $0 }) { throw error }
         if attempt.isStopped { throw RoundStopped() }

@@ -6,7 +6,7 @@ import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
 import Pipeline
-import Synchronization
+import Storage
 import Wire
 
 /// A worker: a session with the coordinator, kept up for as long as the process lives, and threads that do what is lent.
@@ -19,6 +19,12 @@ package struct WorkerService: Sendable {
         package var localRoots: [String]
         /// Bytes of feature rows kept in memory during training.
         package var cacheBytes = 4 << 30
+        /// Tasks whose bytes are fetched beside those that the threads compute.
+        package var readAhead = 8
+        /// Stored bytes held at once, on their way or waiting for a thread.
+        package var memoryBytes = 1 << 30
+        /// The worker's own sites file.
+        package var catalog = SiteCatalog()
         /// The address that other workers reach this one at during training.
         package var host = "127.0.0.1"
 
@@ -34,22 +40,21 @@ package struct WorkerService: Sendable {
     let settings: Settings
     let version: String
     let log: Logger
-    private let queue: DispatchQueue
-    private let slots: DispatchSemaphore
-    private let files = OpenFiles()
+    private let threads: TaskThreads
+    private let intake: Intake
 
     package init(_ settings: Settings, version: String, log: Logger) {
         self.settings = settings
         self.version = version
         self.log = log
-        queue = DispatchQueue(label: "beamline.worker", attributes: .concurrent)
-        slots = DispatchSemaphore(value: settings.threads)
+        threads = TaskThreads(settings.threads + settings.readAhead)
+        intake = Intake(SiteBoard(settings.catalog), threads: settings.threads, memoryBytes: settings.memoryBytes)
     }
 
     /// Connects, works, and connects again when the coordinator went away. Returns when cancelled.
     package func run() async throws {
         let outbox = Outbox()
-        let trainer = TrainingRunner(settings: settings, files: files, outbox: outbox, log: log)
+        let trainer = TrainingRunner(settings: settings, intake: intake, outbox: outbox, log: log)
         while !Task.isCancelled {
             do {
                 try await session(outbox, trainer)
@@ -69,7 +74,8 @@ package struct WorkerService: Sendable {
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
             let (messages, continuation) = AsyncStream.makeStream(of: Beamline_Envelope.self)
-            let hello = WorkerMessage.hello(name: settings.name, threads: settings.threads, localRoots: settings.localRoots, version: version)
+            let hello = WorkerMessage.hello(
+                name: settings.name, threads: settings.threads, readAhead: settings.readAhead, localRoots: settings.localRoots, version: version)
             continuation.yield(try WireCoding.envelope(hello))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
@@ -80,6 +86,8 @@ package struct WorkerService: Sendable {
                         while !Task.isCancelled {
                             try await Task.sleep(for: .seconds(1))
                             outbox.renew()
+                            intake.board.checkCredentials(within: 600)
+                            outbox.send(.sites(intake.board.reports()))
                         }
                     }
                     defer { group.cancelAll() }
@@ -100,28 +108,29 @@ package struct WorkerService: Sendable {
         case .welcome(let id, _): log.info("joined as worker \(id)")
         case .lease(let lease, let body):
             outbox.hold(lease)
-            queue.async { work(lease, body, outbox) }
+            threads.run { work(lease, body, outbox) }
         case .acknowledged(let lease): outbox.acknowledged(lease)
         case .refused(let lease, let reason):
             log.warning("a receipt was refused: \(reason)")
             outbox.acknowledged(lease)
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
+        case .catalog(let catalog): intake.board.adopt(catalog)
+        case .sites(let directives): intake.board.apply(directives)
+        case .credential: intake.board.lend(token: payload.isEmpty ? nil : String(decoding: payload, as: UTF8.self))
         case .rendezvous(let round, let key): trainer.rendezvous(round: round, key: key, value: payload)
         }
     }
 
     private func work(_ lease: LeaseName, _ body: TaskBody, _ outbox: Outbox) {
-        slots.wait()
-        defer { slots.signal() }
-        let reader = BlockReader(files: files, localRoots: settings.localRoots)
+        let reader = BlockReader(intake, localRoots: settings.localRoots)
         let started = DispatchTime.now().uptimeNanoseconds
         var specs: [UInt8] = []
         let result: TaskResult
         do throws(FormatError) {
             switch body {
-            case .list(let pattern): result = .listed(urls: try reader.list(pattern))
-            case .survey(let url, let tree): result = .surveyed(try reader.survey(url, tree: tree))
+            case .list(let pattern): result = .listed(try reader.list(pattern))
+            case .survey(let file, let tree, let verify): result = .surveyed(try reader.survey(file, tree: tree, verify: verify))
             case .chunk(let task):
                 let counted = try reader.specs(task)
                 specs = counted.specs
@@ -129,52 +138,8 @@ package struct WorkerService: Sendable {
             }
         } catch {
             log.warning("task \(lease.task): \(error)")
-            result = .failed(reason: error.description, transient: error.code == .unreachable || error.code == .deadline)
+            result = .failed(reason: error.description, transient: error.code.isTransient)
         }
         outbox.send(lease, result, specs)
-    }
-}
-
-/// What a worker has to say. Receipts stay until they are acknowledged, and are said again in the next session.
-final class Outbox: Sendable {
-    private struct State {
-        var session: AsyncStream<Beamline_Envelope>.Continuation?
-        var held: Set<LeaseName> = []
-        var receipts: [LeaseName: Beamline_Envelope] = [:]
-    }
-
-    private let state = Mutex(State())
-
-    func connect(_ session: AsyncStream<Beamline_Envelope>.Continuation) {
-        state.withLock { state in
-            state.session = session
-            for envelope in state.receipts.sorted(by: { $0.key.token < $1.key.token }).map(\.value) { session.yield(envelope) }
-        }
-    }
-
-    func disconnect() { state.withLock { $0.session = nil } }
-
-    func hold(_ lease: LeaseName) { state.withLock { _ = $0.held.insert(lease) } }
-
-    func renew() { send(.renew(state.withLock { Array($0.held) })) }
-
-    func send(_ message: WorkerMessage, payload: [UInt8] = []) {
-        guard let envelope = try? WireCoding.envelope(message, payload: payload) else { return }
-        state.withLock { _ = $0.session?.yield(envelope) }
-    }
-
-    func send(_ lease: LeaseName, _ result: TaskResult, _ specs: [UInt8]) {
-        guard let envelope = try? WireCoding.envelope(WorkerMessage.receipt(lease, result), payload: specs) else { return }
-        state.withLock { state in
-            state.receipts[lease] = envelope
-            state.session?.yield(envelope)
-        }
-    }
-
-    func acknowledged(_ lease: LeaseName) {
-        state.withLock { state in
-            state.held.remove(lease)
-            state.receipts[lease] = nil
-        }
     }
 }

@@ -1,5 +1,6 @@
 import Bytes
 import Storage
+import Synchronization
 
 /// An open ROOT file: its header, its directories' keys, and its streamer descriptions.
 package final class RootFile: Sendable {
@@ -8,6 +9,7 @@ package final class RootFile: Sendable {
     /// Every key of every directory, highest cycle first among equals.
     package let keys: [DirectoryKey]
     let streamers: StreamerCatalog
+    private let window: Mutex<FileWindow>
 
     package var url: String { source.url }
 
@@ -19,11 +21,29 @@ package final class RootFile: Sendable {
             header = try FileHeader(&window)
             keys = try Self.readDirectories(&window, header)
             streamers = try Self.readStreamers(&window, header)
+            self.window = Mutex(window)
         } catch { throw error.located(file: source.url) }
     }
 
-    package convenience init(url: String, options: StorageOptions = .init()) throws(FormatError) {
-        try self.init(openSource(url, options: options))
+    /// - Parameter site: the limits and credentials of the site that the URL names.
+    package convenience init(url: String, at site: SiteAccess? = nil) throws(FormatError) {
+        try self.init(openSource(url, at: site))
+    }
+
+    /// Of a file that may be another by now: what the header says of itself, 16 bytes; all zero where the writer gave none.
+    package static func uuid(_ source: any RangeSource) throws(FormatError) -> [UInt8] {
+        do {
+            var window = FileWindow(unread: source)
+            return try FileHeader(&window).uuid
+        } catch { throw error.located(file: source.url) }
+    }
+
+    /// Forgets the metadata's bytes: the trees that are wanted are open.
+    package func closeWindow() { window.withLock { $0.close() } }
+
+    /// Bytes of a record, from the metadata that were read already where they are among them.
+    func bytes(_ range: ByteRange) throws(FormatError) -> [UInt8] {
+        try window.withLock { (window) throws(FormatError) in try window.bytes(range) }
     }
 
     /// The trees and RNTuples of all directories, the highest cycle of each path.
@@ -37,8 +57,7 @@ package final class RootFile: Sendable {
 
     /// The payload of a key, inflated, with the length of the key's own header (what references inside count from).
     func payload(_ key: Key) throws(FormatError) -> [UInt8] {
-        var window = FileWindow(unread: source)
-        return try Self.payload(key, &window)
+        try window.withLock { (window) throws(FormatError) in try Self.payload(key, &window) }
     }
 
     private static func payload(_ key: Key, _ window: inout FileWindow) throws(FormatError) -> [UInt8] {
@@ -223,40 +242,5 @@ struct DirectoryRecord {
         var keys: [Key] = []
         for _ in 0..<count { keys.append(try Key(&reader)) }
         return keys
-    }
-}
-
-/// Small reads of a file's metadata through one window, so that neighbouring records cost one round trip.
-struct FileWindow {
-    let source: any RangeSource
-    private var start = 0
-    private var held: [UInt8] = []
-    private static let size = 64 << 10
-
-    /// Reads the head at once.
-    init(_ source: any RangeSource) throws(FormatError) {
-        self.source = source
-        try fill(0, Self.size)
-    }
-
-    init(unread source: any RangeSource) { self.source = source }
-
-    private mutating func fill(_ offset: Int, _ length: Int) throws(FormatError) {
-        held = try source.read([ByteRange(offset: offset, length: min(length, source.size - offset))]).bytes(0)
-        start = offset
-    }
-
-    mutating func bytes(_ range: ByteRange) throws(FormatError) -> [UInt8] {
-        guard range.offset >= 0, range.length >= 0, range.offset <= source.size, range.length <= source.size - range.offset else {
-            throw FormatError(
-                .truncated, "a record lies outside the file", offset: range.offset, expected: "\(range.length) bytes there",
-                found: "a file of \(source.size) bytes", hint: "The file is cut short or damaged: fetch it again.")
-        }
-        if range.offset < start || range.end > start + held.count {
-            // Metadata lies mostly in one stretch at the end: read back a little as well as on.
-            let from = max(0, min(range.offset, range.offset + range.length - Self.size / 2))
-            try fill(from, max(range.end - from, Self.size))
-        }
-        return Array(held[range.offset - start..<range.end - start])
     }
 }

@@ -91,23 +91,22 @@ extension RootFile {
     /// Fetches, inflates and checks an envelope.
     private func envelope(_ link: NTupleAnchor.Link, type: UInt64, _ name: String) throws(FormatError) -> [UInt8] {
         do throws(FormatError) {
-            var window = FileWindow(unread: source)
-            let stored = try window.bytes(link.range)
-            let bytes = try Inflater.inflate(stored, to: link.length)
-            var reader = ByteReader(bytes.span.bytes)
+            let stored = try bytes(link.range)
+            let content = try Inflater.inflate(stored, to: link.length)
+            var reader = ByteReader(content.span.bytes)
             let head = try reader.little(UInt64.self)
-            guard head & 0xFFFF == type, head >> 16 == UInt64(bytes.count), bytes.count >= 16 else {
-                throw FormatError(.corrupt, "this is no such envelope", expected: "type \(type), \(bytes.count) bytes", found: "type \(head & 0xFFFF), \(head >> 16)")
+            guard head & 0xFFFF == type, head >> 16 == UInt64(content.count), content.count >= 16 else {
+                throw FormatError(.corrupt, "this is no such envelope", expected: "type \(type), \(content.count) bytes", found: "type \(head & 0xFFFF), \(head >> 16)")
             }
-            try reader.seek(to: bytes.count - 8)
+            try reader.seek(to: content.count - 8)
             let expected = try reader.little(UInt64.self)
-            let found = bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, bytes.count - 8) }
+            let found = content.withUnsafeBytes { XXH3_64bits($0.baseAddress, content.count - 8) }
             guard expected == found else {
                 throw FormatError(
                     .badChecksum, "its checksum is wrong", expected: String(expected, radix: 16), found: String(found, radix: 16),
                     hint: "The file is damaged: fetch it again or use another replica.")
             }
-            return bytes
+            return content
         } catch {
             throw error.located(object: "the RNTuple's \(name)")
         }

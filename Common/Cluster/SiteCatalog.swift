@@ -1,0 +1,134 @@
+/// What reading from a site may cost, and how long it may take.
+package struct SiteLimits: Codable, Sendable, Equatable {
+    /// Seconds for an open, a stat, a listing or a checksum.
+    package var openSeconds = 15
+    /// Seconds for one read request.
+    package var readSeconds = 30
+    /// The most reads of all workers together that are under way at once; the health keeper stays below.
+    package var readsMost = 256
+    /// Bytes that one worker has asked of the site and not got yet.
+    package var bytesInFlight = 128 << 20
+    /// Ranges nearer than this are read as one, bytes.
+    package var gapBytes = 4 << 10
+    /// One request's bytes at most.
+    package var requestBytes = 8 << 20
+    package init() {}
+}
+
+/// Where a site's credentials are found on a worker. Paths, never the secrets themselves.
+package struct SiteCredentials: Codable, Sendable, Equatable {
+    package var tokenFile: String?
+    package var proxy: String?
+    package var certificates: String?
+    package init() {}
+}
+
+/// A named storage site: several endpoints that give the same files.
+package struct SiteDescription: Codable, Sendable, Equatable {
+    package var name: String
+    /// `root://host:port`, `davs://host`, ...
+    package var endpoints: [String]
+    /// A file's path at the site is one of these followed by its logical name.
+    package var prefixes: [String] = []
+    package var limits = SiteLimits()
+    package var credentials = SiteCredentials()
+
+    package init(name: String, endpoints: [String]) {
+        self.name = name
+        self.endpoints = endpoints
+    }
+}
+
+/// The sites file: which sites there are. A URL at none of them is a site of its own.
+package struct SiteCatalog: Codable, Sendable, Equatable {
+    /// A worker's cache of stored bytes on its disk.
+    package struct Cache: Codable, Sendable, Equatable {
+        package var directory: String
+        package var bytes: Int
+        package init(directory: String, bytes: Int) {
+            self.directory = directory
+            self.bytes = bytes
+        }
+    }
+
+    package var sites: [SiteDescription] = []
+    /// For sites that are not named.
+    package var limits = SiteLimits()
+    package var cache: Cache?
+
+    package init() {}
+
+    package func site(named name: String) -> SiteDescription? { sites.first { $0.name == name } }
+
+    /// The site that an endpoint belongs to.
+    package func site(of url: StorageURL) -> SiteDescription? { sites.first { $0.endpoints.contains(url.endpoint) } }
+
+    package func siteName(_ url: String) -> String {
+        let location = StorageURL(url)
+        return site(of: location)?.name ?? location.endpoint
+    }
+
+    package func limits(ofSite name: String) -> SiteLimits { site(named: name)?.limits ?? limits }
+
+    /// The path that replicas of one file have in common: at a named site, what follows the site's prefix.
+    package func logicalName(_ url: String) -> String {
+        let location = StorageURL(url)
+        guard let site = site(of: location) else { return location.path }
+        let prefix = site.prefixes.filter { location.path.hasPrefix($0 + "/") }.max { $0.utf8.count < $1.utf8.count }
+        return prefix.map { String(location.path.dropFirst($0.count)) } ?? location.path
+    }
+
+    /// Where a file may be read: the URLs given, then where the named sites would have it.
+    package func places(_ urls: [String]) -> [Place] {
+        var places: [Place] = []
+        func add(_ url: String, _ site: String, certain: Bool) {
+            if !places.contains(where: { $0.url == url }) { places.append(Place(site: site, url: url, certain: certain)) }
+        }
+        for url in urls where StorageURL(url).kind != .logical {
+            add(url, siteName(url), certain: true)
+            // Another endpoint of the same site has the same files.
+            let location = StorageURL(url)
+            if let site = site(of: location) {
+                for endpoint in site.endpoints { add(StorageURL.join(endpoint, location.path), site.name, certain: true) }
+            }
+        }
+        for url in urls where localPath(of: url) == nil {
+            let name = logicalName(url)
+            for site in sites where !places.contains(where: { $0.site == site.name && $0.certain }) {
+                for prefix in site.prefixes { for endpoint in site.endpoints { add(StorageURL.join(endpoint, prefix + name), site.name, certain: false) } }
+            }
+        }
+        return places
+    }
+
+    /// One place of a file.
+    package struct Place: Sendable, Hashable {
+        package var site: String
+        package var url: String
+        /// The user or a replica list named it; otherwise the catalogue says only that it may be there.
+        package var certain: Bool
+    }
+}
+
+/// One content, and where it was said to lie.
+package struct FileReplicas: Codable, Sendable, Hashable {
+    /// The one that the user named first.
+    package var urls: [String]
+    /// Bytes; nil where nobody knows yet.
+    package var size: Int?
+    /// In hexadecimal, as a replica list or a site's own record has it.
+    package var adler32: String?
+    /// What the places have in common: files are ordered by it, and the bundle names them so.
+    package var logicalName: String
+
+    package init(_ urls: [String], logicalName: String? = nil, size: Int? = nil, adler32: String? = nil) {
+        self.urls = urls
+        self.logicalName = logicalName ?? StorageURL(urls.first ?? "").path
+        self.size = size
+        self.adler32 = adler32
+    }
+
+    package init(_ url: String) { self.init([url]) }
+
+    package var url: String { urls.first ?? "" }
+}

@@ -1,0 +1,108 @@
+/// How an access to a site failed.
+package enum SiteFault: String, Codable, Sendable, CaseIterable {
+    case unreachable, deadline, refused, missing, changed, broken
+
+    /// Whether it says something about the site, not only about one file.
+    package var blamesSite: Bool { self == .unreachable || self == .deadline || self == .broken }
+}
+
+/// What one worker saw of one site since it started: totals, so that a lost message loses nothing.
+package struct SiteReport: Codable, Sendable, Equatable {
+    package var site: String
+    package var opens: Int64 = 0
+    package var reads: Int64 = 0
+    package var bytes: Int64 = 0
+    /// Reads that another place had to take over, and opens tried again.
+    package var retries: Int64 = 0
+    package var faults: [FaultCount] = []
+    /// Failures since the last success.
+    package var failuresInRow = 0
+    package var lastFault: String?
+    /// Reads by their time: below 1 ms, 2 ms, 4 ms, ...
+    package var latencies = [Int64](repeating: 0, count: 24)
+    /// Under way now.
+    package var readsInFlight = 0
+    package var readsWaiting = 0
+    /// How long the oldest has been under way, seconds.
+    package var longestWait = 0.0
+    /// Buffers of reads that were given up and may still be written.
+    package var abandonedBytes: Int64 = 0
+    /// What is wrong with this worker's credentials for the site.
+    package var credentialWarning: String?
+
+    package struct FaultCount: Codable, Sendable, Equatable {
+        package var fault: SiteFault
+        package var count: Int64
+        package init(_ fault: SiteFault, _ count: Int64) {
+            self.fault = fault
+            self.count = count
+        }
+    }
+
+    package init(site: String) { self.site = site }
+
+    package mutating func count(_ fault: SiteFault, _ text: String) {
+        if let index = faults.firstIndex(where: { $0.fault == fault }) { faults[index].count += 1 } else { faults.append(FaultCount(fault, 1)) }
+        lastFault = text
+        if fault.blamesSite { failuresInRow += 1 }
+    }
+
+    package mutating func countRead(bytes: Int, seconds: Double) {
+        reads += 1
+        self.bytes += Int64(bytes)
+        failuresInRow = 0
+        var bucket = 0
+        var bound = 0.001
+        while seconds >= bound, bucket < latencies.count - 1 {
+            bucket += 1
+            bound *= 2
+        }
+        latencies[bucket] += 1
+    }
+
+    package var blamingFaults: Int64 { faults.reduce(0) { $0 + ($1.fault.blamesSite ? $1.count : 0) } }
+}
+
+/// What a worker may do at a site.
+package struct SiteDirective: Codable, Sendable, Equatable {
+    package var site: String
+    /// Reads under way at once; at least 1.
+    package var reads: Int
+    /// Other places of a file come first.
+    package var excluded: Bool
+
+    package init(site: String, reads: Int, excluded: Bool) {
+        self.site = site
+        self.reads = reads
+        self.excluded = excluded
+    }
+}
+
+/// What `beamline sites` shows.
+package struct SiteStatus: Codable, Sendable, Equatable {
+    package var site: String
+    package var state: String
+    /// Seconds until it is tried again, where it is excluded.
+    package var excludedFor: Double?
+    package var files = 0
+    package var reads: Int64 = 0
+    package var bytes: Int64 = 0
+    package var megabytesPerSecond = 0.0
+    package var readsInFlight = 0
+    package var readsMost = 0
+    package var retries: Int64 = 0
+    package var faults: [SiteReport.FaultCount] = []
+    package var lastFault: String?
+    /// Seconds within which half, 95 and 99 of a hundred reads were answered; the upper bound of a power of two of milliseconds.
+    package var latency50: Double?
+    package var latency95: Double?
+    package var latency99: Double?
+    package var longestWait = 0.0
+    package var abandonedBytes: Int64 = 0
+    package var warnings: [String] = []
+
+    package init(site: String, state: String) {
+        self.site = site
+        self.state = state
+    }
+}

@@ -1,0 +1,88 @@
+/// The parts of a URL that matter to reading.
+package struct StorageURL: Sendable {
+    package enum Kind: Sendable, Equatable {
+        case local(path: String), xrootd, http
+        /// A name without a place: any site of the catalogue that has it will do.
+        case logical
+        case unsupported(scheme: String)
+    }
+
+    package let kind: Kind
+    /// `root://host:port`; `local` for files of the reader's own machine; `lfn` for logical names.
+    package let endpoint: String
+    /// The path at the endpoint, with one slash in front.
+    package let path: String
+
+    package init(_ url: String) {
+        if url.hasPrefix("lfn:") {
+            (kind, endpoint, path) = (.logical, "lfn", Self.single(url.dropFirst(4)))
+            return
+        }
+        guard !url.hasPrefix("file:"), let marker = url.firstRange(of: "://") else {
+            var local = url.hasPrefix("file:") ? url.dropFirst(5) : url[...]
+            // file://host/path: the host is this machine.
+            if url.hasPrefix("file://") { local = local.dropFirst(2).drop { $0 != "/" } }
+            let name = local.hasPrefix("/") ? Self.single(local) : String(local)
+            (kind, endpoint, path) = (.local(path: name), "local", name)
+            return
+        }
+        let scheme = url[..<marker.lowerBound]
+        let rest = url[marker.upperBound...]
+        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+        // A user's name in front of the host is not part of the place.
+        let host = rest[..<slash].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        path = Self.single(rest[slash...].prefix { $0 != "?" })
+        endpoint = "\(scheme)://\(host)"
+        switch scheme {
+        case "root", "roots", "xroot", "xroots": kind = .xrootd
+        case "http", "https", "dav", "davs": kind = .http
+        default: kind = .unsupported(scheme: String(scheme))
+        }
+    }
+
+    /// Whether what goes there is encrypted, and the host's name checked.
+    package var isEncrypted: Bool { ["roots", "xroots", "https", "davs"].contains { endpoint.hasPrefix($0 + "://") } }
+
+    /// The URL of a path at an endpoint: absolute paths of XRootD have two slashes.
+    package static func join(_ endpoint: String, _ path: String) -> String {
+        StorageURL(endpoint + "/").kind == .xrootd ? endpoint + "/" + path : endpoint + path
+    }
+
+    /// `host`, without a port.
+    package var host: String {
+        guard let marker = endpoint.firstRange(of: "://") else { return endpoint }
+        return Self.host(of: String(endpoint[marker.upperBound...]))
+    }
+
+    /// The host of `host:port` or `[address]:port`.
+    package static func host(of address: String) -> String {
+        if address.hasPrefix("[") { return String(address.prefix { $0 != "]" }.dropFirst()) }
+        return String(address.prefix { $0 != ":" })
+    }
+
+    private static func single(_ path: Substring) -> String { "/" + path.drop { $0 == "/" } }
+}
+
+/// The path that a URL names on the reader's own machine; nil where it names a site.
+package func localPath(of url: String) -> String? {
+    guard case .local(let path) = StorageURL(url).kind else { return nil }
+    return path
+}
+
+/// Whether a local path lies below one of the directories that a worker declared. A path that climbs (`..`) does not.
+package func mayRead(_ path: String, below roots: [String]) -> Bool {
+    guard !path.split(separator: "/").contains("..") else { return false }
+    return roots.contains { path.hasPrefix($0.hasSuffix("/") ? $0 : $0 + "/") }
+}
+
+extension String {
+    package func firstRange(of needle: String) -> Range<String.Index>? {
+        let (text, wanted) = (utf8, Array(needle.utf8))
+        var start = text.startIndex
+        while start < text.endIndex {
+            if text[start...].starts(with: wanted) { return start..<text.index(start, offsetBy: wanted.count) }
+            start = text.index(after: start)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,78 @@
+import Bytes
+import Cluster
+import Foundation
+import FoundationXML
+
+/// Replica lists: Metalink 4 (RFC 5854) and the older 3.0, as grid catalogues give them.
+enum Metalink {
+    /// - Returns: the files it names, each with its places in the order of their priority.
+    static func parse(_ text: String, url: String) throws(FormatError) -> [FileReplicas] {
+        let reader = Reader()
+        let parser = XMLParser(data: Data(text.utf8))
+        // A replica list has no business with other files.
+        parser.shouldResolveExternalEntities = false
+        parser.delegate = reader
+        guard parser.parse() else {
+            throw FormatError(
+                .corrupt, "the replica list is not XML: \(parser.parserError.map { "\($0)" } ?? "unknown error")", file: url,
+                object: "line \(parser.lineNumber)", expected: "a Metalink file (RFC 5854)")
+        }
+        guard reader.isMetalink else { throw FormatError(.corrupt, "this is not a replica list", file: url, expected: "an element metalink") }
+        var files: [FileReplicas] = []
+        for file in reader.files {
+            // Priority: the lower the better in version 4; preference: the higher the better in version 3.
+            let urls = file.places.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.url)
+            guard let first = urls.first else {
+                throw FormatError(.missing, "the replica list names no place that can be read", file: url, object: file.name)
+            }
+            files.append(FileReplicas(
+                urls, logicalName: file.name.isEmpty ? StorageURL(first).path : file.name, size: file.size, adler32: file.adler32))
+        }
+        guard !files.isEmpty else { throw FormatError(.missing, "the replica list names no file", file: url) }
+        return files
+    }
+
+    private struct File {
+        var name = ""
+        var size: Int?
+        var adler32: String?
+        var places: [(rank: Int, url: String)] = []
+    }
+
+    private final class Reader: NSObject, XMLParserDelegate {
+        var isMetalink = false
+        var files: [File] = []
+        private var text = ""
+        private var attributes: [String: String] = [:]
+
+        func parser(
+            _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?, attributes: [String: String]
+        ) {
+            text = ""
+            self.attributes = attributes
+            if element == "metalink" { isMetalink = true }
+            if element == "file" { files.append(File(name: attributes["name"] ?? "")) }
+        }
+
+        func parser(_ parser: XMLParser, foundCharacters string: String) { if text.utf8.count < 65_536 { text += string } }
+
+        func parser(_ parser: XMLParser, didEndElement element: String, namespaceURI: String?, qualifiedName: String?) {
+            guard !files.isEmpty else { return }
+            let content = String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+            let last = files.count - 1
+            switch element {
+            case "size": files[last].size = Int(content)
+            case "hash" where attributes["type"]?.lowercased() == "adler32": files[last].adler32 = content.lowercased()
+            case "url":
+                switch StorageURL(content).kind {
+                case .xrootd, .http, .local: break
+                case .logical, .unsupported: return
+                }
+                let rank = attributes["priority"].flatMap { Int($0) } ?? attributes["preference"].flatMap { Int($0) }.map { 1000 - $0 } ?? 999_999
+                files[last].places.append((rank, content))
+            default: break
+            }
+            text = ""
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import Bytes
+import Cluster
+import Dispatch
+import Synchronization
+
+/// A worker's dealings with one site: its limits and credentials, what is under way there, and what came of what was.
+///
+/// Shared by all threads. Waiting here is bounded: everything under way has a deadline.
+package final class SiteAccess: Sendable {
+    /// A read that was let in.
+    struct Ticket: Sendable {
+        fileprivate let number: UInt64
+        let bytes: Int
+        fileprivate let started: UInt64
+
+        /// Since it was let in.
+        var milliseconds: Int { Int((DispatchTime.now().uptimeNanoseconds - started) / 1_000_000) }
+    }
+
+    enum Outcome {
+        case read, failed
+        /// Given up: its buffer is counted until the client library is done with it.
+        case abandoned
+    }
+
+    private struct State {
+        var limits: SiteLimits
+        var credentials: Credentials
+        var readsMost: Int
+        var excluded = false
+        var vectorsAllowed = true
+        var nextTicket: UInt64 = 0
+        var underWay: [UInt64: UInt64] = [:]
+        var bytesInFlight = 0
+        var waiters: [DispatchSemaphore] = []
+        var report: SiteReport
+        var pace = Pace()
+    }
+
+    /// What a site gave lately: both halves fade alike.
+    private struct Pace {
+        var bytes = 0.0
+        var seconds = 0.0
+        var successes = 0.0
+        var failures = 0.0
+        var absences = 0.0
+        var busySince: UInt64?
+
+        mutating func fade() {
+            if seconds > 4 { (bytes, seconds) = (bytes / 2, seconds / 2) }
+            if successes + failures + absences > 64 { (successes, failures, absences) = (successes / 2, failures / 2, absences / 2) }
+        }
+    }
+
+    package let site: String
+    private let state: Mutex<State>
+
+    package init(_ site: String, limits: SiteLimits = .init(), credentials: Credentials = .init()) {
+        self.site = site
+        state = Mutex(State(
+            limits: limits, credentials: credentials, readsMost: min(32, limits.readsMost), report: SiteReport(site: site)))
+    }
+
+    package var limits: SiteLimits { state.withLock { $0.limits } }
+    package var credentials: Credentials { state.withLock { $0.credentials } }
+    var vectorsAllowed: Bool { state.withLock { $0.vectorsAllowed } }
+    package var isExcluded: Bool { state.withLock { $0.excluded } }
+
+    func forbidVectors() { state.withLock { $0.vectorsAllowed = false } }
+
+    package func configure(_ limits: SiteLimits, _ credentials: Credentials) {
+        state.withLock { ($0.limits, $0.credentials) = (limits, credentials) }
+    }
+
+    package func apply(_ directive: SiteDirective) {
+        let woken = state.withLock { state in
+            state.readsMost = max(1, directive.reads)
+            state.excluded = directive.excluded
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        woken.forEach { $0.signal() }
+    }
+
+    // MARK: Reads
+
+    /// Lets a read in, if the site has room for it.
+    /// - Parameter wait: waits for room; else the answer may be nil.
+    /// - Throws: where so many given-up reads hang at the site that there is no room at all.
+    func enter(_ bytes: Int, wait: Bool) throws(FormatError) -> Ticket? {
+        while true {
+            let now = DispatchTime.now().uptimeNanoseconds
+            let semaphore = DispatchSemaphore(value: 0)
+            let (ticket, stuck): (Ticket?, Bool) = state.withLock { state in
+                let held = Int(state.report.abandonedBytes)
+                if held > state.limits.bytesInFlight { return (nil, true) }
+                let fits = state.underWay.isEmpty
+                    || state.underWay.count < state.readsMost && state.bytesInFlight + held + bytes <= state.limits.bytesInFlight
+                guard fits else {
+                    if wait { state.waiters.append(semaphore) }
+                    return (nil, false)
+                }
+                if state.underWay.isEmpty { state.pace.busySince = now }
+                state.nextTicket += 1
+                state.underWay[state.nextTicket] = now
+                state.bytesInFlight += bytes
+                return (Ticket(number: state.nextTicket, bytes: bytes, started: now), false)
+            }
+            if let ticket { return ticket }
+            if stuck {
+                throw FormatError(
+                    .deadline, "the site \(site) holds too many reads that it never answered", expected: "at most \(limits.bytesInFlight) bytes")
+            }
+            guard wait else { return nil }
+            state.withLock { $0.report.readsWaiting += 1 }
+            _ = semaphore.wait(timeout: .now() + .seconds(1))
+            state.withLock { $0.report.readsWaiting -= 1 }
+        }
+    }
+
+    func leave(_ ticket: Ticket, _ outcome: Outcome) {
+        let now = DispatchTime.now().uptimeNanoseconds
+        let woken = state.withLock { state in
+            state.underWay[ticket.number] = nil
+            state.bytesInFlight -= ticket.bytes
+            if state.underWay.isEmpty, let since = state.pace.busySince {
+                state.pace.seconds += Double(now - since) / 1e9
+                state.pace.busySince = nil
+            } else if let since = state.pace.busySince, now - since > 1_000_000_000 {
+                state.pace.seconds += Double(now - since) / 1e9
+                state.pace.busySince = now
+            }
+            switch outcome {
+            case .read:
+                state.pace.bytes += Double(ticket.bytes)
+                state.pace.successes += 1
+                state.report.countRead(bytes: ticket.bytes, seconds: Double(now - ticket.started) / 1e9)
+            case .failed: break
+            case .abandoned: state.report.abandonedBytes += Int64(ticket.bytes)
+            }
+            state.pace.fade()
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        woken.forEach { $0.signal() }
+    }
+
+    /// An abandoned read's buffer is free at last.
+    func released(_ bytes: Int) { state.withLock { $0.report.abandonedBytes -= Int64(bytes) } }
+
+    // MARK: What came of it
+
+    func opened() {
+        state.withLock { state in
+            state.report.opens += 1
+            state.report.failuresInRow = 0
+            state.pace.successes += 1
+        }
+    }
+
+    func failed(_ error: FormatError) {
+        let fault = SiteFault(error.code)
+        state.withLock { state in
+            state.report.count(fault, error.description)
+            if fault == .missing { state.pace.absences += 1 } else { state.pace.failures += 1 }
+            state.pace.fade()
+        }
+    }
+
+    func retried() { state.withLock { $0.report.retries += 1 } }
+
+    package func warn(_ warning: String?) { state.withLock { $0.report.credentialWarning = warning } }
+
+    /// How it did lately.
+    var standing: ReplicaOrder.Standing {
+        state.withLock { state in
+            let pace = state.pace
+            let tries = pace.successes + pace.failures + pace.absences
+            return ReplicaOrder.Standing(
+                excluded: state.excluded, bytesPerSecond: pace.seconds > 0.01 ? pace.bytes / pace.seconds : nil,
+                errorRate: tries > 0 ? pace.failures / tries : 0, absenceRate: tries > 0 ? pace.absences / tries : 0, known: pace.successes > 0)
+        }
+    }
+
+    package var report: SiteReport {
+        let now = DispatchTime.now().uptimeNanoseconds
+        return state.withLock { state in
+            var report = state.report
+            report.readsInFlight = state.underWay.count
+            report.longestWait = state.underWay.values.min().map { now > $0 ? Double(now - $0) / 1e9 : 0 } ?? 0
+            return report
+        }
+    }
+}
+
+extension SiteFault {
+    init(_ code: FormatError.Code) {
+        switch code {
+        case .unreachable: self = .unreachable
+        case .deadline: self = .deadline
+        case .refused: self = .refused
+        case .missing: self = .missing
+        case .changed: self = .changed
+        default: self = .broken
+        }
+    }
+}

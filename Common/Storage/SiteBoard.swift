@@ -1,0 +1,90 @@
+import Cluster
+import Synchronization
+
+/// All sites that a worker deals with.
+package final class SiteBoard: Sendable {
+    private struct State {
+        var catalog: SiteCatalog
+        /// The worker's own sites file: what it says of credentials holds before the coordinator's.
+        var own: SiteCatalog
+        var sites: [String: SiteAccess] = [:]
+        var directives: [String: SiteDirective] = [:]
+        var forwarded: String?
+        var random = SystemRandomNumberGenerator()
+    }
+
+    private let state: Mutex<State>
+
+    /// - Parameter catalog: the worker's own sites file.
+    package init(_ catalog: SiteCatalog = .init()) { state = Mutex(State(catalog: catalog, own: catalog)) }
+
+    package var catalog: SiteCatalog { state.withLock { $0.catalog } }
+
+    /// The coordinator's sites file. Sites that only this worker's own file names stay.
+    package func adopt(_ catalog: SiteCatalog) {
+        state.withLock { state in
+            var merged = catalog
+            for site in state.own.sites {
+                if let index = merged.sites.firstIndex(where: { $0.name == site.name }) {
+                    if site.credentials != .init() { merged.sites[index].credentials = site.credentials }
+                } else { merged.sites.append(site) }
+            }
+            merged.cache = state.own.cache ?? catalog.cache
+            state.catalog = merged
+            for (name, access) in state.sites { access.configure(merged.limits(ofSite: name), Self.credentials(name, state)) }
+        }
+    }
+
+    /// A token lent for the running job, for all sites that have none of their own.
+    package func lend(token: String?) {
+        state.withLock { state in
+            state.forwarded = token
+            for (name, access) in state.sites { access.configure(access.limits, Self.credentials(name, state)) }
+        }
+    }
+
+    private static func credentials(_ name: String, _ state: borrowing State) -> Credentials {
+        Credentials(state.catalog.site(named: name)?.credentials ?? .init(), forwarded: state.forwarded)
+    }
+
+    package func access(_ name: String) -> SiteAccess {
+        state.withLock { state in
+            if let known = state.sites[name] { return known }
+            let access = SiteAccess(name, limits: state.catalog.limits(ofSite: name), credentials: Self.credentials(name, state))
+            if let directive = state.directives[name] { access.apply(directive) }
+            state.sites[name] = access
+            return access
+        }
+    }
+
+    package func access(url: String) -> SiteAccess { access(catalog.siteName(url)) }
+
+    package func apply(_ directives: [SiteDirective]) {
+        for directive in directives {
+            let known = state.withLock { state in
+                state.directives[directive.site] = directive
+                return state.sites[directive.site]
+            }
+            known?.apply(directive)
+        }
+    }
+
+    package func reports() -> [SiteReport] {
+        state.withLock { Array($0.sites.values) }.filter { $0.site != "local" }.map(\.report).sorted { $0.site < $1.site }
+    }
+
+    /// Where a file may be read, the best place first.
+    package func places(_ file: FileReplicas) -> [SiteCatalog.Place] {
+        let places = catalog.places(file.urls)
+        guard places.count > 1 else { return places }
+        let standings = places.map { access($0.site).standing }
+        return state.withLock { state in ReplicaOrder.order(places, standings, &state.random) }.map { places[$0] }
+    }
+
+    /// Tells each site's counters what is wrong with this worker's credentials for it, if the job takes `seconds` more.
+    package func checkCredentials(within seconds: Double) {
+        for access in state.withLock({ Array($0.sites.values) }) where access.site != "local" {
+            access.warn(access.credentials.warning(within: seconds))
+        }
+    }
+}

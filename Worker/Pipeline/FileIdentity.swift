@@ -1,0 +1,25 @@
+import Bytes
+import Crypto
+import RootFormat
+import Storage
+
+/// What tells one content from another: the file's UUID, or where its writer gave none, a hash of its size, head and tail.
+enum FileIdentity {
+    static func of(_ source: any RangeSource) throws(FormatError) -> String {
+        try of(source, uuid: try RootFile.uuid(source))
+    }
+
+    static func of(_ source: any RangeSource, uuid: [UInt8]) throws(FormatError) -> String {
+        if uuid.contains(where: { $0 != 0 }) { return uuid.map(hex).joined() }
+        let size = source.size
+        let length = min(size, 64 << 10)
+        let ends = try source.read([ByteRange(offset: 0, length: length), ByteRange(offset: size - length, length: length)])
+        var hash = SHA256()
+        hash.update(data: Array(String(size).utf8))
+        hash.update(data: ends.bytes(0))
+        hash.update(data: ends.bytes(1))
+        return "sha256:" + hash.finalize().map(hex).joined()
+    }
+
+    private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+}
