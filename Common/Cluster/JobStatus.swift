@@ -16,6 +16,16 @@ package struct JobStatus: Codable, Sendable, Equatable {
         }
     }
 
+    package struct Stage: Codable, Sendable, Equatable {
+        package var stage: String
+        package var seconds: Double
+
+        package init(stage: String, seconds: Double) {
+            self.stage = stage
+            self.seconds = seconds
+        }
+    }
+
     package var id: Int64
     package var name: String
     package var stage: String
@@ -25,8 +35,8 @@ package struct JobStatus: Codable, Sendable, Equatable {
     package var waiting: String?
     /// What the user should know: branches left out, files skipped, constant features.
     package var notes: [String] = []
-    /// Since the stage began, while it has tasks.
-    package var stageSeconds: Double?
+    /// How long each stage took, the last one so far.
+    package var stages: [Stage] = []
     package var tasksDone = 0
     package var tasksAll = 0
     package var files = 0

@@ -75,15 +75,21 @@ package struct Survey: Codable, Sendable, Equatable {
     /// The site's checksum, where it was asked for.
     package var adler32: String?
     package var entries: Int64
+    /// Of blocks.
     package var boundaries: [Int64]
+    /// Those block boundaries that are boundaries of clusters too.
+    package var clusters: [Int64]
     package var branches: [SurveyedBranch]
 
-    package init(bytes: Int, identity: String, adler32: String? = nil, entries: Int64, boundaries: [Int64], branches: [SurveyedBranch]) {
+    package init(
+        bytes: Int, identity: String, adler32: String? = nil, entries: Int64, boundaries: [Int64], clusters: [Int64], branches: [SurveyedBranch]
+    ) {
         self.bytes = bytes
         self.identity = identity
         self.adler32 = adler32
         self.entries = entries
         self.boundaries = boundaries
+        self.clusters = clusters
         self.branches = branches
     }
 }

@@ -12,24 +12,25 @@ extension Coordinator {
     /// Enters a stage: its tasks and the stage's name reach the ledger together.
     func enter(_ stage: JobStage) throws {
         guard let job = active else { return }
+        let time = Date().timeIntervalSince1970
         switch stage {
         case .list:
             let tasks = job.description.datasets.enumerated().flatMap { index, dataset in
                 dataset.files.map { Ledger.TaskRecord(dataset: index, file: nil, body: .list(pattern: $0)) }
             }
-            try ledger.enter(job.id, .list, tasks)
+            try ledger.enter(job.id, .list, tasks, at: time)
         case .survey:
             let files = try ledger.files(job.id)
             try ledger.enter(job.id, .survey, files.map {
                 Ledger.TaskRecord(dataset: $0.dataset, file: $0.id, body: .survey($0.replicas, tree: job.description.datasets[$0.dataset].tree, verify: job.description.verify != nil))
-            })
+            }, at: time)
         case .specs:
             guard let tasks = try planChunks() else { return }
-            try ledger.enter(job.id, .specs, tasks)
+            try ledger.enter(job.id, .specs, tasks, at: time)
         case .train: try planTraining()
-        case .publish: try ledger.setStage(job.id, .publish, at: Date().timeIntervalSince1970)
+        case .publish: try ledger.setStage(job.id, .publish, at: time)
         case .done: return try finish(.done)
-        default: try ledger.setStage(job.id, stage, at: Date().timeIntervalSince1970)
+        default: try ledger.setStage(job.id, stage, at: time)
         }
         guard active?.id == job.id else { return }
         active!.stage = stage
@@ -64,7 +65,10 @@ extension Coordinator {
         try addNotes(resolution.leftOut.map { "left out: \($0)" })
         try ledger.setBranches(job.id, resolution.branches)
         return files.flatMap { file in
-            ChunkPlanner.chunks(file.survey!.boundaries, events: job.description.chunkEvents, blocks: max(1, (32 << 20) / (24 + 168 * resolution.branches.count))).map { boundaries in
+            ChunkPlanner.chunks(
+                file.survey!.boundaries, clusters: file.survey!.clusters, events: job.description.chunkEvents,
+                blocks: max(1, (32 << 20) / (24 + 168 * resolution.branches.count))
+            ).map { boundaries in
                 Ledger.TaskRecord(
                     dataset: file.dataset, file: file.id,
                     body: .chunk(ChunkTask(
@@ -95,6 +99,11 @@ extension Coordinator {
         status.epoch = status.metrics.last?.epoch ?? 0
         status.test = record.test
         status.published = try ledger.publications(record.id).filter(\.acknowledged).map(\.node)
+        let stages = try ledger.stages(record.id)
+        status.stages = stages.enumerated().map { index, entry in
+            let end = index + 1 < stages.count ? stages[index + 1].started : entry.stage.isFinal ? entry.started : Date().timeIntervalSince1970
+            return .init(stage: entry.stage.rawValue, seconds: max(0, end - entry.started))
+        }
         if record.stage == .queued { status.waiting = "another job to end" }
         if let job = active, job.id == record.id { describe(job, &status) }
         return status
@@ -112,7 +121,6 @@ extension Coordinator {
             }
             status.eventsPerSecond = status.sites.reduce(0) { $0 + $1.eventsPerSecond }
             status.megabytesPerSecond = status.sites.reduce(0) { $0 + $1.megabytesPerSecond }
-            status.stageSeconds = elapsed
             if status.tasksDone > 0 { status.etaSeconds = elapsed / Double(status.tasksDone) * Double(job.leases.openCount) }
             if workers.isEmpty {
                 status.waiting = "a worker to join"

@@ -31,7 +31,7 @@ extension Coordinator {
             notes += lost.map { "\($0.1.nonfinite) values of \($0.0) in the training part are not finite; they are treated as missing" }
             if workers.count > training.lanes { notes.append("\(workers.count) workers for \(training.lanes) lanes: the others stay idle") }
             try addNotes(notes)
-            try ledger.enter(job.id, .train, [])
+            try ledger.enter(job.id, .train, [], at: Date().timeIntervalSince1970)
         } catch { try finish(.failed, error: "\(error)") }
     }
 

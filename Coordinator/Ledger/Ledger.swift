@@ -19,6 +19,11 @@ package final class Ledger: Sendable {
         migrator.registerMigration("1") { db in try db.execute(sql: Self.schema) }
         // A file's places, size and checksum, as its list gave them.
         migrator.registerMigration("2") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN replicas TEXT") }
+        migrator.registerMigration("3") { db in
+            try db.execute(sql: """
+                CREATE TABLE stage (job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, started REAL NOT NULL, PRIMARY KEY (job, stage)) WITHOUT ROWID
+                """)
+        }
         try migrator.migrate(database)
     }
 
@@ -102,9 +107,25 @@ package final class Ledger: Sendable {
     }
 
     package func setStage(_ job: Int64, _ stage: JobStage, error: String? = nil, at time: Double) throws {
-        try write(
-            "UPDATE job SET stage = ?, error = ?, finished = ? WHERE id = ?",
-            [stage.rawValue, error, stage.isFinal ? time : nil, job])
+        try database.write { db in
+            try db.execute(
+                sql: "UPDATE job SET stage = ?, error = ?, finished = ? WHERE id = ?",
+                arguments: [stage.rawValue, error, stage.isFinal ? time : nil, job])
+            try Self.begin(stage, of: job, at: time, db)
+        }
+    }
+
+    private static func begin(_ stage: JobStage, of job: Int64, at time: Double, _ db: Database) throws {
+        try db.execute(sql: "INSERT OR IGNORE INTO stage (job, stage, started) VALUES (?, ?, ?)", arguments: [job, stage.rawValue, time])
+    }
+
+    /// When each stage of a job began, in their order; seconds since 1970.
+    package func stages(_ job: Int64) throws -> [(stage: JobStage, started: Double)] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT stage, started FROM stage WHERE job = ?", arguments: [job])
+                .compactMap { row in JobStage(rawValue: row["stage"]).map { ($0, row["started"]) } }
+                .sorted { $0.started < $1.started }
+        }
     }
 
     package func setNotes(_ job: Int64, _ notes: [String]) throws {
@@ -179,7 +200,7 @@ package final class Ledger: Sendable {
     }
 
     /// Enters a stage with its tasks, in one transaction: a crash leaves either the old stage or all of the new one.
-    package func enter(_ job: Int64, _ stage: JobStage, _ tasks: [TaskRecord]) throws {
+    package func enter(_ job: Int64, _ stage: JobStage, _ tasks: [TaskRecord], at time: Double) throws {
         try database.write { db in
             for task in tasks {
                 var first: Int64 = 0
@@ -189,6 +210,7 @@ package final class Ledger: Sendable {
                     arguments: [job, stage.rawValue, task.dataset, task.file, first, try Self.json(task.body)])
             }
             try db.execute(sql: "UPDATE job SET stage = ? WHERE id = ?", arguments: [stage.rawValue, job])
+            try Self.begin(stage, of: job, at: time, db)
         }
     }
 

@@ -3,20 +3,36 @@ import OrderedCollections
 
 /// Cuts a file into chunks of whole blocks.
 package enum ChunkPlanner {
-    /// - Parameter boundaries: the file's block boundaries.
-    /// - Returns: for each chunk the boundaries of its blocks; a chunk has about `events` entries, and at least one block.
-    ///   - blocks: the most blocks of a chunk, so that its specs fit one message.
-    package static func chunks(_ boundaries: [Int64], events: Int64, blocks limit: Int = .max) -> [[Int64]] {
+    /// A chunk ends with a cluster: a cut inside would have its baskets read for both sides. Where a cluster alone is longer than `patience`
+    /// chunks, it is cut all the same.
+    package static let patience: Int64 = 4
+
+    /// - Parameters:
+    ///   - boundaries: the file's block boundaries.
+    ///   - clusters: those of them that are boundaries of clusters too.
+    ///   - events: a chunk has about so many, and at least one block.
+    ///   - limit: the most blocks of a chunk, so that its specs fit one message.
+    /// - Returns: for each chunk the boundaries of its blocks.
+    package static func chunks(_ boundaries: [Int64], clusters: [Int64], events: Int64, blocks limit: Int = .max) -> [[Int64]] {
+        guard boundaries.count > 1 else { return [] }
         var chunks: [[Int64]] = []
-        var current: [Int64] = []
-        for boundary in boundaries {
-            if let first = current.first, current.count > 1, boundary - first > events || current.count > limit {
-                chunks.append(current)
-                current = [current.last!]
+        var first = 0
+        /// The last boundary where a cut costs nothing.
+        var cut = 0
+        var cluster = 0
+        for index in 1..<boundaries.count {
+            while index - first > 1 {
+                let length = boundaries[index] - boundaries[first]
+                let full = index - first > limit || length / patience > events
+                guard full || length > events && cut > first else { break }
+                let end = cut > first ? cut : index - 1
+                chunks.append(Array(boundaries[first...end]))
+                first = end
             }
-            current.append(boundary)
+            while cluster < clusters.count, clusters[cluster] < boundaries[index] { cluster += 1 }
+            if cluster < clusters.count, clusters[cluster] == boundaries[index] { cut = index }
         }
-        if current.count > 1 { chunks.append(current) }
+        chunks.append(Array(boundaries[first...]))
         return chunks
     }
 }

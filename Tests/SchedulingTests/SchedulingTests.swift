@@ -62,10 +62,14 @@ import Testing
 @Suite struct PlannerTests {
     @Test func chunksAreWholeBlocks() {
         let boundaries: [Int64] = [0, 10, 20, 30, 100, 105]
-        let chunks = ChunkPlanner.chunks(boundaries, events: 25)
+        let chunks = ChunkPlanner.chunks(boundaries, clusters: boundaries, events: 25)
         #expect(chunks == [[0, 10, 20], [20, 30], [30, 100], [100, 105]])
-        #expect(ChunkPlanner.chunks([0], events: 10).isEmpty)
-        #expect(ChunkPlanner.chunks(boundaries, events: 1000) == [boundaries])
+        #expect(ChunkPlanner.chunks([0], clusters: [0], events: 10).isEmpty)
+        #expect(ChunkPlanner.chunks(boundaries, clusters: boundaries, events: 1000) == [boundaries])
+        // Inside a cluster nothing is cut, unless it is very long.
+        #expect(ChunkPlanner.chunks([0, 10, 20, 30, 40, 50], clusters: [0, 20, 50], events: 25) == [[0, 10, 20], [20, 30, 40, 50]])
+        #expect(ChunkPlanner.chunks([0, 10, 20, 30, 40, 50], clusters: [0, 50], events: 5) == [[0, 10, 20], [20, 30, 40], [40, 50]])
+        #expect(ChunkPlanner.chunks([0, 10, 20, 30], clusters: [0, 20, 30], events: 100, blocks: 1) == [[0, 10], [10, 20], [20, 30]])
     }
 
     private func block(_ dataset: Int, _ rows: [Int]) -> TrainingBlock {
@@ -93,7 +97,7 @@ import Testing
     }
 
     @Test func branchesAreResolved() throws {
-        func survey(_ branches: [SurveyedBranch]) -> Survey { Survey(bytes: 1, identity: "i", entries: 1, boundaries: [0, 1], branches: branches) }
+        func survey(_ branches: [SurveyedBranch]) -> Survey { Survey(bytes: 1, identity: "i", entries: 1, boundaries: [0, 1], clusters: [0, 1], branches: branches) }
         func branch(_ name: String, _ type: String = "float", _ fixed: Int? = 1, _ reason: String? = nil) -> SurveyedBranch {
             SurveyedBranch(name: name, type: type, fixedValues: fixed, itemValues: 1, unsupported: reason)
         }

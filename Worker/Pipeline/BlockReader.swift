@@ -38,7 +38,7 @@ package final class BlockReader {
         let opened = try intake.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
         return Survey(
             bytes: opened.file.source.size, identity: opened.identity, adler32: opened.adler32, entries: opened.tree.entries,
-            boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(),
+            boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(), clusters: opened.tree.clusterBoundaries,
             branches: opened.branches.map { name, branch in
                 SurveyedBranch(
                     name: name, type: branch.numbers?.type.name ?? branch.typeName,

@@ -31,7 +31,7 @@ extension RootFile {
             let branches = TreeParser(object: object, catalog: streamers).branches()
             return TreeDescription(
                 path: entry.path, title: entry.key.title, entries: object.integer("fEntries"), branches: branches,
-                clusterBoundaries: TreeParser.clusters(object),
+                clusterBoundaries: TreeParser.clusters(object, branches),
                 friends: object.list("fFriends").map { element in
                     // An alias is its name; the tree's own name stands beside it.
                     let name = element.string("fName")

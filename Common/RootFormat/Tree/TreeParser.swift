@@ -78,7 +78,7 @@ struct TreeParser {
     }
 
     /// Cluster boundaries as the writer recorded them; a tree without them is one cluster.
-    static func clusters(_ tree: StreamedObject) -> [Int64] {
+    static func clusters(_ tree: StreamedObject, _ branches: [BranchDescription]) -> [Int64] {
         let entries = max(0, tree.integer("fEntries"))
         let ends = tree.integers("fClusterRangeEnd")
         let sizes = tree.integers("fClusterSize")
@@ -96,6 +96,29 @@ struct TreeParser {
         }
         for (end, size) in zip(ends, sizes) { extend(to: end < entries ? end + 1 : entries, by: size) }
         extend(to: entries, by: tree.integer("fAutoFlush"))
-        return boundaries
+        return boundaries.count > 2 ? boundaries : commonBoundaries(branches, entries) ?? boundaries
+    }
+
+    /// Where the writer named no clusters: the entries at which the baskets of all branches end together.
+    private static func commonBoundaries(_ branches: [BranchDescription], _ entries: Int64) -> [Int64]? {
+        var common: [Int64]?
+        for branch in branches {
+            guard case .baskets(let store, _) = branch.storage, branch.entries == entries else { return nil }
+            let ends = store.baskets.map { $0.firstEntry + $0.entries }
+            guard let known = common else {
+                common = ends
+                continue
+            }
+            if known == ends { continue }
+            var (left, right) = (0, 0)
+            var both: [Int64] = []
+            while left < known.count, right < ends.count {
+                if known[left] == ends[right] { both.append(known[left]) }
+                if known[left] <= ends[right] { left += 1 } else { right += 1 }
+            }
+            common = both
+        }
+        guard let common, common.count > 1, common.last == entries, common.first! > 0, zip(common, common.dropFirst()).allSatisfy(<) else { return nil }
+        return [0] + common
     }
 }
