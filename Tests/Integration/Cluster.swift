@@ -79,10 +79,10 @@ final class TestCluster {
         processes[name] = process
     }
 
-    func startCoordinator(lease: Double = 3, environment: [String: String] = [:]) throws {
+    func startCoordinator(lease: Double = 3, sites: String? = nil, environment: [String: String] = [:]) throws {
         try start("coordinator", [
             "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)", "--lease", "\(lease)",
-        ], environment: environment)
+        ] + (sites.map { ["--sites", $0] } ?? []), environment: environment)
         try waitUntil("the coordinator answers") { (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0 }
     }
 
