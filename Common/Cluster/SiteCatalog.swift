@@ -107,6 +107,12 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
         package var url: String
         /// The user or a replica list named it; otherwise the catalogue says only that it may be there.
         package var certain: Bool
+
+        package init(site: String, url: String, certain: Bool) {
+            self.site = site
+            self.url = url
+            self.certain = certain
+        }
     }
 }
 

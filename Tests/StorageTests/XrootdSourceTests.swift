@@ -1,0 +1,138 @@
+import Bytes
+import Cluster
+import Foundation
+import Storage
+import TestKit
+import Testing
+
+/// Reads of a real xrootd server, also through a link with faults.
+@Suite(.serialized) struct XrootdSourceTests {
+    /// 12 MB, each 8 bytes of which tell where they are.
+    static let content: [UInt8] = (0..<1_500_000).flatMap { number in withUnsafeBytes(of: UInt64(number).bigEndian) { Array($0) } }
+
+    private func limits(_ change: (inout SiteLimits) -> Void = { _ in }) -> SiteLimits {
+        var limits = SiteLimits()
+        change(&limits)
+        return limits
+    }
+
+    private func expectSame(_ fetched: FetchedRanges, _ ranges: [ByteRange]) {
+        for (index, range) in ranges.enumerated() { #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end])) }
+    }
+
+    @Test func rangesOfAllSizesAreTheFilesBytes() throws {
+        let sites = try TestSites(files: ["store/a": Self.content])
+        let url = sites.url("store/a")
+        var ranges = (0..<3000).map { ByteRange(offset: ($0 * 7919) % 11_000_000, length: 1 + $0 % 300) }
+        // Longer than a segment of a vector read may be, longer than a request, empty, and the last byte.
+        ranges += [(0, 3_000_000), (1_000_000, 11_000_000), (500, 0), (11_999_999, 1)].map { ByteRange(offset: $0.0, length: $0.1) }
+        for gap in [0, 64 << 10] {
+            let site = SiteAccess("s", limits: limits { $0.gapBytes = gap })
+            expectSame(try openSource(url, at: site).read(ranges), ranges)
+            #expect(site.report.readsInFlight == 0 && site.report.bytes > 0 && site.report.abandonedBytes == 0)
+        }
+        // Little room: one request at a time.
+        let narrow = SiteAccess("s", limits: limits { ($0.bytesInFlight, $0.requestBytes) = (1 << 20, 256 << 10) })
+        expectSame(try openSource(url, at: narrow).read(ranges), ranges)
+        // What is not in the file is refused before anything is sent.
+        let error = #expect(throws: FormatError.self) { try openSource(url).read([ByteRange(offset: 11_999_999, length: 2)]) }
+        #expect(error?.code == .truncated)
+    }
+
+    /// A read that was given up keeps its own buffer until the client library is done with it: no other read's bytes change.
+    @Test func aReadThatStalledHarmsNobodyWhenItComesLate() throws {
+        let sites = try TestSites(files: ["store/a": Self.content])
+        let link = try ImpairmentProxy(upstream: sites.ports[0])
+        defer { link.stop() }
+        let stalling = SiteAccess("stalling", limits: limits { ($0.readSeconds, $0.requestBytes) = (1, 2 << 20) })
+        let source = try openSource("root://localhost:\(link.port)//store/a", at: stalling)
+        let passed = link.bytesDown
+        link.change { $0.stallAfter = passed + 3_000_000 }
+        let whole = [ByteRange(offset: 0, length: Self.content.count)]
+        let error = #expect(throws: FormatError.self) { try source.read(whole) }
+        #expect(error?.code == .deadline)
+        #expect(link.isStalled)
+        let abandoned = stalling.report.abandonedBytes
+        #expect(abandoned > 0 && abandoned <= Int64(Self.content.count), "\(abandoned)")
+        // Meanwhile others read, into buffers that the late bytes must not reach.
+        let other = try openSource(sites.url("store/a"))
+        let pieces = (0..<40).map { [ByteRange(offset: 100_000 * $0, length: 300_000)] }
+        let fetched = try pieces.map { try other.read($0) }
+        link.resume()
+        try waitUntil("the late answers have come") { stalling.report.abandonedBytes == 0 }
+        for (piece, ranges) in zip(fetched, pieces) { expectSame(piece, ranges) }
+        // And the site is as good as before.
+        expectSame(try openSource("root://localhost:\(link.port)//store/a", at: stalling).read(whole), whole)
+    }
+
+    /// While given-up reads hold all the memory that a site may have, it is asked for no more.
+    @Test func abandonedBytesCountAgainstTheLimit() throws {
+        let sites = try TestSites(files: ["store/a": Self.content])
+        let link = try ImpairmentProxy(upstream: sites.ports[0])
+        defer { link.stop() }
+        let site = SiteAccess("stalling", limits: limits { ($0.readSeconds, $0.bytesInFlight, $0.requestBytes) = (1, 1 << 20, 2 << 20) })
+        let source = try openSource("root://localhost:\(link.port)//store/a", at: site)
+        link.stall()
+        for _ in 0..<2 { #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 0, length: 2 << 20)]) } }
+        #expect(site.report.abandonedBytes == 2 << 20)
+        link.resume()
+        try waitUntil("the late answer has come") { site.report.abandonedBytes == 0 }
+    }
+
+    @Test func theNextPlaceTakesOverForTheRest() throws {
+        let sites = try TestSites(sites: 2, files: ["store/a": Self.content])
+        let link = try ImpairmentProxy(upstream: sites.ports[0])
+        defer { link.stop() }
+        let board = SiteBoard()
+        let file = FileReplicas(["root://localhost:\(link.port)//store/a", sites.url("store/a", site: 1)])
+        let source = ReplicatedSource(file, board: board) { _ in "same" }
+        // Both places are tried in any order: make sure of the one with faults.
+        for _ in 0..<20 {
+            try source.open()
+            if source.url == file.urls[0] { break }
+            source.reject(FormatError(.faulty, "not this one"))
+        }
+        #expect(source.url == file.urls[0])
+        source.pin("same")
+        link.change { $0.resetEvery = 4_000_000 }
+        // In requests of 8 MB the first comes, or none; the other place gives what is left, not all again.
+        let ranges = (0..<12).map { ByteRange(offset: 1_000_000 * $0, length: 1_000_000 - 5000) }
+        expectSame(try source.read(ranges), ranges)
+        #expect(source.url == file.urls[1])
+        #expect(board.access(url: file.urls[0]).report.faults.reduce(0) { $0 + $1.count } > 0)
+        // A place with another content is refused for good.
+        let other = ReplicatedSource(file, board: board, identity: "another") { _ in "same" }
+        let error = #expect(throws: FormatError.self) { try other.open() }
+        #expect(error?.code == .changed && error?.description.contains("another") == true)
+    }
+
+    @Test func checksumsAreComparedWhereAskedFor() throws {
+        let sites = try TestSites(sites: 2, files: ["store/a": Array(Self.content.prefix(100_000))])
+        // One of two places is damaged: of the same size, so that only the checksum tells.
+        var damaged = Array(Self.content.prefix(100_000))
+        damaged[50_000] ^= 1
+        try Data(damaged).write(to: sites.directory.appending(path: "site1/store/a"))
+        let sum = try Checksum.adler32(sites.url("store/a", site: 1), at: SiteAccess("b"))
+        #expect(sum == adler32(Array(Self.content.prefix(100_000))))
+        #expect(try Checksum.adler32("http://localhost:\(sites.ports[1])/store/a", at: SiteAccess("b")) == sum)
+        let file = FileReplicas([sites.url("store/a"), sites.url("store/a", site: 1)], adler32: sum)
+        for _ in 0..<5 {
+            let source = ReplicatedSource(file, board: SiteBoard(), verify: true) { _ in "same" }
+            try source.open()
+            #expect(source.url == file.urls[1])
+        }
+        let lone = ReplicatedSource(FileReplicas([file.urls[0]], adler32: sum), board: SiteBoard(), verify: true) { _ in "same" }
+        let error = #expect(throws: FormatError.self) { try lone.open() }
+        #expect(error?.description.contains("checksum") == true && error?.expected?.contains(sum) == true)
+    }
+
+    private func adler32(_ bytes: [UInt8]) -> String {
+        var (a, b): (UInt32, UInt32) = (1, 0)
+        for byte in bytes {
+            a = (a + UInt32(byte)) % 65_521
+            b = (b + a) % 65_521
+        }
+        let text = String(b << 16 | a, radix: 16)
+        return String(repeating: "0", count: 8 - text.count) + text
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+
+/// Real storage sites on loopback, started by `scripts/test-sites` in a directory of their own, and stopped with this object.
+package final class TestSites {
+    package static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+
+    package let directory: URL
+    /// Of `site1`, `site2`, ...
+    package let ports: [UInt16]
+    /// Free ports above them, for more servers.
+    package let spare: UInt16
+
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// - Parameters:
+    ///   - files: what each site serves: path and content.
+    ///   - options: of `scripts/test-sites`; `PORT` stands for the first spare port.
+    package init(sites: Int = 1, files: [String: [UInt8]] = [:], options: [String] = [], folders: [String] = []) throws {
+        directory = FileManager.default.temporaryDirectory.appending(path: "beamline-sites-\(UUID().uuidString.prefix(8))")
+        // Below the range that the kernel gives to clients.
+        let base = UInt16.random(in: 10_000...31_000)
+        ports = (0..<UInt16(sites)).map { base + $0 }
+        spare = base + UInt16(sites)
+        for folder in (1...max(1, sites)).map({ "site\($0)" }) + folders {
+            for (path, content) in files {
+                let place = directory.appending(path: "\(folder)/\(path)")
+                try FileManager.default.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data(content).write(to: place)
+            }
+        }
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let extra = options.map { $0 == "PORT" ? "\(spare)" : $0 }
+        try Self.run(["start", directory.path] + ports.map { "\($0)" } + extra)
+    }
+
+    deinit {
+        _ = try? Self.run(["stop", directory.path])
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    package func url(_ path: String, site: Int = 0) -> String { "root://localhost:\(ports[site])//\(path)" }
+
+    private static func run(_ arguments: [String]) throws {
+        let process = Process()
+        process.executableURL = root.appending(path: "scripts/test-sites")
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(description: "test-sites \(arguments): \(String(decoding: output, as: UTF8.self))") }
+    }
+}
+
+/// Waits until something holds; throws after `seconds`.
+package func waitUntil(_ what: String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
+    let deadline = Date().addingTimeInterval(seconds)
+    while try !condition() {
+        guard Date() < deadline else { throw TestSites.Failure(description: "waited \(seconds) s until \(what)") }
+        Thread.sleep(forTimeInterval: 0.02)
+    }
+}
