@@ -57,7 +57,7 @@ let package = Package(
         .target(name: "CKernels", path: "Common/CKernels"),
         room("Bytes", in: "Common"),
         room("Columns", in: "Common", ["Bytes"]),
-        room("Storage", in: "Common", ["Bytes", "Cluster", "CXrootd", httpClient]),
+        room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["Bytes", "Columns", "CKernels"]),
         room("Cluster", in: "Common"),

@@ -55,6 +55,11 @@ package final class RangeFetch {
         transferred += bytes
     }
 
+    /// A range that has come.
+    func slice(_ index: Int) -> UnsafeRawBufferPointer? {
+        places[index].map { UnsafeRawBufferPointer(start: $0, count: ranges[index].length) }
+    }
+
     package func finish() -> FetchedRanges {
         let slices = ranges.indices.map { UnsafeRawBufferPointer(start: ranges[$0].length > 0 ? places[$0] : nil, count: ranges[$0].length) }
         return FetchedRanges(slices: slices, transferred: transferred, owners: owners)

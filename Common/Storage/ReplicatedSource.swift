@@ -73,6 +73,14 @@ package final class ReplicatedSource: RangeSource {
                 throw error
             }
         }
+        let cache = board.cache
+        if let cache, let identity = state.withLock({ $0.identity }) {
+            cache.read(identity, into: fetch)
+            let missing = fetch.missing
+            guard !missing.isEmpty else { return }
+            try attempt(fetch) { (source) throws(FormatError) in try source.read(into: fetch) }
+            return cache.store(identity, fetch, missing)
+        }
         try attempt(fetch) { (source) throws(FormatError) in try source.read(into: fetch) }
     }
 

@@ -1,3 +1,4 @@
+import Bytes
 import Cluster
 import Synchronization
 
@@ -11,12 +12,28 @@ package final class SiteBoard: Sendable {
         var directives: [String: SiteDirective] = [:]
         var forwarded: String?
         var random = SystemRandomNumberGenerator()
+        var cache: BlockCache?
+        var cacheFailure: FormatError?
     }
 
     private let state: Mutex<State>
 
     /// - Parameter catalog: the worker's own sites file.
-    package init(_ catalog: SiteCatalog = .init()) { state = Mutex(State(catalog: catalog, own: catalog)) }
+    package init(_ catalog: SiteCatalog = .init()) {
+        state = Mutex(State(catalog: catalog, own: catalog))
+        state.withLock { Self.openCache(&$0) }
+    }
+
+    /// The disk cache, where there is one.
+    var cache: BlockCache? { state.withLock { $0.cache } }
+
+    /// Why the cache that the sites file names is not used.
+    package var cacheFailure: FormatError? { state.withLock { $0.cacheFailure } }
+
+    private static func openCache(_ state: inout sending State) {
+        guard let wanted = state.catalog.cache, state.cache == nil else { return }
+        do throws(FormatError) { state.cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes) } catch { state.cacheFailure = error }
+    }
 
     package var catalog: SiteCatalog { state.withLock { $0.catalog } }
 
@@ -31,6 +48,7 @@ package final class SiteBoard: Sendable {
             }
             merged.cache = state.own.cache ?? catalog.cache
             state.catalog = merged
+            Self.openCache(&state)
             for (name, access) in state.sites { access.configure(merged.limits(ofSite: name), Self.credentials(name, state)) }
         }
     }

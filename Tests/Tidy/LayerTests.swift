@@ -11,7 +11,7 @@ import Testing
         "Bytes": ["Synchronization"],
         "Columns": ["Bytes"],
         "Storage": [
-            "AsyncHTTPClient", "Bytes", "CXrootd", "Cluster", "Dispatch", "Foundation", "FoundationEssentials", "FoundationXML", "Glibc", "NIOCore", "NIOHTTP1", "NIOSSL",
+            "AsyncHTTPClient", "Bytes", "CCodecs", "CXrootd", "Cluster", "Dispatch", "Foundation", "FoundationEssentials", "FoundationXML", "Glibc", "NIOCore", "NIOHTTP1", "NIOSSL",
             "Synchronization",
         ],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],

@@ -115,7 +115,9 @@ package struct WorkerService: Sendable {
             outbox.acknowledged(lease)
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
-        case .catalog(let catalog): intake.board.adopt(catalog)
+        case .catalog(let catalog):
+            intake.board.adopt(catalog)
+            if let failure = intake.board.cacheFailure { log.warning("\(failure)") }
         case .sites(let directives): intake.board.apply(directives)
         case .credential: intake.board.lend(token: payload.isEmpty ? nil : String(decoding: payload, as: UTF8.self))
         case .rendezvous(let round, let key): trainer.rendezvous(round: round, key: key, value: payload)
