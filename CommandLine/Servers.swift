@@ -4,6 +4,7 @@ import ConfigurationFiles
 import CoordinatorService
 import Foundation
 import Logging
+import Storage
 import WorkerService
 
 func makeLogger(_ label: String) -> Logger {
@@ -70,17 +71,33 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
     var sites: String?
 
+    @Option(help: "A certificate chain (PEM): workers then connect over TLS, with --tls-authority.")
+    var tlsCertificate: String?
+
+    @Option(help: "The certificate's key (PEM).")
+    var tlsKey: String?
+
+    func validate() throws {
+        guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key are given together") }
+        for path in [tlsCertificate, tlsKey].compactMap({ $0 }) where !FileManager.default.isReadableFile(atPath: path) {
+            throw ValidationError("cannot read \(path)")
+        }
+    }
+
     func run() async throws {
         let log = makeLogger("coordinator")
         let catalog = try readSites(sites)
+        let certificate = tlsCertificate.map { ServerCertificate(chain: $0, key: tlsKey!) }
+        var token: (@Sendable () throws -> String?)?
+        if certificate != nil { token = { try Credentials().token()?.text } }
         let coordinator: Coordinator
-        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, catalog: catalog, version: Beamline.version, log: log) } catch {
+        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, catalog: catalog, version: Beamline.version, log: log, bearerToken: token) } catch {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }
         let (host, workersPort, port) = (host, workersPort, port)
         try await runUntilSignalled {
-            try await runCoordinator(coordinator, host: host, workersPort: workersPort, restPort: port, log: log)
+            try await runCoordinator(coordinator, host: host, workersPort: workersPort, restPort: port, certificate: certificate, log: log)
         }
     }
 }
@@ -108,6 +125,9 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "MiB of feature rows kept in memory during training; beyond that, sites are read again.")
     var cacheMegabytes = 4096
 
+    @Option(help: "The authority (PEM) that vouches for the coordinator: connects over TLS.")
+    var tlsAuthority: String?
+
     @Option(help: "This worker's own sites file: its credentials and cache come before the coordinator's.")
     var sites: String?
 
@@ -133,6 +153,7 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.host = host
         settings.catalog = try readSites(sites)
         settings.readAhead = readAhead
+        settings.authority = tlsAuthority
         settings.memoryBytes = max(16, memoryMegabytes) << 20
         settings.cacheBytes = max(1, cacheMegabytes) << 20
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))

@@ -54,6 +54,14 @@ package struct StorageURL: Sendable {
         return Self.host(of: String(endpoint[marker.upperBound...]))
     }
 
+    /// Whether a server, `host:port`, is the one that the URL names.
+    package func isAt(_ server: String) -> Bool {
+        guard let marker = endpoint.firstRange(of: "://") else { return false }
+        let own = String(endpoint[marker.upperBound...])
+        let port = own.drop { $0 != "]" }.isEmpty ? own.drop { $0 != ":" } : own.drop { $0 != "]" }.dropFirst()
+        return server == own || port.isEmpty && server == own + ":1094"
+    }
+
     /// The host of `host:port` or `[address]:port`.
     package static func host(of address: String) -> String {
         if address.hasPrefix("[") { return String(address.prefix { $0 != "]" }.dropFirst()) }

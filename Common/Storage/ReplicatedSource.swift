@@ -53,6 +53,8 @@ package final class ReplicatedSource: RangeSource {
     package var size: Int { state.withLock { $0.size } ?? 0 }
     /// The checksum that all places opened so far have; nil where none was asked for.
     package var adler32: String? { state.withLock { $0.adler32 } }
+    /// `host:port` of the server that gives the bytes now: behind a redirector not the URL's.
+    package var server: String? { state.withLock { ($0.current?.source as? XrootdSource)?.server } }
     /// What the user named, for errors.
     package var name: String { file.url }
 
@@ -181,8 +183,8 @@ package final class ReplicatedSource: RangeSource {
             if let source, let current = state.current, current.source === source { state.current = nil }
             if [.missing, .refused, .changed, .unsupported].contains(error.code) { state.struckOut[place.url] = error }
             if let server = (source as? XrootdSource)?.server {
-                let host = StorageURL.host(of: server)
-                if !host.isEmpty, host != StorageURL(place.url).host { state.tried[place.url, default: []].append(host) }
+                // Another server than the one that the URL names: a redirector sent us there.
+                if !server.isEmpty, !StorageURL(place.url).isAt(server) { state.tried[place.url, default: []].append(StorageURL.host(of: server)) }
             }
             Self.note(&state, place, error)
         }

@@ -91,9 +91,7 @@ extension Coordinator {
         status.error = record.error
         status.notes = record.notes
         status.workers = workers.count
-        let files = try ledger.files(record.id)
-        status.files = files.count
-        status.entries = files.reduce(0) { $0 + ($1.skipped == nil ? $1.survey?.entries ?? 0 : 0) }
+        (status.files, status.entries) = try ledger.totals(record.id)
         status.epochs = record.description.train?.epochs ?? 0
         status.metrics = try ledger.epochs(record.id)
         status.epoch = status.metrics.last?.epoch ?? 0
@@ -130,6 +128,7 @@ extension Coordinator {
                 status.waiting = "a worker that may read \(blocked) (started with --local-files)"
             } else { status.waiting = siteTrouble(job) }
         }
+        status.waiting = tokenTrouble ?? status.waiting
         status.round = job.rounds.round
         if job.stage == .publish { status.waiting = job.publishWaits }
         if let progress = job.progress {

@@ -18,6 +18,7 @@ extension Coordinator {
         tell(id, .welcome(worker: id, leaseSeconds: leaseSeconds))
         tell(id, .catalog(catalog))
         tell(id, .sites(sites.directives()))
+        if let lentToken { tell(id, .credential, payload: Array(lentToken.utf8)) }
         try membershipChanged()
         try lend()
         return id
@@ -186,6 +187,21 @@ extension Coordinator {
 
     /// While any of its sites will do, a queue's tasks are lent.
     private func tasksMost(_ queue: String) -> Int { Self.siteNames(queue).map(sites.tasksMost).max() ?? .max }
+
+    /// Lends the running job's token where the job says so, again whenever it was renewed, and takes it back at the job's end.
+    func lendToken() {
+        var token: String?
+        tokenTrouble = nil
+        if active?.description.credentials == .forward, let bearerToken {
+            do {
+                token = try bearerToken()
+                if token == nil { tokenTrouble = "a bearer token: the coordinator finds none to forward" }
+            } catch { tokenTrouble = "a bearer token: \(error)" }
+        }
+        guard token != lentToken else { return }
+        lentToken = token
+        for id in workers.keys { tell(id, .credential, payload: Array((token ?? "").utf8)) }
+    }
 
     /// Tells every worker what it may do at which site, where that changed.
     func tellSites() throws {

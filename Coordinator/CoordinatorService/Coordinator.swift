@@ -1,3 +1,4 @@
+import Bytes
 import Cluster
 import Foundation
 import Ledger
@@ -47,6 +48,11 @@ package actor Coordinator {
     /// The sites file.
     let catalog: SiteCatalog
     var sites = SitePolicy()
+    /// Finds the bearer token that jobs with `credentials: forward` lend to workers; nil where workers are not spoken to over TLS.
+    let bearerToken: (@Sendable () throws -> String?)?
+    /// What the workers have now; never logged, never in the ledger.
+    var lentToken: String?
+    var tokenTrouble: String?
     var workers: [Int64: WorkerSession] = [:]
     var active: ActiveJob?
     private var lastTick = Coordinator.now()
@@ -55,8 +61,12 @@ package actor Coordinator {
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// - Parameter state: the directory of the ledger and the blobs; made where it does not exist.
-    package init(state: URL, leaseSeconds: Double, catalog: SiteCatalog = .init(), version: String, log: Logger) throws {
+    package init(
+        state: URL, leaseSeconds: Double, catalog: SiteCatalog = .init(), version: String, log: Logger,
+        bearerToken: (@Sendable () throws -> String?)? = nil
+    ) throws {
         self.catalog = catalog
+        self.bearerToken = bearerToken
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
         ledger = try Ledger(path: state.appending(path: "ledger.sqlite").path)
         blobs = try BlobStore(state.appending(path: "blobs"))
@@ -90,6 +100,7 @@ package actor Coordinator {
         dropSilentWorkers(now)
         sites.tick(now: now)
         try tellSites()
+        lendToken()
         if active == nil { try pickJob() }
         guard active != nil else { return }
         for task in active!.leases.expire(now: now) {
@@ -105,6 +116,11 @@ package actor Coordinator {
     // MARK: Jobs
 
     package func submit(_ job: JobDescription) throws -> Int64 {
+        if job.credentials == .forward, bearerToken == nil {
+            throw FormatError(
+                .input, "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
+                hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
+        }
         let id = try ledger.addJob(job, at: Date().timeIntervalSince1970)
         log.info("job \(id) (\(job.name)) was submitted")
         try pickJob()
@@ -156,6 +172,7 @@ package actor Coordinator {
         try ledger.setStage(job.id, stage, error: error, at: Date().timeIntervalSince1970)
         log.info("job \(job.id) (\(job.description.name)): \(stage.rawValue)\(error.map { ": " + $0 } ?? "")")
         active = nil
+        lendToken()
         try pickJob()
     }
 

@@ -64,7 +64,7 @@ struct RestService {
             return try Self.json(Submitted(id: try await coordinator.submit(job)), .created)
         } catch let error as FileMistakes {
             return try Self.json(Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
-        }
+        } catch let error as FormatError { return try Self.json(Failure(error: error.description), .unprocessableContent) }
     }
 
     private static func id(_ context: BasicRequestContext) -> Int64 { context.parameters.get("id", as: Int64.self) ?? -1 }
@@ -86,12 +86,16 @@ struct RestService {
 }
 
 /// Runs a coordinator: gRPC for workers, REST for people, timers. Returns when the task is cancelled.
-package func runCoordinator(_ coordinator: Coordinator, host: String, workersPort: Int, restPort: Int, log: Logger) async throws {
+///
+/// - Parameter certificate: workers are spoken to over TLS where there is one.
+package func runCoordinator(
+    _ coordinator: Coordinator, host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, log: Logger
+) async throws {
     let application = Application(
         router: RestService(coordinator: coordinator).router(),
         configuration: .init(address: .hostname(host, port: restPort)), logger: log)
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await serveWorkers(coordinator, host: host, port: workersPort) }
+        group.addTask { try await serveWorkers(coordinator, host: host, port: workersPort, certificate: certificate) }
         group.addTask { try await application.runService() }
         group.addTask { try await coordinator.run() }
         defer { group.cancelAll() }

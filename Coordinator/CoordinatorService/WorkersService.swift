@@ -66,10 +66,24 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
     }
 }
 
+/// A server's certificate chain and key, PEM files.
+package struct ServerCertificate: Sendable {
+    package var chain: String
+    package var key: String
+
+    package init(chain: String, key: String) {
+        self.chain = chain
+        self.key = key
+    }
+}
+
 /// Serves workers until cancelled.
-func serveWorkers(_ coordinator: Coordinator, host: String, port: Int) async throws {
+func serveWorkers(_ coordinator: Coordinator, host: String, port: Int, certificate: ServerCertificate?) async throws {
+    let security: HTTP2ServerTransport.Posix.TransportSecurity = certificate.map {
+        .tls(certificateChain: [.file(path: $0.chain, format: .pem)], privateKey: .file(path: $0.key, format: .pem))
+    } ?? .plaintext
     let transport = HTTP2ServerTransport.Posix(
-        address: .ipv4(host: host, port: port), transportSecurity: .plaintext,
+        address: .ipv4(host: host, port: port), transportSecurity: security,
         config: .defaults { $0.rpc.maxRequestPayloadSize = WireCoding.messageLimit })
     let server = GRPCServer(transport: transport, services: [WorkersService(coordinator: coordinator)])
     try await server.serve()

@@ -179,6 +179,18 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// How many files a job has, and the entries of those that are not skipped; without reading every survey.
+    package func totals(_ job: Int64) throws -> (files: Int, entries: Int64) {
+        try database.read { db in
+            let row = try Row.fetchOne(
+                db, sql: """
+                    SELECT COUNT(*) AS files, COALESCE(SUM(CASE WHEN skipped IS NULL THEN json_extract(survey, '$.entries') END), 0) AS entries
+                    FROM file WHERE job = ?
+                    """, arguments: [job])
+            return (row?["files"] ?? 0, row?["entries"] ?? 0)
+        }
+    }
+
     package func skip(file: Int64, because reason: String) throws {
         try write("UPDATE file SET skipped = ? WHERE id = ?", [reason, file])
     }

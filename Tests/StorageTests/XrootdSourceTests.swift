@@ -106,6 +106,26 @@ import Testing
         #expect(error?.code == .changed && error?.description.contains("another") == true)
     }
 
+    /// A redirector is asked for another server than the one that died in the middle.
+    @Test func behindARedirectorTheServerThatDiedIsAvoided() throws {
+        let sites = try TestSites(files: ["store/a": Self.content], options: ["--redirector", "PORT"], folders: ["server1", "server2"])
+        let url = "root://localhost:\(sites.spare)//store/a"
+        let source = ReplicatedSource(FileReplicas(url), board: SiteBoard()) { _ in "same" }
+        try source.open()
+        source.pin("same")
+        expectSame(try source.read([ByteRange(offset: 0, length: 1000)]), [ByteRange(offset: 0, length: 1000)])
+        let first = try #require(source.server)
+        let number = first.hasSuffix(":\(sites.spare + 1)") ? 1 : 2
+        #expect(first.hasSuffix(":\(sites.spare + UInt16(number))"))
+        // Only the data server dies; the cluster's manager goes on believing in it.
+        let file = sites.directory.appending(path: "admin-server\(number)/xrootd.pid")
+        let process = try #require(Int32(String(contentsOf: file, encoding: .utf8).filter(\.isNumber)))
+        kill(process, SIGKILL)
+        let whole = [ByteRange(offset: 0, length: Self.content.count)]
+        expectSame(try source.read(whole), whole)
+        #expect(source.server != first)
+    }
+
     @Test func checksumsAreComparedWhereAskedFor() throws {
         let sites = try TestSites(sites: 2, files: ["store/a": Array(Self.content.prefix(100_000))])
         // One of two places is damaged: of the same size, so that only the checksum tells.

@@ -21,6 +21,8 @@ package struct WorkerService: Sendable {
         package var cacheBytes = 4 << 30
         /// Tasks whose bytes are fetched beside those that the threads compute.
         package var readAhead = 8
+        /// The certificate authority, a PEM file, that vouches for the coordinator; nil for a connection without TLS.
+        package var authority: String?
         /// Stored bytes held at once, on their way or waiting for a thread.
         package var memoryBytes = 1 << 30
         /// The worker's own sites file.
@@ -68,8 +70,11 @@ package struct WorkerService: Sendable {
     }
 
     private func session(_ outbox: Outbox, _ trainer: TrainingRunner) async throws {
+        let security: HTTP2ClientTransport.Posix.TransportSecurity = settings.authority.map { path in
+            .tls { $0.trustRoots = .certificates([.file(path: path, format: .pem)]) }
+        } ?? .plaintext
         let transport = try HTTP2ClientTransport.Posix(
-            target: .dns(host: settings.coordinatorHost, port: settings.coordinatorPort), transportSecurity: .plaintext)
+            target: .dns(host: settings.coordinatorHost, port: settings.coordinatorPort), transportSecurity: security)
         try await withGRPCClient(transport: transport) { client in
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
@@ -119,7 +124,10 @@ package struct WorkerService: Sendable {
             intake.board.adopt(catalog)
             if let failure = intake.board.cacheFailure { log.warning("\(failure)") }
         case .sites(let directives): intake.board.apply(directives)
-        case .credential: intake.board.lend(token: payload.isEmpty ? nil : String(decoding: payload, as: UTF8.self))
+        case .credential:
+            // Over an open connection it was not sent by a coordinator of ours.
+            guard settings.authority != nil else { return }
+            intake.board.lend(token: payload.isEmpty ? nil : String(decoding: payload, as: UTF8.self))
         case .rendezvous(let round, let key): trainer.rendezvous(round: round, key: key, value: payload)
         }
     }
