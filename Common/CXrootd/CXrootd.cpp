@@ -434,7 +434,7 @@ int cxr_list(const char *url, int seconds, char **listing, char *error, size_t s
   XrdCl::FileSystem system(parsed);
   int result = perform(state, seconds, "the listing",
       [&](Handler *handler) {
-        return system.DirList(parsed.GetPath(), XrdCl::DirListFlags::Stat, handler, static_cast<uint16_t>(seconds));
+        return system.DirList(parsed.GetPathWithParams(), XrdCl::DirListFlags::Stat, handler, static_cast<uint16_t>(seconds));
       }, error, size);
   if (result != CXR_OK) return result;
   XrdCl::DirectoryList *list = nullptr;
@@ -460,7 +460,7 @@ int cxr_stat(const char *url, int seconds, int *is_directory, uint64_t *bytes, c
   auto state = std::make_shared<State>();
   XrdCl::FileSystem system(parsed);
   int result = perform(state, seconds, "the stat",
-      [&](Handler *handler) { return system.Stat(parsed.GetPath(), handler, static_cast<uint16_t>(seconds)); }, error,
+      [&](Handler *handler) { return system.Stat(parsed.GetPathWithParams(), handler, static_cast<uint16_t>(seconds)); }, error,
       size);
   if (result != CXR_OK) return result;
   XrdCl::StatInfo *info = nullptr;

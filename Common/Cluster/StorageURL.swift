@@ -31,7 +31,7 @@ package struct StorageURL: Sendable {
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         // A user's name in front of the host is not part of the place.
         let host = rest[..<slash].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-        path = Self.single(rest[slash...].prefix { $0 != "?" })
+        path = Self.single(Self.withoutQuery(rest[slash...]))
         endpoint = "\(scheme)://\(host)"
         switch scheme {
         case "root", "roots", "xroot", "xroots": kind = .xrootd
@@ -66,6 +66,12 @@ package struct StorageURL: Sendable {
     package static func host(of address: String) -> String {
         if address.hasPrefix("[") { return String(address.prefix { $0 != "]" }.dropFirst()) }
         return String(address.prefix { $0 != ":" })
+    }
+
+    /// A query has `key=value`; any other question mark is a pattern's.
+    private static func withoutQuery(_ path: Substring) -> Substring {
+        guard let equals = path.firstIndex(of: "="), let mark = path[..<equals].lastIndex(of: "?"), !path[mark..<equals].contains("/") else { return path }
+        return path[..<mark]
     }
 
     private static func single(_ path: Substring) -> String { "/" + path.drop { $0 == "/" } }

@@ -139,6 +139,8 @@ package actor Coordinator {
     func pickJob() throws {
         guard active == nil, let job = try ledger.jobs().first(where: { !$0.stage.isFinal }) else { return }
         active = ActiveJob(id: job.id, description: job.description, stage: job.stage, stageStarted: Self.now())
+        // Before the first task that needs it.
+        lendToken()
         if job.stage == .queued { try enter(.list) } else { try resume(job) }
     }
 

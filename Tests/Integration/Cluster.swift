@@ -79,16 +79,18 @@ final class TestCluster {
         processes[name] = process
     }
 
-    func startCoordinator(lease: Double = 3, sites: String? = nil, environment: [String: String] = [:]) throws {
+    func startCoordinator(lease: Double = 3, sites: String? = nil, options: [String] = [], environment: [String: String] = [:]) throws {
         try start("coordinator", [
             "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)", "--lease", "\(lease)",
-        ] + (sites.map { ["--sites", $0] } ?? []), environment: environment)
+        ] + (sites.map { ["--sites", $0] } ?? []) + options, environment: environment)
         try waitUntil("the coordinator answers") { (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0 }
     }
 
-    func startWorker(_ name: String, threads: Int = 1, localFiles: String? = nil) throws {
+    func startWorker(
+        _ name: String, threads: Int = 1, localFiles: String? = nil, options: [String] = [], environment: [String: String] = [:]
+    ) throws {
         try start(name, ["worker", "--coordinator", "localhost:\(workersPort)", "--name", name, "--threads", "\(threads)"]
-            + (localFiles.map { ["--local-files", $0] } ?? []))
+            + (localFiles.map { ["--local-files", $0] } ?? []) + options, environment: environment)
     }
 
     func killHard(_ name: String) {

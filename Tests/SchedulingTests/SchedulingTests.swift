@@ -59,6 +59,19 @@ import Testing
     }
 }
 
+@Suite struct StorageURLTests {
+    @Test func theirPartsAreFound() {
+        func parts(_ url: String) -> [String] { [StorageURL(url).endpoint, StorageURL(url).path] }
+        #expect(parts("root://u@h:1094//store//a.root?authz=x&tried=b") == ["root://h:1094", "/store//a.root"])
+        #expect(parts("davs://h/a/b.root?x=/y") == ["davs://h", "/a/b.root"] && parts("root://h") == ["root://h", "/"])
+        #expect(parts("root://h//a/?.root") == ["root://h", "/a/?.root"] && parts("root://h//s?/a") == ["root://h", "/s?/a"])
+        #expect(parts("lfn:/store/a") == ["lfn", "/store/a"] && StorageURL("lfn:/x").kind == .logical)
+        #expect(StorageURL("root://[::1]:1094//a").host == "::1" && StorageURL("root://h//a").isAt("h:1094") && !StorageURL("root://h:1//a").isAt("h:2"))
+        #expect(StorageURL.join("root://h", "/a") == "root://h//a" && StorageURL.join("https://h", "/a") == "https://h/a")
+        #expect(StorageURL("davs://h/a").isEncrypted && !StorageURL("root://h/a").isEncrypted)
+    }
+}
+
 @Suite struct PlannerTests {
     @Test func chunksAreWholeBlocks() {
         let boundaries: [Int64] = [0, 10, 20, 30, 100, 105]

@@ -44,7 +44,17 @@ import Testing
             #expect(try read(url, site) == Self.content)
             try FileManager.default.removeItem(at: sites.directory.appending(path: "changing"))
         }
-        #expect(try FileLister().expand(sites.url("store/a")).map(\.url) == [sites.url("store/a")])
+        // Lists and patterns need it too.
+        var site = SiteDescription(name: "SECURE", endpoints: ["roots://localhost:\(sites.spare)"])
+        site.credentials.tokenFile = sites.directory.appending(path: "secure-token").path
+        var catalog = SiteCatalog()
+        catalog.sites = [site]
+        try FileManager.default.copyItem(
+            at: sites.directory.appending(path: "secure/store/a"), to: sites.directory.appending(path: "secure/store/a.root"))
+        for pattern in ["store/a.root", "store/*.root", "store/", "sto?e/[ab].root"] {
+            let found = try FileLister(board: SiteBoard(catalog)).expand("roots://localhost:\(sites.spare)//\(pattern)")
+            #expect(found.map(\.url) == ["roots://localhost:\(sites.spare)//store/a.root"], "\(pattern)")
+        }
         // Without TLS no token is shown, so that the site refuses.
         let open = #expect(throws: FormatError.self) { try read("root://localhost:\(sites.spare)//store/a", access(sites, token: "secure-token")) }
         #expect(open?.code == .refused)

@@ -106,6 +106,37 @@ import Testing
         #expect(error?.code == .changed && error?.description.contains("another") == true)
     }
 
+    /// Another file under the same name after a reconnection: not one byte of it is taken.
+    @Test func anotherFileAfterAReconnectionIsRefused() throws {
+        let sites = try TestSites(sites: 2, files: ["store/a": Self.content])
+        try Data(Self.content.map { ~$0 }).write(to: sites.directory.appending(path: "site2/store/a"))
+        let link = try ImpairmentProxy(upstream: sites.ports[0])
+        defer { link.stop() }
+        let identify: ReplicatedSource.Identify = { (source) throws(FormatError) in "\(try source.read([ByteRange(offset: 0, length: 16)]).bytes(0))" }
+        let url = "root://localhost:\(link.port)//store/a"
+        let whole = [ByteRange(offset: 100, length: 10_000_000)]
+        for others in [[], [sites.url("store/a")]] {
+            link.redirect(to: sites.ports[0])
+            let identity = try identify(openSource(sites.url("store/a")))
+            var source: ReplicatedSource
+            // Until the place with the link is the one that is read.
+            repeat {
+                source = ReplicatedSource(FileReplicas([url] + others), board: SiteBoard(), identity: identity, identify: identify)
+                try source.open()
+            } while source.url != url
+            expectSame(try source.read(whole), whole)
+            link.redirect(to: sites.ports[1])
+            link.resetAll()
+            if others.isEmpty {
+                let error = #expect(throws: FormatError.self) { try source.read(whole) }
+                #expect(error?.code == .changed && error?.expected?.contains("identity") == true, "\(String(describing: error))")
+            } else {
+                expectSame(try source.read(whole), whole)
+                #expect(source.url == others[0])
+            }
+        }
+    }
+
     /// A redirector is asked for another server than the one that died in the middle.
     @Test func behindARedirectorTheServerThatDiedIsAvoided() throws {
         let sites = try TestSites(files: ["store/a": Self.content], options: ["--redirector", "PORT"], folders: ["server1", "server2"])

@@ -89,7 +89,8 @@ package final class OpenFiles: Sendable {
             held.append(entry)
             return entry.opened
         }
-        if let known, identity == nil || known.identity == identity { return known }
+        // A survey looks anew: what is open may be another file than what lies there by now.
+        if let known, identity == known.identity, !verify || known.adler32 != nil && known.adler32 == file.adler32 { return known }
         for url in file.urls { try permit(url) }
         let (root, found, adler32) = try openRoot(file, identity: identity, verify: verify)
         let description = try root.tree(tree)
