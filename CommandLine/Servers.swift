@@ -68,6 +68,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "Seconds until a silent worker's tasks are lent anew.")
     var lease = 10.0
 
+    @Option(help: "Seconds for which a task that no site gives at the moment is tried again before it fails.")
+    var patience = 60.0
+
     @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
     var sites: String?
 
@@ -91,7 +94,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         var token: (@Sendable () throws -> String?)?
         if certificate != nil { token = { try Credentials().token()?.text } }
         let coordinator: Coordinator
-        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, catalog: catalog, version: Beamline.version, log: log, bearerToken: token) } catch {
+        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, patienceSeconds: patience, catalog: catalog, version: Beamline.version, log: log, bearerToken: token) } catch {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }

@@ -28,12 +28,20 @@ package struct StorageURL: Sendable {
         }
         let scheme = url[..<marker.lowerBound]
         let rest = url[marker.upperBound...]
-        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+        // Whoever else reads the URL must see the same host: it ends where any of them would end it.
+        let slash = rest.firstIndex { "/?#\\".contains($0) } ?? rest.endIndex
         // A user's name in front of the host is not part of the place.
         let host = rest[..<slash].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let plain = host.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            default: ".:_-[]".utf8.contains(byte)
+            }
+        }
         path = Self.single(Self.withoutQuery(rest[slash...]))
         endpoint = "\(scheme)://\(host)"
         switch scheme {
+        case _ where !plain: kind = .unsupported(scheme: String(scheme))
         case "root", "roots", "xroot", "xroots": kind = .xrootd
         case "http", "https", "dav", "davs": kind = .http
         default: kind = .unsupported(scheme: String(scheme))

@@ -19,6 +19,8 @@ package final class BlockCache: Sendable {
 
     private struct State {
         var indices: [String: Index] = [:]
+        /// Of all indices.
+        var entries = 0
         /// Bytes in the directory, as far as this process knows.
         var bytes = 0
         var addedSinceScan = 0
@@ -33,6 +35,7 @@ package final class BlockCache: Sendable {
     private static let regionBytes = 4 << 20
     private static let headBytes = 40
     private static let magic: UInt64 = 0x314B_4C42_4D41_4542
+    private static let entriesMost = 200_000
     /// Larger ranges are not kept.
     private static let rangeMost = 64 << 20
 
@@ -70,7 +73,7 @@ package final class BlockCache: Sendable {
                 guard Self.fill(file, buffer.pointer, range.length, place.position), XXH3_64bits(buffer.pointer, range.length) == place.checksum else {
                     // The disk gave other bytes than were written: nothing of this file is believed any more.
                     unlink(path)
-                    state.withLock { _ = $0.indices.removeValue(forKey: path) }
+                    state.withLock { state in state.entries -= state.indices.removeValue(forKey: path)?.places.count ?? 0 }
                     break
                 }
                 fetch.place(number, at: UnsafeRawPointer(buffer.pointer))
@@ -99,8 +102,9 @@ package final class BlockCache: Sendable {
             index.end = position + record.range.length
         }
         state.withLock { state in
-            // Not more than a few megabytes of indices are remembered.
-            if state.indices.count > 4096 { state.indices = [:] }
+            // Some twenty megabytes at most: they are read again when they are needed.
+            if state.entries > Self.entriesMost { (state.indices, state.entries) = ([:], 0) }
+            state.entries += index.places.count - (state.indices[path]?.places.count ?? 0)
             state.indices[path] = index
         }
         return index
@@ -133,6 +137,15 @@ package final class BlockCache: Sendable {
         }
 
         private static func check(_ bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) } }
+    }
+
+    /// Forgets a file: what it kept of it was no good.
+    func forget(_ identity: String, size: Int) {
+        for region in 0...max(0, size / Self.regionBytes) {
+            let path = path(identity, region)
+            unlink(path)
+            state.withLock { state in state.entries -= state.indices.removeValue(forKey: path)?.places.count ?? 0 }
+        }
     }
 
     // MARK: Writing
@@ -213,7 +226,7 @@ package final class BlockCache: Sendable {
             for file in files where bytes > limit - limit / 4 {
                 unlink(file.path)
                 bytes -= file.bytes
-                state.withLock { _ = $0.indices.removeValue(forKey: file.path) }
+                state.withLock { state in state.entries -= state.indices.removeValue(forKey: file.path)?.places.count ?? 0 }
             }
         }
         state.withLock { ($0.bytes, $0.addedSinceScan) = (bytes, 0) }

@@ -11,13 +11,17 @@ package struct Credentials: Sendable {
     private let environment: @Sendable (String) -> String?
     /// A token that the coordinator lent for this job; kept in memory only.
     private let forwarded: String?
+    /// Whether the process's own token may be shown there.
+    private let discovers: Bool
 
+    /// - Parameter discovers: false for a place that only an input names: nobody's token is for it.
     package init(
-        _ settings: SiteCredentials = .init(), forwarded: String? = nil,
+        _ settings: SiteCredentials = .init(), forwarded: String? = nil, discovers: Bool = true,
         environment: @escaping @Sendable (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
     ) {
         self.settings = settings
         self.forwarded = forwarded
+        self.discovers = discovers
         self.environment = environment
     }
 
@@ -43,6 +47,7 @@ package struct Credentials: Sendable {
 
     private func discover() throws(FormatError) -> Token? {
         if let path = settings.tokenFile { return try Self.read(path, "the site's token_file \(path)") }
+        guard discovers else { return nil }
         if let forwarded { return Self.parse(forwarded, "the token lent by the coordinator") }
         if let text = environment("BEARER_TOKEN"), !text.isEmpty { return Self.parse(text, "BEARER_TOKEN") }
         if let path = environment("BEARER_TOKEN_FILE"), !path.isEmpty { return try Self.read(path, "BEARER_TOKEN_FILE \(path)") }

@@ -21,9 +21,10 @@ package final class HTTPSource: RangeSource {
         eventLoopGroupProvider: .singleton, configuration: {
             var configuration = HTTPClient.Configuration()
             configuration.redirectConfiguration = .follow(max: 5, allowCycles: false)
+            // How many are under way is decided by SiteAccess.
             // A site that is away should be told of at once, not tried until the deadline.
             configuration.connectionPool.retryConnectionEstablishment = false
-            configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16
+            configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
             return configuration
         }())
 

@@ -41,7 +41,7 @@ package struct FileLister: Sendable {
                 let access = board.access(place.site)
                 do throws(FormatError) {
                     let found = try expand(place: place.url, access)
-                    access.opened()
+                    access.listed()
                     return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
                 } catch {
                     if case .local = StorageURL(place.url).kind { throw error }

@@ -68,8 +68,9 @@ enum Metalink {
                 case .xrootd, .http, .local: break
                 case .logical, .unsupported: return
                 }
-                let rank = attributes["priority"].flatMap { Int($0) } ?? attributes["preference"].flatMap { Int($0) }.map { 1000 - $0 } ?? 999_999
-                files[last].places.append((rank, content))
+                let rank = attributes["priority"].flatMap { Int($0) } ?? attributes["preference"].flatMap { Int($0) }.map { 1000 - max(0, min($0, 1000)) } ?? 999_999
+                // No real file has more places, and each is looked at for each read.
+                if files[last].places.count < 100 { files[last].places.append((rank, content)) }
             default: break
             }
             text = ""

@@ -13,6 +13,8 @@ package final class ReplicatedSource: RangeSource {
 
     private struct State {
         var current: (source: any RangeSource, place: SiteCatalog.Place)?
+        /// The place that was opened last.
+        var last: SiteCatalog.Place?
         var identity: String?
         var size: Int?
         /// Places that will not do for this file: it is not there, refused, or another.
@@ -77,11 +79,11 @@ package final class ReplicatedSource: RangeSource {
         }
         let cache = board.cache
         if let cache, let identity = state.withLock({ $0.identity }) {
-            cache.read(identity, into: fetch)
+            cache.read(key(identity), into: fetch)
             let missing = fetch.missing
             guard !missing.isEmpty else { return }
             try attempt(fetch) { (source) throws(FormatError) in try source.read(into: fetch) }
-            return cache.store(identity, fetch, missing)
+            return cache.store(key(identity), fetch, missing)
         }
         try attempt(fetch) { (source) throws(FormatError) in try source.read(into: fetch) }
     }
@@ -89,12 +91,31 @@ package final class ReplicatedSource: RangeSource {
     /// The content that the current place gave cannot be used, for a reason that may be the place's.
     package func reject(_ error: FormatError) {
         state.withLock { state in
-            guard let current = state.current else { return }
+            guard let place = state.current?.place ?? state.last else { return }
             state.current = nil
-            if !error.code.isTransient { state.struckOut[current.place.url] = error }
-            Self.note(&state, current.place, error)
+            if !error.code.isTransient { state.struckOut[place.url] = error }
+            Self.note(&state, place, error)
+            Self.forgetUnproven(&state, file)
         }
     }
+
+    /// As long as no identity is fixed, what one place told of the file says nothing of the others.
+    private static func forgetUnproven(_ state: inout State, _ file: FileReplicas) {
+        guard state.identity == nil else { return }
+        (state.size, state.adler32, state.verified) = (file.size, file.adler32.map(Checksum.padded), [])
+    }
+
+    /// How many openings may come to nothing before the file is given up.
+    package var patience: Int { Self.rounds * max(1, board.catalog.places(file.urls).count) }
+
+    /// The bytes that were given are damaged: they are not kept, and this place is not asked again.
+    package func distrust(_ error: FormatError) {
+        if let identity = state.withLock({ $0.identity }) { board.cache?.forget(key(identity), size: size) }
+        reject(error)
+    }
+
+    /// Of the cache: a file that was changed in place keeps its UUID, but hardly its size.
+    private func key(_ identity: String) -> String { "\(identity) \(size)" }
 
     private func attempt(_ fetch: RangeFetch, _ body: (any RangeSource) throws(FormatError) -> Void) throws(FormatError) {
         var failures = 0
@@ -124,6 +145,7 @@ package final class ReplicatedSource: RangeSource {
     ) throws(FormatError) -> Bool {
         do throws(FormatError) {
             try body(current.source)
+            state.withLock { _ = $0.tried.removeValue(forKey: current.place.url) }
             return true
         } catch {
             // What was asked for lies outside the file: no other place has it either.
@@ -148,9 +170,16 @@ package final class ReplicatedSource: RangeSource {
             state.withLock { state in
                 state.size = source.size
                 state.current = (source, place)
+                state.last = place
             }
             return (source, place)
         } catch {
+            var error = error
+            if error.code == .missing, !avoided.isEmpty {
+                // The redirector has no other server than those that we asked it to avoid: they have another chance.
+                state.withLock { _ = $0.tried.removeValue(forKey: place.url) }
+                error = state.withLock { $0.errors.last { $0.place.url == place.url }?.error } ?? FormatError(.faulty, error.message, file: place.url)
+            }
             blame(place, nil, error)
             return nil
         }
@@ -181,10 +210,15 @@ package final class ReplicatedSource: RangeSource {
         board.access(place.site).failed(error)
         state.withLock { state in
             if let source, let current = state.current, current.source === source { state.current = nil }
-            if [.missing, .refused, .changed, .unsupported].contains(error.code) { state.struckOut[place.url] = error }
+            // A refusal may be a matter of the token, which may be renewed.
+            if [.missing, .changed, .unsupported].contains(error.code) { state.struckOut[place.url] = error }
+            Self.forgetUnproven(&state, file)
             if let server = (source as? XrootdSource)?.server {
                 // Another server than the one that the URL names: a redirector sent us there.
-                if !server.isEmpty, !StorageURL(place.url).isAt(server) { state.tried[place.url, default: []].append(StorageURL.host(of: server)) }
+                let host = StorageURL.host(of: server)
+                if !server.isEmpty, !StorageURL(place.url).isAt(server), state.tried[place.url]?.contains(host) != true {
+                    state.tried[place.url, default: []].append(host)
+                }
             }
             Self.note(&state, place, error)
         }

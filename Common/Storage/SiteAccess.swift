@@ -88,8 +88,12 @@ package final class SiteAccess: Sendable {
     /// - Parameter wait: waits for room; else the answer may be nil.
     /// - Throws: where so many given-up reads hang at the site that there is no room at all.
     func enter(_ bytes: Int, wait: Bool) throws(FormatError) -> Ticket? {
+        let asked = DispatchTime.now().uptimeNanoseconds
         while true {
             let now = DispatchTime.now().uptimeNanoseconds
+            guard now - asked < UInt64(limits.readSeconds) * 4_000_000_000 else {
+                throw FormatError(.deadline, "the site \(site) had no room for another read for long", expected: "room within \(4 * limits.readSeconds) s")
+            }
             let semaphore = DispatchSemaphore(value: 0)
             let (ticket, stuck): (Ticket?, Bool) = state.withLock { state in
                 let held = Int(state.report.abandonedBytes)
@@ -150,11 +154,19 @@ package final class SiteAccess: Sendable {
 
     // MARK: What came of it
 
+    /// A file was opened. That says little: only a read makes up for failures.
     func opened() {
         state.withLock { state in
             state.report.opens += 1
-            state.report.failuresInRow = 0
             state.pace.successes += 1
+        }
+    }
+
+    /// A list was given: that is all that was asked for.
+    func listed() {
+        state.withLock { state in
+            state.report.opens += 1
+            state.report.failuresInRow = 0
         }
     }
 

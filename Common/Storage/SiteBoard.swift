@@ -62,7 +62,9 @@ package final class SiteBoard: Sendable {
     }
 
     private static func credentials(_ name: String, _ state: borrowing State) -> Credentials {
-        Credentials(state.catalog.site(named: name)?.credentials ?? .init(), forwarded: state.forwarded)
+        // A job, a list or a replica list may name any host: tokens are for the sites that the catalogue names.
+        let site = state.catalog.site(named: name)
+        return Credentials(site?.credentials ?? .init(), forwarded: state.forwarded, discovers: site != nil)
     }
 
     package func access(_ name: String) -> SiteAccess {

@@ -22,8 +22,12 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         let address = try site.credentials.sign(url, avoiding: servers)
         let result = withErrorText { cxr_open(address, Int32(site.limits.openSeconds), &handle, &info, $0, $1) }
         guard result.code == CXR_OK, let handle else { throw storageError(result, "cannot open the file", url) }
+        guard let bytes = Int(exactly: info.size) else {
+            cxr_close(handle)
+            throw FormatError(.faulty, "the site tells a size that no file has", file: url, found: "\(info.size)")
+        }
         self.handle = handle
-        size = Int(info.size)
+        size = bytes
         segmentsLimit = Int(info.readv_iov_max)
         segmentLimit = Int(info.readv_ior_max)
         server = withUnsafeBytes(of: &info.server) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
@@ -45,6 +49,9 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
     private func read(into fetch: RangeFetch, _ limits: SiteLimits, vectors: Bool) throws(FormatError) {
         // What a plain read costs in requests is saved in bytes.
         let plan = CoalescedRanges(fetch, gap: vectors ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
+        guard plan.merged.allSatisfy({ $0.length <= Int(UInt32.max) }) else {
+            throw FormatError(.limit, "one read is too large", file: url, expected: "at most 4 GiB")
+        }
         let requests = self.requests(plan.merged, limits, vectors: vectors)
         var pending: [XrootdRequest] = []
         var settled = 0
@@ -147,6 +154,10 @@ private final class XrootdRequest {
             site.leave(ticket, abandoned ? .abandoned : .failed)
             throw error
         }
+        guard length == UInt64(plan.bytes) else {
+            site.leave(ticket, .failed)
+            throw FormatError(.faulty, "the site sent another number of bytes than was asked for", file: url, expected: "\(plan.bytes)", found: "\(length)")
+        }
         site.leave(ticket, .read)
         return UnsafeRawPointer(data)
     }
@@ -173,7 +184,10 @@ func storageError(_ result: XrootdResult, _ what: String, _ url: String) -> Form
     switch result.code {
     case Int(CXR_NOT_FOUND): return FormatError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
     case Int(CXR_DEADLINE): return FormatError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
-    case Int(CXR_DENIED): return FormatError(.refused, "\(what): the site \(site) refuses (\(text))", file: url)
+    case Int(CXR_DENIED):
+        return FormatError(
+            .refused, "\(what): the site \(site) refuses (\(text))", file: url,
+            hint: "A worker shows its token only to sites that the sites file names, and only over TLS.")
     case Int(CXR_UNSUPPORTED): return FormatError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
     case Int(CXR_NO_MEMORY): return FormatError(.limit, "\(what): there is no memory for it", file: url)
     case Int(CXR_UNREACHABLE):

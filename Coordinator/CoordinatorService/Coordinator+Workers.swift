@@ -89,9 +89,9 @@ extension Coordinator {
         case .count: break
         }
         if case .failed(let reason, let transient) = result {
-            if transient, try ledger.attempts(lease.task) < 3 {
+            if transient, try isWorthAnotherTry(lease.task) {
                 log.warning("task \(lease.task) failed and is tried again: \(reason)")
-                active!.leases.release(lease.task)
+                active!.leases.handedIn(lease.task)
                 return tell(worker, .acknowledged(lease))
             }
             guard job.description.onError == .skip, task.file != nil else {
@@ -99,8 +99,11 @@ extension Coordinator {
                 return try finish(.failed, error: reason)
             }
         }
-        do { try checkSpecs(result, payload, task) } catch {
-            active!.leases.release(lease.task)
+        do {
+            try checkKind(result, task)
+            try checkSpecs(result, payload, task)
+        } catch {
+            active!.leases.handedIn(lease.task)
             log.error("a receipt of worker \(workers[worker]?.name ?? "?") is refused: \(error)")
             tell(worker, .refused(lease, reason: "\(error)"))
             if try ledger.attempts(lease.task) >= 5 { try finish(.failed, error: "task \(lease.task) gives no acceptable receipt: \(error)") }
@@ -116,7 +119,7 @@ extension Coordinator {
         if case .counted(let bytes, _) = result, case .chunk(let chunk) = task.body {
             let site = catalog.siteName(chunk.input.file.url)
             job.traffic[site, default: (0, 0)].events += (chunk.boundaries.last ?? 0) - (chunk.boundaries.first ?? 0)
-            job.traffic[site, default: (0, 0)].bytes += Int64(bytes)
+            job.traffic[site, default: (0, 0)].bytes += Int64(max(0, min(bytes, 1 << 50)))
         }
         active = job
         Self.pauseForTests("before-acknowledge")
@@ -128,6 +131,31 @@ extension Coordinator {
     /// A stopping place for tests that kill the process there: `BEAMLINE_TEST_DIE_AT` names it.
     private static func pauseForTests(_ place: String) {
         if let wanted = ProcessInfo.processInfo.environment["BEAMLINE_TEST_DIE_AT"], wanted == place { raise(SIGKILL) }
+    }
+
+    /// A task that failed for a reason that may pass is tried three times at least, and as long as the coordinator's patience lasts: a site that is
+    /// away for a minute does not fail a job of days.
+    private func isWorthAnotherTry(_ task: Int64) throws -> Bool {
+        let now = Self.now()
+        let since = active!.failingSince[task] ?? now
+        active!.failingSince[task] = since
+        return try ledger.attempts(task) < 3 || now - since < patienceSeconds
+    }
+
+    /// A receipt must answer what was asked, and a survey must make sense: all that follows is planned from it.
+    private func checkKind(_ result: TaskResult, _ task: Ledger.TaskRecord) throws {
+        func broken(_ text: String) -> FormatError { FormatError(.corrupt, text, object: "task \(task.id)") }
+        switch (result, task.body) {
+        case (.failed, _), (.counted, .chunk): return
+        case (.listed(let files), .list):
+            guard !files.contains(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) else { throw broken("a list has a file without places") }
+        case (.surveyed(let survey), .survey):
+            let bounds = survey.boundaries
+            guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries), bounds.first == 0, bounds.last == survey.entries,
+                zip(bounds, bounds.dropFirst()).allSatisfy(<), survey.clusters.count <= bounds.count + 2_000_000
+            else { throw broken("a survey's blocks make no sense") }
+        default: throw broken("a receipt is not of its task's kind")
+        }
     }
 
     /// A worker's partial specs must be of the task's blocks and branches.
@@ -154,7 +182,8 @@ extension Coordinator {
     }
 
     func lend() throws {
-        guard active != nil, active!.stage.hasTasks else { return }
+        // Without the token that the job lends, sites would only refuse.
+        guard active != nil, active!.stage.hasTasks, tokenTrouble == nil else { return }
         for id in workers.keys.sorted() {
             let worker = workers[id]!
             let room = worker.threads + worker.readAhead - worker.leases.count

@@ -30,6 +30,8 @@ package actor Coordinator {
         var tasks: [Int64: Ledger.TaskRecord] = [:]
         var leases = LeaseTable()
         var tasksAll = 0
+        /// When a task's first transient failure was.
+        var failingSince: [Int64: Double] = [:]
         var stageStarted: Double
         var traffic: [String: (events: Int64, bytes: Int64)] = [:]
         var progress: (step: Int64, epoch: Int, steps: Int64, rate: Double, loss: Double)?
@@ -45,6 +47,8 @@ package actor Coordinator {
     let log: Logger
     let leaseSeconds: Double
     let version: String
+    /// How long tasks that fail for a reason that may pass are tried again.
+    let patienceSeconds: Double
     /// The sites file.
     let catalog: SiteCatalog
     var sites = SitePolicy()
@@ -62,10 +66,11 @@ package actor Coordinator {
 
     /// - Parameter state: the directory of the ledger and the blobs; made where it does not exist.
     package init(
-        state: URL, leaseSeconds: Double, catalog: SiteCatalog = .init(), version: String, log: Logger,
+        state: URL, leaseSeconds: Double, patienceSeconds: Double = 60, catalog: SiteCatalog = .init(), version: String, log: Logger,
         bearerToken: (@Sendable () throws -> String?)? = nil
     ) throws {
         self.catalog = catalog
+        self.patienceSeconds = patienceSeconds
         self.bearerToken = bearerToken
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
         ledger = try Ledger(path: state.appending(path: "ledger.sqlite").path)

@@ -132,6 +132,14 @@ package struct LeaseTable: Sendable {
         queues[entry.site]!.tasks.append(task)
     }
 
+    /// A receipt that was not counted was handed in: the task is lent anew, and its lease cannot be renewed any more.
+    package mutating func handedIn(_ task: Int64) {
+        release(task)
+        guard open[task] != nil else { return }
+        open[task]!.token = nextToken
+        nextToken += 1
+    }
+
     package func judge(_ lease: LeaseName, digest: String) -> Verdict {
         if let known = counted[lease.task] {
             return known.token == lease.token && known.digest == digest

@@ -23,6 +23,10 @@ package struct SitePolicy: Sendable {
         package var rest = 10
         /// Failures in a row, of one worker, after which a site is excluded.
         package var failuresMost = 5
+        /// A worker's success says for so many seconds that the site is there.
+        package var trust = 3.0
+        /// Sites that are remembered.
+        package var sitesMost = 4096
         package var coolDownFirst = 2.0
         package var coolDownMost = 120.0
         package init() {}
@@ -52,6 +56,8 @@ package struct SitePolicy: Sendable {
         /// The throughput before the last growth; nil at rest.
         var before: Double?
         var resting = 0
+        /// When each worker last read well.
+        var succeeded: OrderedDictionary<Int64, Double> = [:]
         /// Some worker had reads waiting for room in this window.
         var saturated = false
     }
@@ -66,7 +72,8 @@ package struct SitePolicy: Sendable {
 
     /// A worker's totals.
     package mutating func report(_ reports: [SiteReport], from worker: Int64, readsMost: (String) -> Int, now: Double) {
-        for report in reports {
+        for report in reports.prefix(settings.sitesMost).map({ $0.sane() }) {
+            guard sites[report.site] != nil || sites.count < settings.sitesMost else { continue }
             var site = sites[report.site] ?? Site(
                 reads: min(settings.readsFirst, readsMost(report.site)), readsMost: readsMost(report.site), coolDown: settings.coolDownFirst,
                 gone: SiteReport(site: report.site), windowStart: now)
@@ -76,6 +83,7 @@ package struct SitePolicy: Sendable {
             site.saturated = site.saturated || report.readsWaiting > 0
             let successes = report.reads + report.opens - (before?.reads ?? 0) - (before?.opens ?? 0)
             let failures = report.blamingFaults - (before?.blamingFaults ?? 0)
+            if report.failuresInRow > 0 { site.succeeded.removeValue(forKey: worker) } else if successes > 0 { site.succeeded[worker] = now }
             judge(&site, report, succeeded: successes > 0, failed: failures > 0, now)
             sites[report.site] = site
         }
@@ -86,7 +94,7 @@ package struct SitePolicy: Sendable {
         case .healthy:
             // Another worker may still reach it: a worker's own network is not the site's fault.
             let dead = failed && report.failuresInRow >= settings.failuresMost
-                && site.reports.values.allSatisfy { $0.failuresInRow > 0 || $0.reads + $0.opens == 0 }
+                && site.succeeded.values.allSatisfy { now - $0 > settings.trust }
             if dead { exclude(&site, report.site, now) }
         case .probing:
             if succeeded, report.failuresInRow == 0 {
@@ -112,6 +120,7 @@ package struct SitePolicy: Sendable {
         for name in sites.keys {
             guard let last = sites[name]!.reports.removeValue(forKey: worker) else { continue }
             sites[name]!.gone.add(last)
+            sites[name]!.succeeded.removeValue(forKey: worker)
             changed.append(name)
         }
     }
@@ -256,6 +265,24 @@ package struct SitePolicy: Sendable {
 }
 
 extension SiteReport {
+    /// What a worker may say: counts that can be added up, texts that can be shown.
+    func sane() -> SiteReport {
+        var report = SiteReport(site: String(site.prefix(200)))
+        func count(_ value: Int64) -> Int64 { max(0, min(value, 1 << 50)) }
+        (report.opens, report.reads, report.bytes, report.retries) = (count(opens), count(reads), count(bytes), count(retries))
+        for fault in SiteFault.allCases {
+            if let found = faults.first(where: { $0.fault == fault }) { report.faults.append(.init(fault, count(found.count))) }
+        }
+        report.failuresInRow = max(0, min(failuresInRow, 1 << 30))
+        report.lastFault = lastFault.map { String($0.prefix(1000)) }
+        for index in report.latencies.indices where index < latencies.count { report.latencies[index] = count(latencies[index]) }
+        (report.readsInFlight, report.readsWaiting) = (max(0, min(readsInFlight, 1 << 30)), max(0, min(readsWaiting, 1 << 30)))
+        report.longestWait = longestWait.isFinite ? max(0, min(longestWait, 1e9)) : 0
+        report.abandonedBytes = count(abandonedBytes)
+        report.credentialWarning = credentialWarning.map { String($0.prefix(500)) }
+        return report
+    }
+
     /// Adds another worker's totals.
     mutating func add(_ other: SiteReport) {
         opens += other.opens

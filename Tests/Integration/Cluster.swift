@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 import Testing
 
 /// Real processes and real xrootd servers on loopback, in a directory of their own.
@@ -8,25 +9,30 @@ final class TestCluster {
     static let python = root.appending(path: ".build-python/bin/python").path
 
     let directory: URL
-    let sites: [Int]
-    let workersPort: Int
-    let restPort: Int
-    let inferencePort: Int
+    private(set) var sites: [Int] = []
+    private(set) var workersPort = 0
+    private(set) var restPort = 0
+    private(set) var inferencePort = 0
     private(set) var processes: [String: Process] = [:]
 
     /// Makes a sample of `events` and serves it as two sites.
     init(events: Int) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "beamline-test-\(UUID().uuidString.prefix(8))")
-        // Below the range that the kernel gives to clients.
-        let base = Int.random(in: 10_000...31_000)
-        (sites, workersPort, restPort, inferencePort) = ([base, base + 1], base + 2, base + 3, base + 4)
         for site in ["site1", "site2"] {
             try FileManager.default.createDirectory(at: directory.appending(path: "\(site)/store"), withIntermediateDirectories: true)
         }
         try Self.run(Self.python, [Self.root.appending(path: "scripts/make-sample").path, path("data"), "--events", "\(events)"])
         try FileManager.default.moveItem(atPath: path("data/tth"), toPath: path("site1/store/tth"))
         try FileManager.default.moveItem(atPath: path("data/qcd"), toPath: path("site2/store/qcd"))
-        try startSites()
+        for attempt in 0..<3 {
+            // Below the range that the kernel gives to clients; somebody may have one of them all the same.
+            let base = Int.random(in: 10_000...31_000)
+            (sites, workersPort, restPort, inferencePort) = ([base, base + 1], base + 2, base + 3, base + 4)
+            do {
+                try startSites()
+                return
+            } catch where attempt < 2 {}
+        }
     }
 
     deinit {
@@ -41,7 +47,9 @@ final class TestCluster {
     func path(_ name: String) -> String { directory.appending(path: name).path }
 
     func startSites() throws {
-        try Self.run(Self.root.appending(path: "scripts/test-sites").path, ["start", directory.path, "\(sites[0])", "\(sites[1])"])
+        let started = try Self.run(
+            Self.root.appending(path: "scripts/test-sites").path, ["start", directory.path, "\(sites[0])", "\(sites[1])"], expect: nil)
+        guard started.code == 0 else { throw TestSites.Failure(description: started.output) }
     }
 
     @discardableResult
@@ -81,7 +89,7 @@ final class TestCluster {
 
     func startCoordinator(lease: Double = 3, sites: String? = nil, options: [String] = [], environment: [String: String] = [:]) throws {
         try start("coordinator", [
-            "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)", "--lease", "\(lease)",
+            "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)", "--lease", "\(lease)", "--patience", "0",
         ] + (sites.map { ["--sites", $0] } ?? []) + options, environment: environment)
         try waitUntil("the coordinator answers") { (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0 }
     }

@@ -20,9 +20,11 @@ import Testing
         #expect(refused.output.contains("over TLS only"))
         cluster.killHard("coordinator")
 
+        // Tokens are for sites that the sites file names.
+        try "sites: [{name: GUARDED, endpoints: [\"roots://localhost:\(sites.spare)\"]}]".write(toFile: cluster.path("sites.yaml"), atomically: true, encoding: .utf8)
         let environment = none.merging(["BEARER_TOKEN_FILE": path("secure-token")]) { $1 }
         try cluster.startCoordinator(
-            options: ["--tls-certificate", path("secure-ca/host.pem"), "--tls-key", path("secure-ca/host.key")], environment: environment)
+            sites: cluster.path("sites.yaml"), options: ["--tls-certificate", path("secure-ca/host.pem"), "--tls-key", path("secure-ca/host.key")], environment: environment)
         try cluster.startWorker("w1", options: ["--tls-authority", path("secure-ca/ca.pem")], environment: none)
         // The worker alone has no token.
         let own = try cluster.submit(job)

@@ -68,6 +68,8 @@ import Testing
         #expect(parts("lfn:/store/a") == ["lfn", "/store/a"] && StorageURL("lfn:/x").kind == .logical)
         #expect(StorageURL("root://[::1]:1094//a").host == "::1" && StorageURL("root://h//a").isAt("h:1094") && !StorageURL("root://h:1//a").isAt("h:2"))
         #expect(StorageURL.join("root://h", "/a") == "root://h//a" && StorageURL.join("https://h", "/a") == "https://h/a")
+        #expect(parts("https://evil?@h/a")[0] == "https://evil" && parts("https://evil#@h/a")[0] == "https://evil")
+        #expect(StorageURL("https://a b/x").kind == .unsupported(scheme: "https"))
         #expect(StorageURL("davs://h/a").isEncrypted && !StorageURL("root://h/a").isEncrypted)
     }
 }

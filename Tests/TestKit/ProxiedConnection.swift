@@ -53,6 +53,7 @@ final class ProxiedConnection: @unchecked Sendable {
     private let up = Pipe()
     private let down = Pipe()
     private let left = Atomic(4)
+    private let closed = Mutex(false)
     private let framing = Mutex((requests: XrootdFrames(isRequest: true), answers: XrootdFrames(isRequest: false), refusals: [[UInt8]]()))
 
     init?(_ proxy: ImpairmentProxy, client: Int32, upstream: UInt16) {
@@ -87,11 +88,16 @@ final class ProxiedConnection: @unchecked Sendable {
     }
 
     func reset() {
+        // Once closed, the numbers may be another connection's.
+        closed.withLock { closed in if !closed { shutDown() } }
+        up.close()
+        down.close()
+    }
+
+    private func shutDown() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
         for end in [client, server] { shutdown(end, Int32(SHUT_RDWR)) }
-        up.close()
-        down.close()
     }
 
     private func takeIn(_ end: Int32, _ pipe: Pipe, _ way: ImpairmentProxy.Way) {
@@ -134,8 +140,11 @@ final class ProxiedConnection: @unchecked Sendable {
     /// The last of the four threads closes the ends.
     private func ended() {
         guard left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
-        close(client)
-        close(server)
+        closed.withLock { closed in
+            closed = true
+            close(client)
+            close(server)
+        }
         proxy.ended(self)
     }
 

@@ -12,6 +12,8 @@ package final class TestSites {
 
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
+
+        package init(description: String) { self.description = description }
     }
 
     /// - Parameters:
@@ -19,10 +21,6 @@ package final class TestSites {
     ///   - options: of `scripts/test-sites`; `PORT` stands for the first spare port.
     package init(sites: Int = 1, files: [String: [UInt8]] = [:], options: [String] = [], folders: [String] = []) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "beamline-sites-\(UUID().uuidString.prefix(8))")
-        // Below the range that the kernel gives to clients.
-        let base = UInt16.random(in: 10_000...31_000)
-        ports = (0..<UInt16(sites)).map { base + $0 }
-        spare = base + UInt16(sites)
         for folder in (1...max(1, sites)).map({ "site\($0)" }) + folders {
             for (path, content) in files {
                 let place = directory.appending(path: "\(folder)/\(path)")
@@ -31,8 +29,24 @@ package final class TestSites {
             }
         }
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let extra = options.map { $0 == "PORT" ? "\(spare)" : $0 }
-        try Self.run(["start", directory.path] + ports.map { "\($0)" } + extra)
+        (ports, spare) = try Self.start(directory, sites, options)
+    }
+
+    private static func start(_ directory: URL, _ sites: Int, _ options: [String]) throws -> ([UInt16], UInt16) {
+        var attempts = 0
+        while true {
+            // Below the range that the kernel gives to clients; somebody may have one of them all the same.
+            let base = UInt16.random(in: 10_000...31_000)
+            let ports = (0..<UInt16(sites)).map { base + $0 }
+            let extra = options.map { $0 == "PORT" ? "\(base + UInt16(sites))" : $0 }
+            do {
+                try run(["start", directory.path] + ports.map { "\($0)" } + extra)
+                return (ports, base + UInt16(sites))
+            } catch {
+                attempts += 1
+                guard attempts < 3 else { throw error }
+            }
+        }
     }
 
     deinit {

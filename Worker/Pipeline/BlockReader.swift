@@ -67,14 +67,29 @@ package final class BlockReader {
                 }
             }
             return bytes
-        } catch {
-            intake.files.forget(input.file, tree: input.tree)
-            throw error.located(file: input.file.url)
+        } catch { throw error.located(file: input.file.url) }
+    }
+
+    /// Reads, and where a place's bytes turn out to be damaged, reads again from another.
+    private func persistently<T>(_ input: InputTree, _ body: () throws(FormatError) -> T) throws(FormatError) -> T {
+        for _ in 0..<3 {
+            do throws(FormatError) { return try body() } catch {
+                guard intake.files.distrust(input.file, tree: input.tree, error) else {
+                    intake.files.forget(input.file, tree: input.tree)
+                    throw error
+                }
+            }
         }
+        defer { intake.files.forget(input.file, tree: input.tree) }
+        return try body()
     }
 
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
     package func specs(_ task: ChunkTask) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
+        try persistently(task.input) { () throws(FormatError) in try specsOnce(task) }
+    }
+
+    private func specsOnce(_ task: ChunkTask) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
         let first = task.boundaries[0]
         let splitter = Splitter(task.split, identity: task.input.identity)
         let parts = (first..<task.boundaries.last!).map { UInt8(splitter.part($0).rawValue) }
@@ -92,7 +107,9 @@ package final class BlockReader {
     ) throws(FormatError) -> BlockRows {
         let branches = schema.inputs.map(\.branch) + (labelBranch.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
-        _ = try forEachColumn(input, branches, block.first..<block.end) { columns[$0] = $1 }
+        try persistently(input) { () throws(FormatError) in
+            _ = try forEachColumn(input, branches, block.first..<block.end) { columns[$0] = $1 }
+        }
         let batch = ColumnBatch(first: block.first, entries: Int(block.end - block.first), names: branches, columns: columns.map { $0! })
         let splitter = Splitter(split, identity: input.identity)
         var entries: [[Int]] = [[], [], []]

@@ -120,6 +120,7 @@ package final class OpenFiles: Sendable {
         let source = ReplicatedSource(file, board: board, identity: identity, verify: verify) { (source) throws(FormatError) in
             try FileIdentity.of(source)
         }
+        var failures = 0
         while true {
             // Throws when no place is left.
             try source.open()
@@ -133,7 +134,11 @@ package final class OpenFiles: Sendable {
                 }
                 source.pin(found)
                 return (root, found, source.adler32)
-            } catch { source.reject(error) }
+            } catch {
+                failures += 1
+                source.reject(error)
+                guard failures < source.patience else { throw error }
+            }
         }
     }
 
@@ -166,6 +171,15 @@ package final class OpenFiles: Sendable {
         if path.hasPrefix("/") || path.contains("://") { return path }
         guard let slash = url.lastIndex(of: "/") else { return path }
         return url[...slash] + path
+    }
+
+    /// The bytes that a file's place gave are damaged: another place is to give them.
+    /// - Returns: whether there is another try to be made.
+    func distrust(_ file: FileReplicas, tree: String, _ error: FormatError) -> Bool {
+        let opened = held.withLock { held in held.first { $0.key == Self.key(file, tree) }?.opened }
+        guard [.corrupt, .badChecksum, .badLength, .badMagic, .truncated].contains(error.code), let source = opened?.file.source as? ReplicatedSource else { return false }
+        source.distrust(error)
+        return true
     }
 
     /// After an error: the next read opens the file anew.
