@@ -58,6 +58,9 @@ enum SitesTable {
             if let fault = site.lastFault { lines.append("\(site.site): last error: \(fault)") }
             if site.longestWait > 5 { lines.append("\(site.site): a read has been under way for \(Int(site.longestWait)) s") }
             if site.abandonedBytes > 0 { lines.append("\(site.site): \(site.abandonedBytes) bytes in reads that were given up") }
+            if let expires = site.tokenExpires {
+                lines.append("\(site.site): a bearer token ends in \(Int(min(1e12, max(0, expires - Date().timeIntervalSince1970)))) s")
+            }
             for warning in site.warnings { lines.append("\(site.site): \(warning)") }
         }
         return lines.joined(separator: "\n")

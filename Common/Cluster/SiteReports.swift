@@ -29,6 +29,8 @@ package struct SiteReport: Codable, Sendable, Equatable {
     package var abandonedBytes: Int64 = 0
     /// What is wrong with this worker's credentials for the site.
     package var credentialWarning: String?
+    /// When its token there ends, seconds since 1970; nil where it has none, or none that ends.
+    package var tokenExpires: Double?
 
     package struct FaultCount: Codable, Sendable, Equatable {
         package var fault: SiteFault
@@ -100,6 +102,8 @@ package struct SiteStatus: Codable, Sendable, Equatable {
     package var longestWait = 0.0
     package var abandonedBytes: Int64 = 0
     package var warnings: [String] = []
+    /// When the first of the workers' tokens ends, seconds since 1970.
+    package var tokenExpires: Double?
 
     package init(site: String, state: String) {
         self.site = site

@@ -115,12 +115,9 @@ package struct Credentials: Sendable {
         return url + (url.contains("?") ? "&" : "?") + extras.joined(separator: "&")
     }
 
-    /// What a user should know before a job breaks: a token that ends before `seconds` from now.
-    package func warning(within seconds: Double, now: Double = Self.now()) -> String? {
-        do throws(FormatError) {
-            guard let token = try token(now: now), let expires = token.expires, expires < now + seconds else { return nil }
-            return "the bearer token (\(token.origin)) expires in \(Int(expires - now)) s, before the job is likely to end"
-        } catch { return error.description }
+    /// What a user should know before a job breaks: what is wrong with the token, and when it ends, seconds since 1970.
+    package func state(now: Double = Self.now()) -> (warning: String?, expires: Double?) {
+        do throws(FormatError) { return (nil, try token(now: now)?.expires) } catch { return (error.description, nil) }
     }
 
     package static func now() -> Double {

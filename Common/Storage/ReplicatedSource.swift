@@ -69,7 +69,8 @@ package final class ReplicatedSource: RangeSource {
     }
 
     package func read(into fetch: RangeFetch) throws(FormatError) {
-        let pinned = state.withLock { $0.identity != nil && $0.current != nil }
+        // Another thread may just have found the current place to be no good.
+        let pinned = state.withLock { $0.identity != nil && $0.last != nil }
         guard pinned else {
             guard let current = state.withLock({ $0.current }) else { throw FormatError(.missing, "no place of the file is open", file: name) }
             do throws(FormatError) { return try current.source.read(into: fetch) } catch {

@@ -181,7 +181,11 @@ package final class SiteAccess: Sendable {
 
     func retried() { state.withLock { $0.report.retries += 1 } }
 
-    package func warn(_ warning: String?) { state.withLock { $0.report.credentialWarning = warning } }
+    /// Looks at the site's credentials as an open would.
+    func checkCredentials() {
+        let found = credentials.state()
+        state.withLock { ($0.report.credentialWarning, $0.report.tokenExpires) = (found.warning, found.expires) }
+    }
 
     /// How it did lately.
     var standing: ReplicaOrder.Standing {

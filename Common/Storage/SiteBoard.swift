@@ -101,10 +101,8 @@ package final class SiteBoard: Sendable {
         return state.withLock { state in ReplicaOrder.order(places, standings, &state.random) }.map { places[$0] }
     }
 
-    /// Tells each site's counters what is wrong with this worker's credentials for it, if the job takes `seconds` more.
-    package func checkCredentials(within seconds: Double) {
-        for access in state.withLock({ Array($0.sites.values) }) where access.site != "local" {
-            access.warn(access.credentials.warning(within: seconds))
-        }
+    /// Notes in each site's report what is wrong with this worker's credentials for it, and when they end.
+    package func checkCredentials() {
+        for access in state.withLock({ Array($0.sites.values) }) where access.site != "local" { access.checkCredentials() }
     }
 }

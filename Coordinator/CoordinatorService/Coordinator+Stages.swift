@@ -139,7 +139,20 @@ extension Coordinator {
             let batch = Double(job.description.train?.batch ?? 1)
             if progress.rate > 0 { status.etaSeconds = max(0, all - Double(progress.step)) * batch / progress.rate }
         }
+        status.notes += credentialNotes(etaSeconds: status.etaSeconds)
         if job.stage == .train || job.stage == .evaluate, trainers().isEmpty { status.waiting = "a worker that may read all the job's files" }
+    }
+
+    /// Tokens that are no good, or end before the job is likely to.
+    private func credentialNotes(etaSeconds: Double?) -> [String] {
+        let now = Date().timeIntervalSince1970
+        return sites.statuses(now: Self.now()).flatMap { site in
+            var notes = site.warnings.map { "credentials for \(site.site): \($0)" }
+            if let expires = site.tokenExpires, let etaSeconds, expires < now + etaSeconds {
+                notes.append("a bearer token for \(site.site) ends in \(Int(max(0, expires - now))) s; the job needs about \(Int(etaSeconds)) s more")
+            }
+            return notes
+        }
     }
 
     /// What a job waits for at its sites: one that is excluded, or one that has not answered for long.

@@ -244,6 +244,7 @@ package struct SitePolicy: Sendable {
                 status.readsInFlight += report.readsInFlight
                 status.longestWait = max(status.longestWait, report.longestWait)
                 status.abandonedBytes += report.abandonedBytes
+                if let expires = report.tokenExpires { status.tokenExpires = min(expires, status.tokenExpires ?? expires) }
                 if let warning = report.credentialWarning, !status.warnings.contains(warning) { status.warnings.append(warning) }
             }
             status.latency50 = totals.latency(0.50)
@@ -279,6 +280,7 @@ extension SiteReport {
         (report.readsInFlight, report.readsWaiting) = (max(0, min(readsInFlight, 1 << 30)), max(0, min(readsWaiting, 1 << 30)))
         report.longestWait = longestWait.isFinite ? max(0, min(longestWait, 1e9)) : 0
         report.abandonedBytes = count(abandonedBytes)
+        report.tokenExpires = tokenExpires.flatMap { $0.isFinite ? max(0, min($0, 1e12)) : nil }
         report.credentialWarning = credentialWarning.map { String($0.prefix(500)) }
         return report
     }

