@@ -19,6 +19,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let deques: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
@@ -69,9 +70,9 @@ let package = Package(
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         // Coordinator
-        room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections]),
+        room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections, deques]),
         room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
-        room("Ledger", in: "Coordinator", ["Cluster", "Scheduling", grdb]),
+        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", grdb]),
         room(
             "CoordinatorService", in: "Coordinator",
             [
@@ -81,7 +82,8 @@ let package = Package(
         // Worker
         room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels", crypto]),
         room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
-        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Storage", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
+        room("Session", in: "Worker", ["Cluster", collections]),
+        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
         room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),

@@ -15,7 +15,8 @@ func makeLogger(_ label: String) -> Logger {
 }
 
 /// Stops the process's work on Ctrl-C or TERM.
-func runUntilSignalled(_ body: @escaping @Sendable () async throws -> Void) async throws {
+/// - Parameter before: done first, when a signal came.
+func runUntilSignalled(before ending: @escaping @Sendable () async -> Void = {}, _ body: @escaping @Sendable () async throws -> Void) async throws {
     let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
     let sources = [SIGINT, SIGTERM].map { number in
         signal(number, SIG_IGN)
@@ -27,7 +28,7 @@ func runUntilSignalled(_ body: @escaping @Sendable () async throws -> Void) asyn
     defer { sources.forEach { $0.cancel() } }
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await body() }
-        group.addTask { for await _ in signals { return } }
+        group.addTask { for await _ in signals { return await ending() } }
         try await group.next()
         // Nothing needs saving: what was acknowledged is in the ledger.
         group.cancelAll()
@@ -94,7 +95,13 @@ struct CoordinatorCommand: AsyncParsableCommand {
         var token: (@Sendable () throws -> String?)?
         if certificate != nil { token = { try Credentials().token()?.text } }
         let coordinator: Coordinator
-        do { coordinator = try Coordinator(state: URL(filePath: state), leaseSeconds: lease, patienceSeconds: patience, catalog: catalog, version: Beamline.version, log: log, bearerToken: token) } catch {
+        var settings = Coordinator.Settings(state: URL(filePath: state))
+        settings.scheduling.leaseSeconds = lease
+        settings.scheduling.patienceSeconds = patience
+        settings.catalog = catalog
+        settings.version = Beamline.version
+        settings.bearerToken = token
+        do { coordinator = try Coordinator(settings, log: log) } catch {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }
@@ -140,6 +147,11 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "MiB of stored bytes held at once, on their way or waiting for a thread.")
     var memoryMegabytes = 1024
 
+    @Option(help: "How gradients are summed: gloo, with the other workers; local, this worker trains alone or not at all.")
+    var collective = Collective.gloo
+
+    enum Collective: String, ExpressibleByArgument, CaseIterable { case gloo, local }
+
     func validate() throws {
         guard (0...4096).contains(readAhead) else { throw ValidationError("--read-ahead: expected 0 to 4096; found \(readAhead)") }
         guard coordinator.split(separator: ":").count == 2, Int(coordinator.split(separator: ":")[1]) != nil else {
@@ -156,10 +168,11 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.host = host
         settings.catalog = try readSites(sites)
         settings.readAhead = readAhead
+        settings.joinsRounds = collective == .gloo
         settings.authority = tlsAuthority
         settings.memoryBytes = max(16, memoryMegabytes) << 20
         settings.cacheBytes = max(1, cacheMegabytes) << 20
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
-        try await runUntilSignalled { try await worker.run() }
+        try await runUntilSignalled(before: { await worker.sayGoodbye() }) { try await worker.run() }
     }
 }

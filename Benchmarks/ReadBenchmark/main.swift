@@ -91,7 +91,7 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
 @Sendable func stage(_ threads: Int) throws -> Int {
     let intake = Intake(threads: threads)
     let surveyor = BlockReader(intake, localRoots: ["/"])
-    var tasks: [ChunkTask] = []
+    var tasks: [(chunk: ChunkTask, plan: ChunkPlan)] = []
     for path in arguments[4...] {
         let survey = try surveyor.survey(FileReplicas(path), tree: "Events", verify: false)
         let branches = survey.branches.filter { $0.unsupported == nil }.map(\.name)
@@ -99,9 +99,8 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
         while start + 1 < survey.boundaries.count {
             let end = survey.boundaries[start...].lastIndex { $0 - survey.boundaries[start] <= 100_000 }!
             let stop = max(end, start + 1)
-            tasks.append(ChunkTask(
-                InputTree(FileReplicas(path), tree: "Events", identity: survey.identity), boundaries: Array(survey.boundaries[start...stop]), branches: branches,
-                split: JobDescription.Split()))
+            let input = InputTree(FileReplicas(path), tree: "Events", identity: survey.identity)
+            tasks.append((ChunkTask(input, boundaries: Array(survey.boundaries[start...stop])), ChunkPlan(branches: branches, split: .init())))
             start = stop
         }
     }
@@ -113,11 +112,11 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < all.count else { return }
-            do throws(FormatError) { _ = try reader.specs(all[index]) } catch { failure.withLock { $0 = error } }
+            do throws(FormatError) { _ = try reader.specs(all[index].chunk, all[index].plan) } catch { failure.withLock { $0 = error } }
         }
     }
     if let error = failure.withLock({ $0 }) { throw error }
-    return tasks.reduce(0) { $0 + $1.branches.count }
+    return tasks.reduce(0) { $0 + $1.plan.branches.count }
 }
 
 do { try run() } catch {

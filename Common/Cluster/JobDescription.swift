@@ -106,6 +106,15 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package var credentials: CredentialUse?
     package var train: Training?
     package var publish: Publish?
+    /// Jobs of a higher one come first; among equals, work is shared.
+    package var priority = 0
+    /// The most workers that work on it at once.
+    package var workersMost: Int?
+
+    /// All that is to be listed: every dataset's files, URLs or globs, in order.
+    package var patterns: [(dataset: Int, pattern: String)] {
+        datasets.enumerated().flatMap { index, dataset in dataset.files.map { (index, $0) } }
+    }
 
     package init(name: String, datasets: [Dataset]) {
         self.name = name

@@ -37,6 +37,8 @@ package struct JobStatus: Codable, Sendable, Equatable {
     package var notes: [String] = []
     /// How long each stage took, the last one so far.
     package var stages: [Stage] = []
+    /// Nothing is lent to it until it is resumed.
+    package var paused = false
     package var tasksDone = 0
     package var tasksAll = 0
     package var files = 0
@@ -63,4 +65,29 @@ package struct JobStatus: Codable, Sendable, Equatable {
     }
 
     package var isFinal: Bool { ["done", "failed", "cancelled"].contains(stage) }
+}
+
+/// What `workers` shows of a worker.
+package struct WorkerStatus: Codable, Sendable, Equatable {
+    package var id: Int64
+    package var name: String
+    /// working, draining, set aside
+    package var state: String
+    /// Why it is set aside.
+    package var reason: String?
+    package var threads = 0
+    /// Of its linear algebra.
+    package var kernels = ""
+    /// Tasks that it has, and tasks of it that were counted.
+    package var held = 0
+    package var counted = 0
+    package var round: Int64?
+    package var phase: String?
+    package var silentSeconds = 0.0
+
+    package init(id: Int64, name: String, state: String) {
+        self.id = id
+        self.name = name
+        self.state = state
+    }
 }

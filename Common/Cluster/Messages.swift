@@ -33,17 +33,24 @@ package struct InputTree: Codable, Sendable, Hashable {
     }
 }
 
-/// Whole blocks of one file's tree, of which to compute partial specs.
+/// Whole blocks of one file's tree, of which to compute partial specs, with the job's plan.
 package struct ChunkTask: Codable, Sendable, Equatable {
     package var input: InputTree
     /// The blocks' boundaries: one more than blocks.
     package var boundaries: [Int64]
+
+    package init(_ input: InputTree, boundaries: [Int64]) {
+        self.input = input
+        self.boundaries = boundaries
+    }
+}
+
+/// What all chunks of a job share.
+package struct ChunkPlan: Codable, Sendable, Equatable {
     package var branches: [String]
     package var split: JobDescription.Split
 
-    package init(_ input: InputTree, boundaries: [Int64], branches: [String], split: JobDescription.Split) {
-        self.input = input
-        self.boundaries = boundaries
+    package init(branches: [String], split: JobDescription.Split) {
         self.branches = branches
         self.split = split
     }
@@ -121,20 +128,30 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var rank: Int
     /// The members' names, by rank.
     package var members: [String]
+    /// For each lane, the rank that owns it.
+    package var owners: [Int]
     /// The digest of the manifest: what is trained on and how.
     package var manifest: String
-    /// The digest of the checkpoint to start from; nil at the beginning.
+    /// The digest and step of the coordinator's checkpoint; nil at the beginning.
     package var checkpoint: String?
+    package var checkpointStep: Int64
 
-    package init(job: Int64, round: Int64, rank: Int, members: [String], manifest: String, checkpoint: String?) {
+    package init(
+        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?, checkpointStep: Int64
+    ) {
         self.job = job
         self.round = round
         self.rank = rank
         self.members = members
+        self.owners = owners
         self.manifest = manifest
         self.checkpoint = checkpoint
+        self.checkpointStep = checkpointStep
     }
 }
+
+/// What a member of a round is doing.
+package enum RoundPhase: String, Codable, Sendable, CaseIterable { case loading, connecting, training, evaluating }
 
 /// Loss and area under the curve of one part.
 package struct PartMetrics: Codable, Sendable, Equatable {
@@ -169,28 +186,100 @@ package enum TrainingReport: Codable, Sendable, Equatable {
     case progress(step: Int64, epoch: Int, stepsPerEpoch: Int64, stepsPerSecond: Double, loss: Double)
     /// A checkpoint was stored under `digest`; `metrics` where it ends an epoch.
     case checkpoint(digest: String, step: Int64, metrics: EpochMetrics?)
-    case finished(digest: String, test: PartMetrics, truncated: Int64)
-    /// This member left the round; `fatal` where another round would end the same way.
-    case failed(reason: String, fatal: Bool)
+    case finished(digest: String, step: Int64, test: PartMetrics, truncated: Int64)
+    /// This member left the round; `fatal` where another round would end the same way; `input` the manifest's input that cannot be read.
+    case failed(reason: String, fatal: Bool, input: Int?)
+}
+
+/// What a worker is and can do.
+package struct Hello: Codable, Sendable, Equatable {
+    package var name: String
+    package var threads: Int
+    /// Tasks that it reads for beside those that its threads compute.
+    package var readAhead: Int
+    /// Directories whose files it may read.
+    package var localRoots: [String]
+    package var version: String
+    /// Takes part in rounds with others; a worker that does not trains alone.
+    package var joinsRounds = true
+    /// The kernels that its linear algebra uses.
+    package var kernels = ""
+
+    package init(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String) {
+        self.name = name
+        self.threads = threads
+        self.readAhead = readAhead
+        self.localRoots = localRoots
+        self.version = version
+    }
+}
+
+/// Said every second: what a worker holds. The coordinator renews those leases, and says again what the worker should know and does not.
+package struct Beat: Codable, Sendable, Equatable {
+    package struct InRound: Codable, Sendable, Equatable {
+        package var round: Int64
+        package var phase: RoundPhase
+        package var step: Int64
+
+        package init(round: Int64, phase: RoundPhase, step: Int64) {
+            self.round = round
+            self.phase = phase
+            self.step = step
+        }
+    }
+
+    package var held: [LeaseName]
+    package var round: InRound?
+
+    package init(held: [LeaseName], round: InRound? = nil) {
+        self.held = held
+        self.round = round
+    }
+}
+
+/// What a worker hands back for a lease. The partial specs of a counted chunk come with it.
+package struct Receipt: Codable, Sendable, Equatable {
+    package var lease: LeaseName
+    package var result: TaskResult
+    package var specs: [UInt8]
+
+    package init(_ lease: LeaseName, _ result: TaskResult, specs: [UInt8] = []) {
+        self.lease = lease
+        self.result = result
+        self.specs = specs
+    }
+}
+
+/// A task that is lent to the worker. `plan` comes with chunks.
+package struct Grant: Codable, Sendable, Equatable {
+    package var lease: LeaseName
+    package var body: TaskBody
+    package var plan: ChunkPlan?
+
+    package init(_ lease: LeaseName, _ body: TaskBody, plan: ChunkPlan? = nil) {
+        self.lease = lease
+        self.body = body
+        self.plan = plan
+    }
 }
 
 package enum WorkerMessage: Codable, Sendable, Equatable {
-    /// - readAhead: tasks that it reads for beside those that its threads compute.
-    case hello(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String)
-    /// Sent every few seconds: renews the leases named.
-    case renew([LeaseName])
-    case receipt(LeaseName, TaskResult)
+    case hello(Hello)
+    case beat(Beat)
+    case receipts([Receipt])
     /// The address of this member, as payload, for the others.
     case rendezvous(round: Int64, key: String)
     case training(round: Int64, TrainingReport)
     /// What it saw of each site so far.
     case sites([SiteReport])
+    /// It ends, and gives back what it holds.
+    case goodbye
 }
 
 package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case welcome(worker: Int64, leaseSeconds: Double)
-    case lease(LeaseName, TaskBody)
-    case acknowledged(LeaseName)
+    case grants([Grant])
+    case acknowledged([LeaseName])
     case refused(LeaseName, reason: String)
     case startRound(RoundOrder)
     case stopRound(round: Int64)
@@ -200,4 +289,6 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case sites([SiteDirective])
     /// A bearer token for the running job's sites, as payload; empty where there is none. Sent over TLS only.
     case credential
+    /// The worker is drained and may end.
+    case dismissed
 }

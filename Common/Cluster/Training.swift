@@ -100,5 +100,13 @@ package struct TrainingManifest: Codable, Sendable, Equatable {
         (lane + 1) * training.batch / lanes.count - lane * training.batch / lanes.count
     }
 
+    /// As many as the longest lane needs.
+    package var stepsPerEpoch: Int64 {
+        lanes.indices.map { lane in
+            let batch = max(1, batch(ofLane: lane))
+            return Int64((lanes[lane].reduce(0) { $0 + $1.rows[0].count } + batch - 1) / batch)
+        }.max() ?? 0
+    }
+
     package var datasets: Int { (blocks.map(\.dataset).max() ?? -1) + 1 }
 }

@@ -65,6 +65,30 @@ package final class Round: @unchecked Sendable {
         return (0..<size).allSatisfy { rendezvous.wait("meet/\(place)/\($0)") != nil }
     }
 
+    /// Each member's statement, by rank; nil where the round was given up.
+    package func exchange(_ key: String, _ statement: [UInt8]) -> [[UInt8]]? {
+        guard size > 1 else { return [statement] }
+        rendezvous.set("\(key)/\(rank)", statement)
+        var all: [[UInt8]] = []
+        for rank in 0..<size {
+            guard let statement = rendezvous.wait("\(key)/\(rank)") else { return nil }
+            all.append(statement)
+        }
+        return all
+    }
+
+    /// Bytes of one member, as long as those that each gives.
+    package func broadcast(_ bytes: [UInt8], from root: Int) throws(FormatError) -> [UInt8] {
+        guard size > 1 else { return bytes }
+        // Sums of one number and zeros are that number.
+        let channel = try channel(count: max(1024, (bytes.count + 7) / 8))
+        let buffer = UnsafeMutableRawBufferPointer(start: channel.buffer.baseAddress, count: 8 * channel.buffer.count)
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        if rank == root { buffer.copyBytes(from: bytes) }
+        try channel.sum()
+        return Array(buffer.prefix(bytes.count))
+    }
+
     /// A buffer summed over the members; all make the same ones in the same order.
     package func channel(count: Int) throws(FormatError) -> Channel { try Channel(self, handle, count) }
 

@@ -36,6 +36,21 @@ package struct TrainingState: Sendable, Equatable {
     /// A larger sum fits after this; decided only by reduced sums.
     package mutating func coarsen(tensor: Int) { exponents[tensor] -= 8 }
 
+    /// Bits that the largest sum of a tensor should have: more would leave less room for a step with larger gradients, fewer would round off
+    /// what is left of them near the end of a training.
+    private static let bitsWanted = 44
+    /// Bits outside of which a multiplier is changed.
+    private static let bitsTolerated = 36...52
+
+    /// Adapts a tensor's multiplier to its gradients' size, from the reduced sums alone: the same on every member.
+    private mutating func adapt(_ tensor: Int, _ sums: UnsafePointer<Int64>, _ places: Range<Int>) {
+        var largest: UInt64 = 0
+        for place in places { largest = max(largest, sums[place].magnitude) }
+        let bits = 64 - largest.leadingZeroBitCount
+        guard largest > 0, !Self.bitsTolerated.contains(bits) else { return }
+        exponents[tensor] = min(200, max(-200, exponents[tensor] + Int32(Self.bitsWanted - bits)))
+    }
+
     /// Applies the reduced gradient.
     ///
     /// - Parameters:
@@ -49,6 +64,7 @@ package struct TrainingState: Sendable, Equatable {
             powers[1] *= beta2
         }
         for (index, tensor) in network.tensors.enumerated() {
+            defer { adapt(index, sums, tensor) }
             let unit = Double(sign: .plus, exponent: -Int(exponents[index]), significand: 1) / weight
             switch optimizer {
             case .sgd(let rate):
@@ -68,6 +84,13 @@ package struct TrainingState: Sendable, Equatable {
                 }
             }
         }
+    }
+
+    /// A digest of all of it, in hexadecimal.
+    package var wholeDigest: String {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in Checkpoint.encode(self) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return String(mix(hash), radix: 16)
     }
 
     /// A digest of the weights that travels with each step, below 2^61.

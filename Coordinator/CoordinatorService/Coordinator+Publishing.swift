@@ -38,45 +38,57 @@ extension Coordinator {
                 entries: file.survey?.entries ?? 0)
         }
         let lineage = Lineage(
-            version: version, job: job.description.name, inputs: inputs, branches: merged.branches, split: job.description.split,
+            version: settings.version, job: job.description.name, inputs: inputs, branches: merged.branches, split: job.description.split,
             features: job.description.features, training: manifest.training, specsSHA256: BlobStore.digest(merged.bytes))
-        var document = merged.document(job, kinds: try surveyed(job))
+        var document = merged.document(job, kinds: try ledger.surveyedBranches(job.id))
         document.forget()
         let bundle = Bundle.encode([
-            (Bundle.model, try ONNXModel.export(trained, version: version)), (Bundle.schema, [UInt8](try WireCoding.body(manifest.schema))),
+            (Bundle.model, try ONNXModel.export(trained, version: settings.version)), (Bundle.schema, [UInt8](try WireCoding.body(manifest.schema))),
             (Bundle.specs, [UInt8](try WireCoding.body(document))),
             (Bundle.metrics, [UInt8](try WireCoding.body(Metrics(epochs: try ledger.epochs(job.id), test: job.test)))),
             (Bundle.lineage, [UInt8](try WireCoding.body(lineage))),
         ])
         let digest = try blobs.put(bundle)
-        try ledger.setBundle(job.id, digest)
         return digest
     }
 
-    package func bundle(_ id: Int64) throws -> [UInt8]? {
-        guard let digest = try ledger.job(id)?.bundle else { return nil }
-        return try blobs.get(digest)
+    /// Pushes to each node that has not acknowledged yet, again and again until all have or the job ends.
+    func publish(_ id: Int64) {
+        guard publishing.insert(id).inserted else { return }
+        Task {
+            while await pushOnce(id) { try? await Task.sleep(for: .seconds(1)) }
+            publishing.remove(id)
+        }
     }
 
-    /// Pushes to each node that has not acknowledged yet; asked again by the timer until all have.
-    func tickPublishing() throws {
-        guard let job = active, job.stage == .publish, !job.publishing, let publish = job.description.publish,
-            let record = try ledger.job(job.id)
-        else { return }
-        let digest: String
-        do { digest = try record.bundle ?? makeBundle(record) } catch { return try finish(.failed, error: "the model cannot be bundled: \(error)") }
-        let acknowledged = Set(try ledger.publications(job.id).filter { $0.acknowledged && $0.digest == digest }.map(\.node))
-        let waiting = publish.nodes.filter { !acknowledged.contains($0) }
-        guard !waiting.isEmpty else { return try enter(.done) }
-        guard let bytes = try blobs.get(digest) else { return try finish(.failed, error: "the finished model's bundle is lost from the state directory") }
-        active!.publishing = true
-        Task {
-            for node in waiting {
-                let answer = await Self.push(bytes, digest, to: node, model: publish.model)
-                pushed(job.id, node, digest, answer)
+    /// - Returns: whether it must be tried again.
+    private func pushOnce(_ id: Int64) async -> Bool {
+        guard let live = core.scheduler.jobs[id], live.stage == .publish else { return false }
+        if live.paused { return true }
+        do {
+            guard let record = try ledger.job(id), let publish = record.description.publish else { return false }
+            guard let digest = record.bundle, let bytes = try blobs.get(digest) else {
+                post(.publishRefused(job: id, "the finished model's bundle is lost from the state directory"))
+                return false
             }
-            try? await Task.sleep(for: .seconds(1))
-            if active?.id == job.id { active!.publishing = false }
+            let acknowledged = Set(try ledger.publications(id).filter { $0.acknowledged && $0.digest == digest }.map(\.node))
+            var isComplete = true
+            for node in publish.nodes where !acknowledged.contains(node) {
+                switch await Self.push(bytes, digest, to: node, model: publish.model) {
+                case .acknowledged: process([.published(job: id, node: node, digest: digest)])
+                case .refused(let reason):
+                    post(.publishRefused(job: id, "the inference node \(node) refuses the model: \(reason)"))
+                    return false
+                case .unreachable(let reason):
+                    post(.publishWaits(job: id, "the inference node \(node) (\(reason))"))
+                    isComplete = false
+                }
+            }
+            if isComplete { post(.publishedEverywhere(job: id)) }
+            return !isComplete
+        } catch {
+            log.error("\(error)")
+            return true
         }
     }
 
@@ -104,16 +116,5 @@ extension Coordinator {
             if response.status.code == 200 { return .acknowledged }
             return response.status.code < 500 ? .refused("\(response.status.code) \(text)") : .unreachable("\(response.status.code) \(text)")
         } catch { return .unreachable("\(error)") }
-    }
-
-    private func pushed(_ job: Int64, _ node: String, _ digest: String, _ answer: PushAnswer) {
-        guard active?.id == job else { return }
-        do {
-            switch answer {
-            case .acknowledged: try ledger.recordPublication(job, node: node, digest: digest, acknowledged: true)
-            case .refused(let reason): try finish(.failed, error: "the inference node \(node) refuses the model: \(reason)")
-            case .unreachable(let reason): active!.publishWaits = "the inference node \(node) (\(reason))"
-            }
-        } catch { log.error("\(error)") }
     }
 }

@@ -4,80 +4,67 @@ import Foundation
 import Ledger
 import Logging
 import Scheduling
-import Specs
 import Wire
 
-/// The shell around the pure machines: it takes messages, asks the machines, writes the ledger, and only then answers.
+/// The shell around the scheduler: it takes what workers and people say, has the scheduler decide, the ledger remember, and only then answers.
 ///
-/// It runs on a thread of its own, since SQLite blocks.
+/// It runs on a thread of its own, since SQLite blocks; what arrives meanwhile is the next batch, and one transaction.
 package actor Coordinator {
-    struct WorkerSession {
+    package struct Settings: Sendable {
+        /// The directory of the ledger and the blobs; made where it does not exist.
+        package var state: URL
+        package var scheduling = Scheduler.Settings()
+        /// The sites file.
+        package var catalog = SiteCatalog()
+        package var version = ""
+        /// Finds the bearer token that jobs with `credentials: forward` lend to workers; nil where workers are not spoken to over TLS.
+        package var bearerToken: (@Sendable () throws -> String?)?
+
+        package init(state: URL) { self.state = state }
+    }
+
+    struct Session {
         var name: String
-        var threads: Int
-        var readAhead: Int
-        var localRoots: [String]
-        var leases: Set<LeaseName> = []
-        /// When the last message came.
-        var heard = Coordinator.now()
         let send: AsyncStream<Beamline_Envelope>.Continuation
     }
 
-    /// The one job that is worked on.
-    struct ActiveJob {
-        var id: Int64
-        var description: JobDescription
-        var stage: JobStage
-        var tasks: [Int64: Ledger.TaskRecord] = [:]
-        var leases = LeaseTable()
-        var tasksAll = 0
-        /// When a task's first transient failure was.
-        var failingSince: [Int64: Double] = [:]
-        var stageStarted: Double
-        var traffic: [String: (events: Int64, bytes: Int64)] = [:]
-        var progress: (step: Int64, epoch: Int, steps: Int64, rate: Double, loss: Double)?
-        var manifest: TrainingManifest?
-        var rounds = RoundKeeper()
-        /// A push is under way.
-        var publishing = false
-        var publishWaits: String?
+    struct Traffic {
+        var events: Int64 = 0
+        var bytes: Int64 = 0
     }
 
     let ledger: Ledger
     let blobs: BlobStore
+    let planner: StagePlanner
     let log: Logger
-    let leaseSeconds: Double
-    let version: String
-    /// How long tasks that fail for a reason that may pass are tried again.
-    let patienceSeconds: Double
-    /// The sites file.
-    let catalog: SiteCatalog
-    var sites = SitePolicy()
-    /// Finds the bearer token that jobs with `credentials: forward` lend to workers; nil where workers are not spoken to over TLS.
-    let bearerToken: (@Sendable () throws -> String?)?
+    let settings: Settings
+    var core: CoordinatorCore<SitedLedger>
+    var sessions: [Int64: Session] = [:]
+    var files: FileCache
+    /// Each job's stage: when it began in this life, and what its sites gave since.
+    var stages: [Int64: (stage: JobStage, started: Double, traffic: [String: Traffic])] = [:]
+    var publishing: Set<Int64> = []
     /// What the workers have now; never logged, never in the ledger.
     var lentToken: String?
-    var tokenTrouble: String?
-    var workers: [Int64: WorkerSession] = [:]
-    var active: ActiveJob?
-    private var lastTick = Coordinator.now()
+    private var workerNumbers: Range<Int64> = 0..<0
+    nonisolated let mailbox = Mailbox<Scheduler.Event>(limit: 20_000)
 
     private let executor = QueueExecutor(label: "beamline.coordinator")
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// - Parameter state: the directory of the ledger and the blobs; made where it does not exist.
-    package init(
-        state: URL, leaseSeconds: Double, patienceSeconds: Double = 60, catalog: SiteCatalog = .init(), version: String, log: Logger,
-        bearerToken: (@Sendable () throws -> String?)? = nil
-    ) throws {
-        self.catalog = catalog
-        self.patienceSeconds = patienceSeconds
-        self.bearerToken = bearerToken
-        try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
-        ledger = try Ledger(path: state.appending(path: "ledger.sqlite").path)
-        blobs = try BlobStore(state.appending(path: "blobs"))
-        self.leaseSeconds = leaseSeconds
-        self.version = version
+    package init(_ settings: Settings, log: Logger) throws {
+        self.settings = settings
         self.log = log
+        try FileManager.default.createDirectory(at: settings.state, withIntermediateDirectories: true)
+        ledger = try Ledger(path: settings.state.appending(path: "ledger.sqlite").path)
+        blobs = try BlobStore(settings.state.appending(path: "blobs"))
+        let planner = StagePlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
+        self.planner = planner
+        files = FileCache(ledger)
+        var scheduling = settings.scheduling
+        let catalog = settings.catalog
+        scheduling.readsMost = { catalog.limits(ofSite: $0).readsMost }
+        core = try CoordinatorCore(scheduling, store: SitedLedger(ledger, planner), now: Self.now(), planner: { planner.plan($0, $1) })
     }
 
     /// Seconds that only grow.
@@ -89,104 +76,161 @@ package actor Coordinator {
 
     /// Runs the timers until cancelled.
     package func run() async throws {
-        try pickJob()
         while !Task.isCancelled {
-            do { try tick() } catch { log.error("the coordinator's timer: \(error)") }
+            lendToken()
+            post(.tick)
             try await Task.sleep(for: .milliseconds(200))
         }
     }
 
-    private func tick() throws {
-        let now = Self.now()
-        // After a stall of our own, the messages that waited come first.
-        let late = now - lastTick > 3
-        lastTick = now
-        guard !late else { return }
-        dropSilentWorkers(now)
-        sites.tick(now: now)
-        try tellSites()
-        lendToken()
-        if active == nil { try pickJob() }
-        guard active != nil else { return }
-        for task in active!.leases.expire(now: now) {
-            log.warning("the lease of task \(task) ran out; it is lent anew")
-            for id in workers.keys { workers[id]!.leases = workers[id]!.leases.filter { $0.task != task } }
-        }
-        try lend()
-        try tickTraining(now)
-        try tickPublishing()
-        try advanceIfComplete()
+    // MARK: Events
+
+    nonisolated func post(_ event: Scheduler.Event) {
+        if mailbox.put(event) { Task { await self.work() } }
     }
 
-    // MARK: Jobs
+    /// Handles all that has come, as one batch.
+    func work() {
+        let events = mailbox.take()
+        guard !events.isEmpty else { return }
+        process(events)
+    }
 
-    package func submit(_ job: JobDescription) throws -> Int64 {
-        if job.credentials == .forward, bearerToken == nil {
-            throw FormatError(
-                .input, "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
-                hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
+    func process(_ events: [Scheduler.Event]) {
+        var outcome = core.process(events.flatMap(flattened), now: Self.now(), time: Date().timeIntervalSince1970)
+        for line in outcome.log { log.log(level: line.warning ? .warning : .info, "\(line.text)") }
+        Self.pauseForTests("before-acknowledge", outcome)
+        noteStages()
+        // Before the first task that needs it.
+        lendToken()
+        send(outcome.replies)
+        outcome.requests.removeAll { request in
+            if case .close(let worker) = request { sessions.removeValue(forKey: worker)?.send.finish() }
+            if case .close = request { return true }
+            return false
         }
-        let id = try ledger.addJob(job, at: Date().timeIntervalSince1970)
-        log.info("job \(id) (\(job.name)) was submitted")
-        try pickJob()
+        for request in outcome.requests { carryOut(request) }
+    }
+
+    /// A message with several receipts is as many events.
+    private func flattened(_ event: Scheduler.Event) -> [Scheduler.Event] {
+        guard case .message(let worker, .receipts(let receipts), _) = event else { return [event] }
+        return receipts.map { receipt in
+            .receipt(worker: worker, receipt, digest: ReceiptCheck.digest(receipt), unacceptable: mistake(receipt))
+        }
+    }
+
+    /// What cannot be right about a receipt.
+    private func mistake(_ receipt: Receipt) -> String? {
+        guard let loan = core.scheduler.leases.loan(receipt.lease, worker: 0), let job = core.scheduler.jobs[loan.job] else { return nil }
+        do {
+            switch job.stage {
+            case .specs:
+                guard let file = try files.file(loan.unit) else { return "its file is not in the ledger" }
+                let boundaries = file.boundaries(loan)
+                try ReceiptCheck.specs(receipt, boundaries: boundaries, branches: try files.plan(loan.job).branches)
+                count(receipt, loan, file, boundaries)
+            case .survey: try ReceiptCheck.survey(receipt)
+            default: try ReceiptCheck.list(receipt)
+            }
+            return nil
+        } catch { return "\(error)" }
+    }
+
+    private func count(_ receipt: Receipt, _ loan: Loan, _ file: FileCache.Entry, _ boundaries: ArraySlice<Int64>) {
+        guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.judge(receipt.lease) == .count else { return }
+        let site = settings.catalog.siteName(file.url)
+        stages[loan.job]?.traffic[site, default: Traffic()].events += boundaries.last! - boundaries.first!
+        stages[loan.job]?.traffic[site, default: Traffic()].bytes += Int64(max(0, min(bytes, 1 << 50)))
+    }
+
+    private func noteStages() {
+        for job in core.scheduler.jobs.values where stages[job.id]?.stage != job.stage { stages[job.id] = (job.stage, Self.now(), [:]) }
+        if stages.count > core.scheduler.jobs.count { stages = stages.filter { core.scheduler.jobs[$0.key] != nil } }
+    }
+
+    /// A stopping place for tests that kill the process there: `BEAMLINE_TEST_DIE_AT` names it.
+    private static func pauseForTests(_ place: String, _ outcome: CoordinatorCore<SitedLedger>.Outcome) {
+        guard let wanted = ProcessInfo.processInfo.environment["BEAMLINE_TEST_DIE_AT"], wanted == place else { return }
+        for case (_, .message(.acknowledged, _)) in outcome.replies { raise(SIGKILL) }
+    }
+
+    private func carryOut(_ request: Scheduler.Request) {
+        switch request {
+        case .bundle(let id):
+            do {
+                guard let job = try ledger.job(id) else { return }
+                post(.bundled(job: id, .success(try makeBundle(job))))
+            } catch { post(.bundled(job: id, .failure(PlanFailure("\(error)")))) }
+        case .publish(let job): publish(job)
+        case .removeBlob(let digest): blobs.remove(digest)
+        case .plan, .recall, .close: break
+        }
+    }
+
+    // MARK: Sessions
+
+    /// A worker said hello.
+    func join(_ hello: Hello, send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
+        if workerNumbers.isEmpty {
+            let last = try ledger.next("worker", by: 1000)
+            workerNumbers = last - 999..<last + 1
+        }
+        let id = workerNumbers.removeFirst()
+        sessions[id] = Session(name: hello.name, send: send)
+        tell(id, .catalog(settings.catalog))
+        if let lentToken { tell(id, .credential, payload: Array(lentToken.utf8)) }
+        post(.joined(worker: id, hello))
         return id
     }
 
-    package func cancel(_ id: Int64) throws -> Bool {
-        guard let job = try ledger.job(id), !job.stage.isFinal else { return false }
-        if active?.id == id { try finish(.cancelled) } else {
-            try ledger.setStage(id, .cancelled, at: Date().timeIntervalSince1970)
+    /// Its connection ended.
+    func leave(_ id: Int64) {
+        guard let session = sessions.removeValue(forKey: id) else { return }
+        session.send.finish()
+        post(.left(worker: id, died: true))
+    }
+
+    func isJoined(_ id: Int64) -> Bool { sessions[id] != nil }
+
+    func tell(_ worker: Int64, _ message: CoordinatorMessage, payload: [UInt8] = []) {
+        guard let session = sessions[worker] else { return }
+        do { session.send.yield(try WireCoding.envelope(message, payload: payload)) } catch { log.error("\(error)") }
+    }
+
+    /// One envelope for each worker with all that it is lent and that is acknowledged.
+    private func send(_ replies: [(worker: Int64, reply: Scheduler.Reply)]) {
+        var often: [Int64: Beamline_Envelope] = [:]
+        for (worker, reply) in replies where sessions[worker] != nil {
+            switch reply {
+            case .message(.acknowledged(let leases), _): often[worker, default: .init()].acknowledged += leases.map(WireCoding.name)
+            case .message(let message, let payload): tell(worker, message, payload: payload)
+            case .lend(let loan):
+                do { often[worker, default: .init()].grants.append(try files.grant(loan, core.scheduler.jobs[loan.job])) } catch {
+                    log.error("task \(loan.lease.task) cannot be lent: \(error)")
+                }
+            }
         }
-        return true
+        for (worker, envelope) in often { sessions[worker]!.send.yield(envelope) }
     }
 
-    /// Takes up the oldest job that is not at its end: after a restart, the one that was worked on.
-    func pickJob() throws {
-        guard active == nil, let job = try ledger.jobs().first(where: { !$0.stage.isFinal }) else { return }
-        active = ActiveJob(id: job.id, description: job.description, stage: job.stage, stageStarted: Self.now())
-        // Before the first task that needs it.
-        lendToken()
-        if job.stage == .queued { try enter(.list) } else { try resume(job) }
+    func findToken() -> (token: String?, trouble: String?) {
+        guard let find = settings.bearerToken else { return (nil, nil) }
+        do {
+            let token = try find()
+            return (token, token == nil ? "a bearer token: the coordinator finds none to forward" : nil)
+        } catch { return (nil, "a bearer token: \(error)") }
     }
 
-    private func resume(_ job: Ledger.JobRecord) throws {
-        log.info("job \(job.id) goes on in stage \(job.stage.rawValue)")
-        if job.stage.hasTasks { try loadTasks() }
-        if job.stage == .train || job.stage == .evaluate { try startTraining() }
-    }
-
-    func loadTasks() throws {
-        guard let job = active else { return }
-        let tasks = try ledger.tasks(job.id, job.stage)
-        var table = LeaseTable(nextToken: try ledger.largestToken() + 1)
-        for task in tasks { table.add(task.id, url: task.body.url, site: queueName(task.body)) }
-        let receipts = try ledger.receipts(job.id, job.stage)
-        for receipt in receipts { table.restore(counted: receipt.lease, digest: receipt.digest) }
-        // A worker of an earlier life may still hand in what it was lent.
-        for (lease, worker) in try ledger.leases(job.id) { table.restore(lease, worker: worker, deadline: Self.now() + leaseSeconds) }
-        active!.tasks = Dictionary(uniqueKeysWithValues: tasks.map { ($0.id, $0) })
-        active!.tasksAll = tasks.count
-        active!.leases = table
-        active!.traffic = [:]
-        active!.stageStarted = Self.now()
-    }
-
-    package func siteStatuses() -> [SiteStatus] { sites.statuses(now: Self.now()) }
-
-    func finish(_ stage: JobStage, error: String? = nil) throws {
-        guard let job = active else { return }
-        if let action = active!.rounds.end() { try perform(action) }
-        try ledger.setStage(job.id, stage, error: error, at: Date().timeIntervalSince1970)
-        log.info("job \(job.id) (\(job.description.name)): \(stage.rawValue)\(error.map { ": " + $0 } ?? "")")
-        active = nil
-        lendToken()
-        try pickJob()
-    }
-
-    func addNotes(_ notes: [String]) throws {
-        guard let job = active, !notes.isEmpty else { return }
-        let known = try ledger.job(job.id)?.notes ?? []
-        try ledger.setNotes(job.id, known + notes.filter { !known.contains($0) })
+    /// Lends the running jobs' token where they say so, again whenever it was renewed, and takes it back at their end.
+    private func lendToken() {
+        let isWanted = core.scheduler.jobs.values.contains { $0.description.credentials == .forward }
+        let (token, trouble) = isWanted ? findToken() : (nil, nil)
+        if token != lentToken {
+            lentToken = token
+            for id in sessions.keys { tell(id, .credential, payload: Array((token ?? "").utf8)) }
+        }
+        if trouble != core.scheduler.credentialTrouble { post(.credentials(missing: trouble)) }
     }
 }
 

@@ -25,23 +25,23 @@ struct MergedSpecs: Sendable {
         whole = empty
         datasetRows = .init(repeating: [0, 0, 0], count: job.description.datasets.count)
         var merged = self
-        try ledger.forEachSpecs(job.id) { file, task, bytes in
-            let label = job.description.datasets[file.dataset].label ?? 0
-            if merged.inputs.last != task.input { merged.inputs.append(task.input) }
-            for (index, parts) in try SpecsCoding.decode(bytes).enumerated() {
-                for (part, specs) in parts.enumerated() {
-                    merged.parts[part].merge(specs)
-                    merged.whole.merge(specs)
-                    merged.datasetRows[file.dataset][part] += specs.rows
-                }
+        try ledger.forEachFolded(job.id) { file, folded in
+            guard let survey = file.survey, folded.blockRows.count == survey.boundaries.count - 1, folded.whole.branches.count == merged.branches.count else {
+                throw FormatError(.corrupt, "the ledger's specs are not of their file", file: file.url)
+            }
+            let dataset = job.description.datasets[file.dataset]
+            merged.inputs.append(InputTree(file.surveyed, tree: dataset.tree, identity: survey.identity, verify: job.description.verify != nil))
+            for (part, specs) in folded.parts.enumerated() {
+                merged.parts[part].merge(specs)
+                merged.datasetRows[file.dataset][part] += specs.rows
+            }
+            merged.whole.merge(folded.whole)
+            for (index, rows) in folded.blockRows.enumerated() {
                 merged.blocks.append(TrainingBlock(
-                    dataset: file.dataset, label: label, input: merged.inputs.count - 1,
-                    first: task.boundaries[index], end: task.boundaries[index + 1], rows: parts.map { Int($0.rows) }))
+                    dataset: file.dataset, label: dataset.label ?? 0, input: merged.inputs.count - 1, first: survey.boundaries[index],
+                    end: survey.boundaries[index + 1], rows: rows.map(Int.init)))
             }
-            let entries = task.boundaries.last! - task.boundaries.first!
-            if merged.fileEntries.last?.file == file.id { merged.fileEntries[merged.fileEntries.count - 1].entries += entries } else {
-                merged.fileEntries.append((file.id, file.url, file.logical, entries))
-            }
+            merged.fileEntries.append((file.id, file.url, file.logical, survey.entries))
         }
         self = merged
     }
@@ -113,26 +113,5 @@ struct MergedSpecs: Sendable {
             events: whole.rows, fkeys: pairs.filter { kinds[$0.0]?.fixedValues != nil }.map(\.0), jkeys: jagged.map(\.0),
             jdim: Dictionary(uniqueKeysWithValues: jagged.map { ($0.0, $0.1.multiplicity) }), minv: table(\.min), maxv: table(\.max),
             nans: table(\.nonfinite))
-    }
-}
-
-extension Coordinator {
-    /// - Returns: JSON; nil where there is no such job.
-    package func specs(_ id: Int64, format: String?) throws -> Data? {
-        guard let job = try ledger.job(id) else { return nil }
-        let merged = try MergedSpecs(ledger, job: job)
-        guard !merged.fileEntries.isEmpty else {
-            throw FormatError(.input, "job \(id) has no specs yet", found: "stage \(job.stage.rawValue)")
-        }
-        let kinds = try surveyed(job)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        if format == "mlaas4hep" { return try encoder.encode(merged.mlaas4hep(kinds: kinds)) }
-        return try encoder.encode(merged.document(job, kinds: kinds))
-    }
-
-    func surveyed(_ job: Ledger.JobRecord) throws -> [String: SurveyedBranch] {
-        let survey = try ledger.files(job.id).first { $0.skipped == nil && $0.survey != nil }?.survey
-        return Dictionary((survey?.branches ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 }

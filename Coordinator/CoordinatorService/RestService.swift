@@ -4,7 +4,9 @@ import ConfigurationFiles
 import Foundation
 import Hummingbird
 import JobFile
+import Ledger
 import Logging
+import Scheduling
 
 /// The REST face that people speak to, under `/api/v1`; stateless over the coordinator.
 struct RestService {
@@ -31,7 +33,7 @@ struct RestService {
         }
         api.delete("jobs/:id") { _, context in
             guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
-            guard try await coordinator.cancel(status.id) else {
+            guard try await coordinator.command(.cancel, job: status.id) == true else {
                 return try Self.json(Failure(error: "job \(status.id) is \(status.stage) already"), .conflict)
             }
             return try Self.json(try await coordinator.status(status.id))
@@ -50,8 +52,31 @@ struct RestService {
                 return Self.response(data)
             } catch let error as FormatError { return try Self.json(Failure(error: error.description), .conflict) }
         }
+        for command in Coordinator.Command.allCases {
+            api.post("jobs/:id/\(command.rawValue)") { request, context in try await self.command(command, request, context) }
+        }
+        api.get("stories/:subject/:id") { _, context in
+            guard let subject = context.parameters.get("subject").flatMap(StorySubject.init(rawValue:)), let story = try await coordinator.story(subject, Self.id(context)) else {
+                return try Self.json(Failure(error: "no story of \(context.parameters.get("subject") ?? "") \(context.parameters.get("id") ?? "")"), .notFound)
+            }
+            return try Self.json(story)
+        }
+        api.get("workers") { _, _ in try Self.json(await coordinator.workerStatuses()) }
+        api.post("workers/:id/drain") { _, context in
+            guard try await coordinator.drain(Self.id(context)) else { return try Self.json(Failure(error: "no worker \(Self.id(context)) is joined"), .notFound) }
+            return try Self.json(await coordinator.workerStatuses())
+        }
         api.get("sites") { _, _ in try Self.json(await coordinator.siteStatuses()) }
         return router
+    }
+
+    private func command(_ command: Coordinator.Command, _ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
+        let without = request.uri.queryParameters.get("withoutUnreadable") == "true"
+        guard try await coordinator.command(command, job: status.id, withoutUnreadable: without) == true else {
+            return try Self.json(Failure(error: "job \(status.id) is \(status.stage): it cannot be told to \(command.rawValue)"), .conflict)
+        }
+        return try Self.json(try await coordinator.status(status.id))
     }
 
     private func submit(_ request: Request) async throws -> Response {

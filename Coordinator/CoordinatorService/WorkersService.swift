@@ -16,19 +16,23 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 for await envelope in outgoing { try await response.write(envelope) }
+                // The coordinator has dropped it; it joins again by itself.
+                throw RPCError(code: .unavailable, message: "the session was ended")
             }
             group.addTask {
                 defer { send.finish() }
                 var worker: Int64?
                 do {
                     for try await envelope in request {
-                        let message = try WireCoding.value(WorkerMessage.self, envelope.body)
-                        if let worker {
-                            try await coordinator.receive(message, payload: [UInt8](envelope.payload), from: worker)
-                        } else if case .hello(let name, let threads, let ahead, let roots, _) = message {
-                            worker = try await coordinator.join(name: name, threads: threads, readAhead: ahead, localRoots: roots, send: send)
-                        } else {
-                            throw RPCError(code: .failedPrecondition, message: "a session begins with hello")
+                        for message in try WireCoding.messages(ofWorker: envelope) {
+                            if let worker {
+                                await coordinator.mailbox.room()
+                                coordinator.post(.message(worker: worker, message, payload: [UInt8](envelope.payload)))
+                            } else if case .hello(let hello) = message {
+                                worker = try await coordinator.join(hello, send: send)
+                            } else {
+                                throw RPCError(code: .failedPrecondition, message: "a session begins with hello")
+                            }
                         }
                     }
                 } catch {
@@ -37,7 +41,9 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
                 }
                 if let worker { await coordinator.leave(worker) }
             }
-            try await group.waitForAll()
+            // Whichever ends first ends both.
+            defer { group.cancelAll() }
+            try await group.next()
         }
     }
 

@@ -2,50 +2,32 @@ import Cluster
 import Foundation
 import GRDB
 import Scheduling
+import Synchronization
 
-/// Jobs, files, tasks, leases, receipts, checkpoints and publications, in SQLite. What a call returned from survives kill -9.
+/// Jobs, files, tasks, checkpoints and publications, in SQLite. What a call returned from survives kill -9.
 ///
-/// Calls block; the coordinator makes them on a thread of its own.
+/// Calls block; the coordinator makes them on a thread of its own. One coordinator owns a ledger at a time: each takes a new *life* when it
+/// opens the ledger, and every transaction of an earlier life is refused from then on.
 package final class Ledger: Sendable {
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
+    private let life = Mutex<Int64>(0)
 
+    /// - Parameter path: of the database file; made where it does not exist.
     package init(path: String) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
-        var migrator = DatabaseMigrator()
-        migrator.registerMigration("1") { db in try db.execute(sql: Self.schema) }
-        // A file's places, size and checksum, as its list gave them.
-        migrator.registerMigration("2") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN replicas TEXT") }
-        migrator.registerMigration("3") { db in
-            try db.execute(sql: """
-                CREATE TABLE stage (job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, started REAL NOT NULL, PRIMARY KEY (job, stage)) WITHOUT ROWID
-                """)
-        }
-        try migrator.migrate(database)
+        try Self.migrator.migrate(database)
+        _ = try beginLife()
     }
 
-    private static let schema = """
-        CREATE TABLE job (id INTEGER PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, stage TEXT NOT NULL, error TEXT,
-          notes TEXT NOT NULL DEFAULT '[]', branches TEXT, manifest TEXT, bundle TEXT, test TEXT, submitted REAL NOT NULL, finished REAL);
-        CREATE TABLE dataset (job INTEGER NOT NULL REFERENCES job, ordinal INTEGER NOT NULL, name TEXT NOT NULL, label INTEGER,
-          PRIMARY KEY (job, ordinal)) WITHOUT ROWID;
-        CREATE TABLE file (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, dataset INTEGER NOT NULL, logical TEXT NOT NULL,
-          url TEXT NOT NULL, survey TEXT, skipped TEXT);
-        CREATE UNIQUE INDEX file_once ON file (job, dataset, logical, url);
-        CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, dataset INTEGER NOT NULL,
-          file INTEGER REFERENCES file, first INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL);
-        CREATE INDEX task_stage ON task (job, stage);
-        CREATE TABLE lease (task INTEGER PRIMARY KEY REFERENCES task, token INTEGER NOT NULL, worker INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 1);
-        CREATE TABLE receipt (task INTEGER PRIMARY KEY REFERENCES task, token INTEGER NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL, specs BLOB);
-        CREATE TABLE checkpoint (job INTEGER PRIMARY KEY REFERENCES job, digest TEXT NOT NULL, step INTEGER NOT NULL, round INTEGER NOT NULL);
-        CREATE TABLE epoch (job INTEGER NOT NULL REFERENCES job, epoch INTEGER NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY (job, epoch)) WITHOUT ROWID;
-        CREATE TABLE publication (job INTEGER NOT NULL REFERENCES job, node TEXT NOT NULL, digest TEXT NOT NULL, acknowledged INTEGER NOT NULL,
-          PRIMARY KEY (job, node)) WITHOUT ROWID;
-        CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-        """
+    func beginLife() throws -> Int64 {
+        let new = try database.write { try Self.increase("life", by: 1, $0) }
+        life.withLock { $0 = new }
+        return new
+    }
 
     package static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
@@ -55,10 +37,6 @@ package final class Ledger: Sendable {
 
     package static func value<T: Decodable>(_: T.Type, _ text: String) throws -> T {
         try JSONDecoder().decode(T.self, from: Data(text.utf8))
-    }
-
-    private func write(_ sql: String, _ arguments: StatementArguments) throws {
-        try database.write { db in try db.execute(sql: sql, arguments: arguments) }
     }
 
     // MARK: Jobs
@@ -73,6 +51,11 @@ package final class Ledger: Sendable {
         package var manifest: String?
         package var bundle: String?
         package var test: PartMetrics?
+        package var paused: Bool
+        /// Where a retry would go on.
+        package var failedStage: JobStage?
+        /// Of training.
+        package var round: Int64
     }
 
     package func addJob(_ job: JobDescription, at time: Double) throws -> Int64 {
@@ -103,20 +86,8 @@ package final class Ledger: Sendable {
             id: row["id"], description: try value(JobDescription.self, row["description"]),
             stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"], notes: try value([String].self, row["notes"]),
             branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"], bundle: row["bundle"],
-            test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) })
-    }
-
-    package func setStage(_ job: Int64, _ stage: JobStage, error: String? = nil, at time: Double) throws {
-        try database.write { db in
-            try db.execute(
-                sql: "UPDATE job SET stage = ?, error = ?, finished = ? WHERE id = ?",
-                arguments: [stage.rawValue, error, stage.isFinal ? time : nil, job])
-            try Self.begin(stage, of: job, at: time, db)
-        }
-    }
-
-    private static func begin(_ stage: JobStage, of job: Int64, at time: Double, _ db: Database) throws {
-        try db.execute(sql: "INSERT OR IGNORE INTO stage (job, stage, started) VALUES (?, ?, ?)", arguments: [job, stage.rawValue, time])
+            test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) }, paused: row["paused"],
+            failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"])
     }
 
     /// When each stage of a job began, in their order; seconds since 1970.
@@ -128,31 +99,18 @@ package final class Ledger: Sendable {
         }
     }
 
-    package func setNotes(_ job: Int64, _ notes: [String]) throws {
-        try write("UPDATE job SET notes = ? WHERE id = ?", [try Self.json(notes), job])
-    }
-
-    package func setBranches(_ job: Int64, _ branches: [String]) throws {
-        try write("UPDATE job SET branches = ? WHERE id = ?", [try Self.json(branches), job])
-    }
-
-    package func setManifest(_ job: Int64, _ digest: String) throws {
-        try write("UPDATE job SET manifest = ? WHERE id = ?", [digest, job])
-    }
-
-    package func setBundle(_ job: Int64, _ digest: String) throws {
-        try write("UPDATE job SET bundle = ? WHERE id = ?", [digest, job])
-    }
-
     // MARK: Files
 
     package struct FileRecord: Sendable {
         package var id: Int64
+        package var job: Int64
         package var dataset: Int
         package var logical: String
         package var replicas: FileReplicas
         package var survey: Survey?
         package var skipped: String?
+        /// Where the smallest chunks end, in blocks; nil before the specs stage.
+        package var cuts: [Int32]?
 
         package var url: String { replicas.url }
 
@@ -165,11 +123,22 @@ package final class Ledger: Sendable {
         }
     }
 
-    private static func file(_ row: Row) throws -> FileRecord {
+    static func file(_ row: Row) throws -> FileRecord {
         FileRecord(
-            id: row["id"], dataset: row["dataset"], logical: row["logical"],
+            id: row["id"], job: row["job"], dataset: row["dataset"], logical: row["logical"],
             replicas: try (row["replicas"] as String?).map { try value(FileReplicas.self, $0) } ?? FileReplicas(row["url"] as String),
-            survey: try (row["survey"] as String?).map { try value(Survey.self, $0) }, skipped: row["skipped"])
+            survey: try (row["survey"] as String?).map { try value(Survey.self, $0) }, skipped: row["skipped"],
+            cuts: (row["cuts"] as Data?).map(Self.integers))
+    }
+
+    static func bytes(_ values: [Int32]) -> Data { values.withUnsafeBytes { Data($0) } }
+
+    static func integers(_ data: Data) -> [Int32] {
+        data.withUnsafeBytes { bytes in (0..<bytes.count / 4).map { Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) } }
+    }
+
+    package func file(_ id: Int64) throws -> FileRecord? {
+        try database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map(Self.file) }
     }
 
     /// The frozen list: sorted by dataset, logical name and URL.
@@ -191,143 +160,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    package func skip(file: Int64, because reason: String) throws {
-        try write("UPDATE file SET skipped = ? WHERE id = ?", [reason, file])
-    }
-
-    // MARK: Tasks, leases, receipts
-
-    package struct TaskRecord: Sendable {
-        package var id: Int64
-        package var dataset: Int
-        package var file: Int64?
-        package var body: TaskBody
-
-        package init(id: Int64 = 0, dataset: Int, file: Int64?, body: TaskBody) {
-            self.id = id
-            self.dataset = dataset
-            self.file = file
-            self.body = body
-        }
-    }
-
-    /// Enters a stage with its tasks, in one transaction: a crash leaves either the old stage or all of the new one.
-    package func enter(_ job: Int64, _ stage: JobStage, _ tasks: [TaskRecord], at time: Double) throws {
-        try database.write { db in
-            for task in tasks {
-                var first: Int64 = 0
-                if case .chunk(let chunk) = task.body { first = chunk.boundaries.first ?? 0 }
-                try db.execute(
-                    sql: "INSERT INTO task (job, stage, dataset, file, first, body) VALUES (?, ?, ?, ?, ?, ?)",
-                    arguments: [job, stage.rawValue, task.dataset, task.file, first, try Self.json(task.body)])
-            }
-            try db.execute(sql: "UPDATE job SET stage = ? WHERE id = ?", arguments: [stage.rawValue, job])
-            try Self.begin(stage, of: job, at: time, db)
-        }
-    }
-
-    package func tasks(_ job: Int64, _ stage: JobStage) throws -> [TaskRecord] {
-        try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM task WHERE job = ? AND stage = ? ORDER BY id", arguments: [job, stage.rawValue]).map { row in
-                TaskRecord(id: row["id"], dataset: row["dataset"], file: row["file"], body: try Self.value(TaskBody.self, row["body"]))
-            }
-        }
-    }
-
-    package func recordLeases(_ leases: [LeaseName], worker: Int64) throws {
-        try database.write { db in
-            for lease in leases {
-                try db.execute(
-                    sql: """
-                        INSERT INTO lease (task, token, worker) VALUES (?, ?, ?)
-                        ON CONFLICT (task) DO UPDATE SET token = excluded.token, worker = excluded.worker, attempts = attempts + 1
-                        """, arguments: [lease.task, lease.token, worker])
-            }
-        }
-    }
-
-    package func attempts(_ task: Int64) throws -> Int {
-        try database.read { db in try Int.fetchOne(db, sql: "SELECT attempts FROM lease WHERE task = ?", arguments: [task]) ?? 0 }
-    }
-
-    package func leases(_ job: Int64) throws -> [(lease: LeaseName, worker: Int64)] {
-        try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT lease.* FROM lease JOIN task ON task.id = lease.task WHERE job = ?", arguments: [job])
-                .map { (LeaseName(task: $0["task"], token: $0["token"]), $0["worker"]) }
-        }
-    }
-
-    package func largestToken() throws -> Int64 {
-        try database.read { db in try Int64.fetchOne(db, sql: "SELECT MAX(token) FROM lease") ?? 0 }
-    }
-
-    /// Counts a receipt with all that follows from it, in one transaction.
-    package func count(_ lease: LeaseName, digest: String, _ result: TaskResult, specs: [UInt8], task: TaskRecord, job: Int64) throws {
-        try database.write { db in
-            try db.execute(
-                sql: "INSERT INTO receipt (task, token, digest, result, specs) VALUES (?, ?, ?, ?, ?)",
-                arguments: [lease.task, lease.token, digest, try Self.json(result), specs.isEmpty ? nil : Data(specs)])
-            switch result {
-            case .listed(let files):
-                for file in files {
-                    try db.execute(
-                        sql: "INSERT OR IGNORE INTO file (job, dataset, logical, url, replicas) VALUES (?, ?, ?, ?, ?)",
-                        arguments: [job, task.dataset, file.logicalName, file.url, try Self.json(file)])
-                }
-            case .surveyed(let survey):
-                try db.execute(sql: "UPDATE file SET survey = ? WHERE id = ?", arguments: [try Self.json(survey), task.file])
-            case .counted: break
-            case .failed(let reason, _):
-                if let file = task.file {
-                    try db.execute(sql: "UPDATE file SET skipped = ? WHERE id = ?", arguments: [reason, file])
-                }
-            }
-        }
-    }
-
-    package func receipts(_ job: Int64, _ stage: JobStage) throws -> [(lease: LeaseName, digest: String, result: TaskResult)] {
-        try database.read { db in
-            try Row.fetchAll(
-                db, sql: "SELECT receipt.task, token, digest, result FROM receipt JOIN task ON task.id = receipt.task WHERE job = ? AND stage = ?",
-                arguments: [job, stage.rawValue]
-            ).map { (LeaseName(task: $0["task"], token: $0["token"]), $0["digest"], try Self.value(TaskResult.self, $0["result"])) }
-        }
-    }
-
-    /// Visits the partial specs of files that are not skipped, in the canonical order: dataset, logical name, first entry.
-    package func forEachSpecs(_ job: Int64, _ body: (_ file: FileRecord, _ task: ChunkTask, _ specs: [UInt8]) throws -> Void) throws {
-        try database.read { db in
-            let rows = try Row.fetchCursor(
-                db,
-                sql: """
-                    SELECT task.body, receipt.specs, file.* FROM receipt
-                    JOIN task ON task.id = receipt.task JOIN file ON file.id = task.file
-                    WHERE task.job = ? AND task.stage = 'specs' AND file.skipped IS NULL AND receipt.specs IS NOT NULL
-                    ORDER BY file.dataset, file.logical, file.url, task.first
-                    """, arguments: [job])
-            while let row = try rows.next() {
-                guard case .chunk(let task) = try Self.value(TaskBody.self, row["body"]) else { continue }
-                try body(try Self.file(row), task, [UInt8](row["specs"] as Data))
-            }
-        }
-    }
-
     // MARK: Training and publishing
-
-    package func recordCheckpoint(_ job: Int64, digest: String, step: Int64, round: Int64, metrics: EpochMetrics?) throws {
-        try database.write { db in
-            try db.execute(
-                sql: """
-                    INSERT INTO checkpoint (job, digest, step, round) VALUES (?, ?, ?, ?) ON CONFLICT (job)
-                    DO UPDATE SET digest = excluded.digest, step = excluded.step, round = excluded.round WHERE excluded.step >= step
-                    """, arguments: [job, digest, step, round])
-            if let metrics {
-                try db.execute(
-                    sql: "INSERT OR REPLACE INTO epoch (job, epoch, metrics) VALUES (?, ?, ?)",
-                    arguments: [job, metrics.epoch, try Self.json(metrics)])
-            }
-        }
-    }
 
     package func checkpoint(_ job: Int64) throws -> (digest: String, step: Int64, round: Int64)? {
         try database.read { db in
@@ -341,14 +174,6 @@ package final class Ledger: Sendable {
         }
     }
 
-    package func setTest(_ job: Int64, _ metrics: PartMetrics) throws {
-        try write("UPDATE job SET test = ? WHERE id = ?", [try Self.json(metrics), job])
-    }
-
-    package func recordPublication(_ job: Int64, node: String, digest: String, acknowledged: Bool) throws {
-        try write("INSERT OR REPLACE INTO publication (job, node, digest, acknowledged) VALUES (?, ?, ?, ?)", [job, node, digest, acknowledged])
-    }
-
     package func publications(_ job: Int64) throws -> [(node: String, digest: String, acknowledged: Bool)] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM publication WHERE job = ? ORDER BY node", arguments: [job])
@@ -357,11 +182,34 @@ package final class Ledger: Sendable {
     }
 
     /// The next value of a counter that never repeats.
-    package func next(_ counter: String) throws -> Int64 {
+    package func next(_ counter: String, by amount: Int64 = 1) throws -> Int64 { try database.write { try Self.increase(counter, by: amount, $0) } }
+
+    private static func increase(_ counter: String, by amount: Int64, _ db: Database) throws -> Int64 {
+        try Int64.fetchOne(
+            db, sql: "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
+            arguments: [counter, amount])!
+    }
+
+    /// One transaction of this life.
+    func transaction(_ body: (Database) throws -> Void) throws {
         try database.write { db in
-            try Int64.fetchOne(
-                db, sql: "INSERT INTO counter (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-                arguments: [counter])!
+            let current = try Int64.fetchOne(db.cachedStatement(sql: "SELECT value FROM counter WHERE name = 'life'"))
+            guard current == life.withLock({ $0 }) else { throw LedgerFailure.takenOver }
+            try body(db)
+        }
+    }
+}
+
+/// Why the ledger refuses a transaction.
+package enum LedgerFailure: Error, CustomStringConvertible, Equatable {
+    case takenOver
+    /// A receipt under a token that is not the task's.
+    case fenced(LeaseName)
+
+    package var description: String {
+        switch self {
+        case .takenOver: "another coordinator has opened this ledger; only the newest may write"
+        case .fenced(let lease): "the receipt for task \(lease.task) is under token \(lease.token), which the ledger did not lend last"
         }
     }
 }

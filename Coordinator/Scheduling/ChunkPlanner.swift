@@ -1,7 +1,7 @@
 import Cluster
 import OrderedCollections
 
-/// Cuts a file into chunks of whole blocks.
+/// Where a file may be cut into chunks of whole blocks.
 package enum ChunkPlanner {
     /// A chunk ends with a cluster: a cut inside would have its baskets read for both sides. Where a cluster alone is longer than `patience`
     /// chunks, it is cut all the same.
@@ -12,10 +12,10 @@ package enum ChunkPlanner {
     ///   - clusters: those of them that are boundaries of clusters too.
     ///   - events: a chunk has about so many, and at least one block.
     ///   - limit: the most blocks of a chunk, so that its specs fit one message.
-    /// - Returns: for each chunk the boundaries of its blocks.
-    package static func chunks(_ boundaries: [Int64], clusters: [Int64], events: Int64, blocks limit: Int = .max) -> [[Int64]] {
+    /// - Returns: where the chunks end, in blocks.
+    package static func cuts(_ boundaries: [Int64], clusters: [Int64], events: Int64, blocks limit: Int = .max) -> [Int32] {
         guard boundaries.count > 1 else { return [] }
-        var chunks: [[Int64]] = []
+        var cuts: [Int32] = []
         var first = 0
         /// The last boundary where a cut costs nothing.
         var cut = 0
@@ -25,15 +25,14 @@ package enum ChunkPlanner {
                 let length = boundaries[index] - boundaries[first]
                 let full = index - first > limit || length / patience > events
                 guard full || length > events && cut > first else { break }
-                let end = cut > first ? cut : index - 1
-                chunks.append(Array(boundaries[first...end]))
-                first = end
+                first = cut > first ? cut : index - 1
+                cuts.append(Int32(first))
             }
             while cluster < clusters.count, clusters[cluster] < boundaries[index] { cluster += 1 }
             if cluster < clusters.count, clusters[cluster] == boundaries[index] { cut = index }
         }
-        chunks.append(Array(boundaries[first...]))
-        return chunks
+        cuts.append(Int32(boundaries.count - 1))
+        return cuts
     }
 }
 

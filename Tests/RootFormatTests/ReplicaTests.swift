@@ -33,10 +33,10 @@ import Testing
         }
 
         func task(_ survey: Survey, _ urls: [String]) -> ChunkTask {
-            ChunkTask(
-                InputTree(FileReplicas(urls, size: survey.bytes), tree: "events", identity: survey.identity), boundaries: survey.boundaries,
-                branches: survey.branches.filter { $0.unsupported == nil }.map(\.name), split: .init())
+            ChunkTask(InputTree(FileReplicas(urls, size: survey.bytes), tree: "events", identity: survey.identity), boundaries: survey.boundaries)
         }
+
+        func plan(_ survey: Survey) -> ChunkPlan { ChunkPlan(branches: survey.branches.filter { $0.unsupported == nil }.map(\.name), split: .init()) }
 
         func remove() { try? FileManager.default.removeItem(at: folder) }
     }
@@ -45,13 +45,13 @@ import Testing
         let places = try Places()
         defer { places.remove() }
         let survey = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
-        let expected = try places.reader().specs(places.task(survey, [places.good])).specs
+        let expected = try places.reader().specs(places.task(survey, [places.good]), places.plan(survey)).specs
         // Alone it is an error, that names the file; and its bytes are not in the cache afterwards.
-        let error = #expect(throws: FormatError.self) { try places.reader(cached: true).specs(places.task(survey, [places.damaged])) }
+        let error = #expect(throws: FormatError.self) { try places.reader(cached: true).specs(places.task(survey, [places.damaged]), places.plan(survey)) }
         #expect(error?.file == places.damaged, "\(String(describing: error))")
         // Whichever place comes first.
         for _ in 0..<10 {
-            #expect(try places.reader(cached: true).specs(places.task(survey, [places.damaged, places.good])).specs == expected)
+            #expect(try places.reader(cached: true).specs(places.task(survey, [places.damaged, places.good]), places.plan(survey)).specs == expected)
         }
     }
 

@@ -73,9 +73,9 @@ import Testing
         func specs(_ branches: [String], roots: [String]) throws -> [BranchStatistics] {
             var split = JobDescription.Split()
             (split.train, split.validation, split.test) = (1, 0, 0)
-            let task = ChunkTask(
-                InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200], branches: branches, split: split)
-            return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task).specs)[0][0].branches
+            let task = ChunkTask(InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200])
+            let plan = ChunkPlan(branches: branches, split: split)
+            return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task, plan).specs)[0][0].branches
         }
         let found = try specs(["afar.x", "x", "near.x"], roots: [root])
         #expect(found.map(\.min) == [1100, 100, -199])

@@ -84,13 +84,16 @@ import Testing
 
     @Test func tasksOfAllSitesAreLentSideBySide() {
         var table = LeaseTable()
-        for task in 0..<30 { table.add(Int64(task), url: "u", site: ["A", "B", "C"][task / 10]) }
-        let lent = table.lend(to: 1, room: 9, deadline: 1) { _ in true }.map(\.task)
-        #expect(Set(lent) == [0, 1, 2, 10, 11, 12, 20, 21, 22])
-        // An excluded site's tasks stay; a probed site's go one at a time; what comes back waits behind the others.
-        table.release(0)
-        let next = table.lend(to: 1, room: 20, deadline: 1, tasksMost: { $0 == "B" ? 0 : $0 == "C" ? 4 : .max }) { _ in true }.map(\.task)
-        #expect(next.filter { $0 < 10 } == [3, 4, 5, 6, 7, 8, 9, 0] && next.filter { $0 >= 10 } == [23])
-        #expect(table.waitingSites == ["B", "C"])
+        table.begin(1, (0..<30).map { WorkUnit(id: $0, queue: ["A", "B", "C"][Int($0) / 10]) })
+        func lend(_ room: Int, _ most: (String) -> Int = { _ in .max }) -> [Loan] {
+            table.lend(1, to: .init(worker: 1, room: room, roots: [], workers: 1), deadline: 1, now: 0, tasksMost: most)
+        }
+        let lent = lend(9)
+        #expect(Set(lent.map(\.unit)) == [0, 1, 2, 10, 11, 12, 20, 21, 22])
+        // What comes back goes first; an excluded site's tasks stay; a probed site's go one at a time.
+        table.release(lent.first { $0.unit == 0 }!.lease)
+        let next = lend(20) { $0 == "B" ? 0 : $0 == "C" ? 4 : .max }.map(\.unit)
+        #expect(next.filter { $0 < 10 } == [0, 3, 4, 5, 6, 7, 8, 9] && next.filter { $0 >= 10 } == [23])
+        #expect(table.waitingQueues(1).map(\.name) == ["B", "C"] && table.validate() == nil)
     }
 }

@@ -18,7 +18,7 @@ import Testing
         "Specs": ["Bytes", "CKernels", "Columns"],
         "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
         "Collectives": ["Bytes", "CGloo", "Glibc"],
-        "Training": ["Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Glibc", "Models", "Pipeline", "Synchronization"],
+        "Training": ["Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Foundation", "Glibc", "Models", "Pipeline", "Synchronization"],
         "Serving": ["Cluster", "OrderedCollections"],
         "InferenceService": [
             "Bytes", "Cluster", "Models", "Serving", "Crypto", "Dispatch", "Foundation", "HTTPTypes", "Hummingbird", "Logging", "Synchronization",
@@ -26,19 +26,20 @@ import Testing
         "Cluster": [],
         "Features": ["Bytes", "Cluster", "Columns", "Specs"],
         "Wire": ["Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf"],
-        "Scheduling": ["Cluster", "Specs", "OrderedCollections"],
+        "Scheduling": ["Cluster", "DequeModule", "Specs", "OrderedCollections"],
         "ConfigurationFiles": ["Cluster", "Yams"],
         "JobFile": ["Cluster", "ConfigurationFiles", "Yams"],
-        "Ledger": ["Cluster", "Scheduling", "Foundation", "GRDB"],
+        "Ledger": ["Bytes", "Cluster", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
         "CoordinatorService": [
-            "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
+            "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "Logging",
         ],
+        "Session": ["Cluster", "OrderedCollections"],
         "Pipeline": [
             "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Crypto", "Dispatch", "Features", "RootFormat", "Specs", "Storage", "Synchronization",
         ],
         "WorkerService": [
-            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Storage", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
+            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "Synchronization",
         ],
     ]

@@ -53,6 +53,8 @@ final class Recorder: TrainingObserver {
         reached.store(true, ordering: .relaxed)
     }
 
+    func entered(_ phase: RoundPhase) {}
+
     func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics) { record.withLock { $0.epochs.append(metrics) } }
 
     func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64) {
@@ -112,8 +114,10 @@ final class Recorder: TrainingObserver {
                 do {
                     let round = try Round(rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
                     let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
-                    let trainer = try Trainer(
-                        manifest, round: round, members: (0..<members).map { "m\($0)" }, threads: threads, cache: cache, checkpoint: checkpoint)
+                    let step = try checkpoint.map { try Checkpoint.decode($0, for: Network(inputs: manifest.schema.width, layers: manifest.training.layers)).step }
+                    let plan = RoundPlan(
+                        members: (0..<members).map { "m\($0)" }, owners: manifest.lanes.indices.map { $0 % members }, checkpointStep: step, checkpoint: { checkpoint! })
+                    let trainer = try Trainer(manifest, round: round, plan: plan, threads: threads, cache: cache)
                     try trainer.run(recorders[rank])
                 } catch is RoundStopped {} catch { failure.withLock { $0 = $0 ?? error } }
                 group.leave()

@@ -85,17 +85,17 @@ package final class BlockReader {
     }
 
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
-    package func specs(_ task: ChunkTask) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
-        try persistently(task.input) { () throws(FormatError) in try specsOnce(task) }
+    package func specs(_ task: ChunkTask, _ plan: ChunkPlan) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
+        try persistently(task.input) { () throws(FormatError) in try specsOnce(task, plan) }
     }
 
-    private func specsOnce(_ task: ChunkTask) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
+    private func specsOnce(_ task: ChunkTask, _ plan: ChunkPlan) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
         let first = task.boundaries[0]
-        let splitter = Splitter(task.split, identity: task.input.identity)
+        let splitter = Splitter(plan.split, identity: task.input.identity)
         let parts = (first..<task.boundaries.last!).map { UInt8(splitter.part($0).rawValue) }
         let ranges = zip(task.boundaries, task.boundaries.dropFirst()).map { Int($0 - first)..<Int($1 - first) }
-        let scanner = SpecsScanner(parts: parts, ranges: ranges, branches: task.branches.count)
-        let bytes = try forEachColumn(task.input, task.branches, first..<task.boundaries.last!) { place, column in
+        let scanner = SpecsScanner(parts: parts, ranges: ranges, branches: plan.branches.count)
+        let bytes = try forEachColumn(task.input, plan.branches, first..<task.boundaries.last!) { place, column in
             scanner.add(column, place)
         }
         return (SpecsCoding.encode(scanner.blocks), bytes)

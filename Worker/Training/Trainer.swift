@@ -14,6 +14,39 @@ package protocol TrainingObserver: Sendable {
     func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double)
     func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics)
     func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64)
+    /// The member does something else now.
+    func entered(_ phase: RoundPhase)
+}
+
+/// What a member keeps from round to round.
+package struct TrainingMemory: Sendable, Equatable {
+    package var state: TrainingState
+    /// Of the epochs that ended since the coordinator's checkpoint, as far as this member knows.
+    package var epochs: [EpochMetrics] = []
+
+    package init(_ state: TrainingState) { self.state = state }
+}
+
+/// How a round begins: who is in it, who owns which lane, and what there is to go on from.
+package struct RoundPlan: Sendable {
+    package var members: [String]
+    /// For each lane, the rank that owns it.
+    package var owners: [Int]
+    /// What this member has from an earlier round.
+    package var memory: TrainingMemory?
+    /// The step of the coordinator's checkpoint, and how to get it.
+    package var checkpointStep: Int64?
+    package var checkpoint: @Sendable () throws -> [UInt8]
+
+    package init(
+        members: [String], owners: [Int], memory: TrainingMemory? = nil, checkpointStep: Int64? = nil, checkpoint: @escaping @Sendable () throws -> [UInt8] = { [] }
+    ) {
+        self.members = members
+        self.owners = owners
+        self.memory = memory
+        self.checkpointStep = checkpointStep
+        self.checkpoint = checkpoint
+    }
 }
 
 /// Training can not go on, in this or any other round.
@@ -30,6 +63,7 @@ package final class Trainer {
     private let network: Network
     private let round: Round
     private let members: [String]
+    private let checkpointStep: Int64?
     private let lanes: [LaneRunner]
     private let threads: Int
     private let stepsPerEpoch: Int64
@@ -38,25 +72,22 @@ package final class Trainer {
     private let metricChannel: Round.Channel
     private var workers: [ThreadWork] = []
     private var barriers = 0
-    package private(set) var state: TrainingState
+    package private(set) var memory: TrainingMemory
+    private var state: TrainingState { memory.state }
 
-    /// - Parameter checkpoint: the bytes to start from; nil at the beginning.
-    package init(
-        _ manifest: TrainingManifest, round: Round, members: [String], threads: Int, cache: RowCache, checkpoint: [UInt8]?
-    ) throws(FormatError) {
+    package init(_ manifest: TrainingManifest, round: Round, plan: RoundPlan, threads: Int, cache: RowCache) throws {
         self.manifest = manifest
         self.round = round
-        self.members = members
+        members = plan.members
+        checkpointStep = plan.checkpointStep
         let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
         self.network = network
-        state = try checkpoint.map { (bytes) throws(FormatError) in try Checkpoint.decode(bytes, for: network) }
-            ?? TrainingState(network, manifest.training, seed: manifest.split.seed)
+        memory = try Self.start(manifest, network, round, plan)
         let count = manifest.lanes.count
         let batches = (0..<count).map(manifest.batch(ofLane:))
-        let lanes = (0..<count).filter { $0 % round.size == round.rank }.map { LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache) }
+        let lanes = (0..<count).filter { plan.owners[$0] == round.rank }.map { LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache) }
         self.lanes = lanes
-        let rows = manifest.lanes.map { lane in lane.reduce(0) { $0 + $1.rows[0].count } }
-        stepsPerEpoch = zip(rows, batches).map { Int64(($0 + $1 - 1) / max(1, $1)) }.max() ?? 0
+        stepsPerEpoch = manifest.stepsPerEpoch
         let threads = max(1, min(threads, lanes.count))
         self.threads = threads
         metricSums = MetricSums(outputs: network.outputs)
@@ -70,26 +101,67 @@ package final class Trainer {
         }
     }
 
+    /// Each member tells what it has; all go on from the newest step that any of them has.
+    private static func start(_ manifest: TrainingManifest, _ network: Network, _ round: Round, _ plan: RoundPlan) throws -> TrainingMemory {
+        let own = plan.memory.map { RoundStatement(step: $0.state.step, digest: $0.state.wholeDigest, epochs: $0.epochs) }
+            ?? RoundStatement(step: -1, digest: "", epochs: [])
+        guard let statements = round.exchange(own) else { throw RoundStopped() }
+        let decision: RoundStart
+        do { decision = try RoundStart.decide(statements, checkpoint: plan.checkpointStep) } catch {
+            let names = error.ranks.map { plan.members[$0] }.joined(separator: " and ")
+            throw TrainingFailure(description: "the training states after step \(error.step) differ: those of \(names) are not the same")
+        }
+        let edge = (plan.checkpointStep ?? 0) / max(1, manifest.stepsPerEpoch)
+        var memory: TrainingMemory
+        switch decision {
+        case .beginning: memory = TrainingMemory(TrainingState(network, manifest.training, seed: manifest.split.seed))
+        case .checkpoint: memory = TrainingMemory(try Checkpoint.decode(plan.checkpoint(), for: network))
+        case .member(let rank, let step):
+            memory = plan.memory?.state.step == step ? plan.memory! : TrainingMemory(TrainingState(network, manifest.training, seed: 0))
+            if statements.contains(where: { $0.step < step }) {
+                let bytes = try round.broadcast(Checkpoint.encode(memory.state), from: rank)
+                memory.state = try Checkpoint.decode(bytes, for: network)
+            }
+        }
+        memory.epochs = RoundStart.epochs(statements).filter { $0.epoch > edge && Int64($0.epoch) * manifest.stepsPerEpoch <= memory.state.step }
+        return memory
+    }
+
     /// Trains to the end, or until the observer stops it.
     package func run(_ observer: some TrainingObserver) throws {
         let training = manifest.training
         guard stepsPerEpoch > 0 else { throw TrainingFailure(description: "no event is in the training part") }
+        // What a member knew that left before the coordinator did.
+        for metrics in memory.epochs { observer.finishedEpoch(state, metrics) }
         var epoch = Int(state.step / stepsPerEpoch)
-        // A checkpoint at an epoch's very end is written after its metrics, so the next epoch begins.
+        if epoch > 0, state.step % stepsPerEpoch == 0, !isEvaluated(epoch) { try finishEpoch(epoch, observer) }
         while epoch < training.epochs {
             try startEpoch(epoch)
             try ready()
+            observer.entered(.training)
             while state.step < Int64(epoch + 1) * stepsPerEpoch {
                 if observer.isStopped { throw RoundStopped() }
                 let loss = try step()
                 observer.stepped(state, epoch: epoch, stepsPerEpoch: stepsPerEpoch, loss: loss)
             }
             epoch += 1
-            let metrics = EpochMetrics(epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
-            observer.finishedEpoch(state, metrics)
+            try finishEpoch(epoch, observer)
         }
+        observer.entered(.evaluating)
         let test = try evaluate(.test, observer)
         observer.finished(state, test: test, truncated: metricChannel.buffer[metricSums.free])
+    }
+
+    /// A checkpoint of the coordinator's at an epoch's very end is written after its metrics.
+    private func isEvaluated(_ epoch: Int) -> Bool {
+        Int64(epoch) * stepsPerEpoch <= (checkpointStep ?? 0) || memory.epochs.contains { $0.epoch == epoch }
+    }
+
+    private func finishEpoch(_ epoch: Int, _ observer: some TrainingObserver) throws {
+        observer.entered(.evaluating)
+        let metrics = EpochMetrics(epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
+        memory.epochs.append(metrics)
+        observer.finishedEpoch(state, metrics)
     }
 
     /// Waits for the other members where their ways may differ by more than the sum's deadline.
@@ -121,17 +193,21 @@ package final class Trainer {
 
     // MARK: Steps
 
-    /// One update of the model. - Returns: the mean loss of its rows.
+    /// One update of the model. Until all slices of its sum are there nothing is changed, so that a member whose sum broke has the state
+    /// before the step, whole, and the others the state after it.
+    ///
+    /// - Returns: the mean loss of its rows.
     private func step() throws -> Double {
         let layout = StepLayout(network, lanes: manifest.lanes.count, members: round.size)
         let lanes = lanes
-        let state = state
+        var trial = state
         let seed = manifest.split.seed
         for lane in lanes { try lane.take() }
         while true {
+            let tried = trial
             try parallel { work in
                 work.sums.update(repeating: 0)
-                for index in work.lanes { lanes[index].addGradient(state, seed: seed, work, layout) }
+                for index in work.lanes { lanes[index].addGradient(tried, seed: seed, work, layout) }
             }
             let buffer = stepChannel.buffer
             for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 &+ $1.sums[place] } }
@@ -140,19 +216,15 @@ package final class Trainer {
             try check(buffer, layout)
             let coarse = network.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }
             guard coarse.isEmpty else {
-                for tensor in coarse { self.state.coarsen(tensor: tensor) }
-                return try repeatStep()
+                // The same rows again, with a coarser multiplier.
+                for tensor in coarse { trial.coarsen(tensor: tensor) }
+                continue
             }
             let weight = Double(buffer[layout.weight])
-            self.state.apply(UnsafePointer(buffer.baseAddress!), weight: weight, manifest.training.optimizer, network)
+            trial.apply(UnsafePointer(buffer.baseAddress!), weight: weight, manifest.training.optimizer, network)
+            memory.state = trial
             return weight > 0 ? Double(buffer[layout.loss]) / 4_294_967_296 / weight : 0
         }
-    }
-
-    /// The same rows again, with a coarser multiplier.
-    private func repeatStep() throws -> Double {
-        for lane in lanes { lane.keep() }
-        return try step()
     }
 
     private func check(_ buffer: UnsafeMutableBufferPointer<Int64>, _ layout: StepLayout) throws {

@@ -1,47 +1,67 @@
 import Cluster
+import Dispatch
+import Session
 import Synchronization
 import Wire
 
-/// What a worker has to say. Receipts stay until they are acknowledged, and are said again in the next session.
+/// What a worker has to say: the session machine, shared by its threads.
 final class Outbox: Sendable {
     private struct State {
+        var machine = SessionMachine()
         var session: AsyncStream<Beamline_Envelope>.Continuation?
-        var held: Set<LeaseName> = []
-        var receipts: [LeaseName: Beamline_Envelope] = [:]
     }
 
     private let state = Mutex(State())
 
+    private static func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
+
+    private static func say(_ messages: [WorkerMessage], _ payload: [UInt8] = [], to session: AsyncStream<Beamline_Envelope>.Continuation?) {
+        guard let session else { return }
+        for message in messages {
+            if case .receipts(let receipts) = message {
+                // Each on its own: together they could be larger than a message may be.
+                for receipt in receipts { if let envelope = try? WireCoding.envelope(receipts: [receipt]) { session.yield(envelope) } }
+            } else if let envelope = try? WireCoding.envelope(message, payload: payload) { session.yield(envelope) }
+        }
+    }
+
     func connect(_ session: AsyncStream<Beamline_Envelope>.Continuation) {
         state.withLock { state in
             state.session = session
-            for envelope in state.receipts.sorted(by: { $0.key.token < $1.key.token }).map(\.value) { session.yield(envelope) }
+            Self.say(state.machine.connected(now: Self.now()), to: session)
         }
     }
 
-    func disconnect() { state.withLock { $0.session = nil } }
-
-    func hold(_ lease: LeaseName) { state.withLock { _ = $0.held.insert(lease) } }
-
-    func renew() { send(.renew(state.withLock { Array($0.held) })) }
-
-    func send(_ message: WorkerMessage, payload: [UInt8] = []) {
-        guard let envelope = try? WireCoding.envelope(message, payload: payload) else { return }
-        state.withLock { _ = $0.session?.yield(envelope) }
-    }
-
-    func send(_ lease: LeaseName, _ result: TaskResult, _ specs: [UInt8]) {
-        guard let envelope = try? WireCoding.envelope(WorkerMessage.receipt(lease, result), payload: specs) else { return }
+    func disconnect() {
         state.withLock { state in
-            state.receipts[lease] = envelope
-            state.session?.yield(envelope)
+            state.session = nil
+            state.machine.disconnected()
         }
     }
 
-    func acknowledged(_ lease: LeaseName) {
+    /// - Returns: what is new.
+    func granted(_ grants: [Grant]) -> [Grant] { state.withLock { $0.machine.granted(grants) } }
+
+    func tick() { state.withLock { state in Self.say(state.machine.tick(now: Self.now()), to: state.session) } }
+
+    func send(_ message: WorkerMessage, payload: [UInt8] = []) { state.withLock { Self.say([message], payload, to: $0.session) } }
+
+    func finished(_ receipt: Receipt) {
         state.withLock { state in
-            state.held.remove(lease)
-            state.receipts[lease] = nil
+            if let message = state.machine.finished(receipt, now: Self.now()) { Self.say([message], to: state.session) }
         }
+    }
+
+    func settled(_ leases: [LeaseName]) { state.withLock { $0.machine.settled(leases) } }
+    func welcomed(leaseSeconds: Double) { state.withLock { $0.machine.welcomed(leaseSeconds: leaseSeconds) } }
+
+    func dismissed() { state.withLock { $0.machine.dismissed() } }
+    var isDismissed: Bool { state.withLock { $0.machine.isDismissed } }
+
+    func inRound(_ round: Beat.InRound?) { state.withLock { $0.machine.round = round } }
+
+    /// The round's phase or step changed; nothing where it is in another by now.
+    func inRound(_ number: Int64, _ change: (inout Beat.InRound) -> Void) {
+        state.withLock { if $0.machine.round?.round == number { change(&$0.machine.round!) } }
     }
 }

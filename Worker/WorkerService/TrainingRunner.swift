@@ -20,8 +20,10 @@ final class TrainingRunner: Sendable {
     private let log: Logger
     private let queue = DispatchQueue(label: "beamline.training")
     private let current = Mutex<RoundAttempt?>(nil)
-    /// The rows of one manifest, kept from round to round.
-    private let rows = Mutex<(manifest: String, cache: RowCache)?>(nil)
+    /// The rows of one manifest and the training's state, kept from round to round.
+    private let kept = Mutex<(manifest: String, cache: RowCache, memory: TrainingMemory?)?>(nil)
+    /// The newest round that this member left by itself, and what it said then.
+    private let left = Mutex<(round: Int64, report: TrainingReport)?>(nil)
 
     init(settings: WorkerService.Settings, intake: Intake, outbox: Outbox, log: Logger) {
         self.settings = settings
@@ -31,14 +33,19 @@ final class TrainingRunner: Sendable {
         self.log = log
     }
 
+    /// The same order may come more than once.
     func start(_ order: RoundOrder, _ blobs: BlobClient) {
+        if let left = left.withLock({ $0 }), left.round == order.round { return outbox.send(.training(round: left.round, left.report)) }
         let attempt = RoundAttempt(order, outbox: outbox, blobs: blobs)
-        current.withLock { current in
+        let isNew = current.withLock { current in
+            guard current.map({ $0.order.round < order.round }) ?? true else { return false }
             current?.stop()
             current = attempt
+            outbox.inRound(Beat.InRound(round: order.round, phase: .loading, step: 0))
+            return true
         }
         // The queue is serial: the round before has left its context when this one begins.
-        queue.async { [self] in run(attempt, blobs) }
+        if isNew { queue.async { [self] in run(attempt, blobs) } }
     }
 
     /// - Parameter round: nil stops whatever runs.
@@ -47,6 +54,7 @@ final class TrainingRunner: Sendable {
             guard let attempt = current, round == nil || attempt.order.round == round else { return }
             attempt.stop()
             current = nil
+            outbox.inRound(nil)
         }
     }
 
@@ -57,31 +65,47 @@ final class TrainingRunner: Sendable {
     private func run(_ attempt: RoundAttempt, _ blobs: BlobClient) {
         guard !attempt.isStopped else { return }
         let order = attempt.order
+        var inputs: [InputTree] = []
         do {
+            let known = kept.withLock { $0 }
             let manifest = try WireCoding.value(TrainingManifest.self, Data(try blocking { try await blobs.get(order.manifest) }))
-            let checkpoint = try order.checkpoint.map { digest in try blocking { try await blobs.get(digest) } }
+            inputs = manifest.inputs
             let cache = cache(order.manifest, manifest)
             try preload(manifest, order, cache, attempt)
             log.info("training round \(order.round): member \(order.rank + 1) of \(order.members.count)")
+            attempt.entered(.connecting)
             let round = try Round(rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
-            let trainer = try Trainer(
-                manifest, round: round, members: order.members, threads: settings.threads, cache: cache, checkpoint: checkpoint)
+            let plan = RoundPlan(
+                members: order.members, owners: order.owners, memory: known?.manifest == order.manifest ? known?.memory : nil,
+                checkpointStep: order.checkpoint.map { _ in order.checkpointStep },
+                checkpoint: { try blocking { try await blobs.get(order.checkpoint ?? "") } })
+            let trainer = try Trainer(manifest, round: round, plan: plan, threads: settings.threads, cache: cache)
+            // Whatever ends the round, what was trained is not lost.
+            defer { kept.withLock { if $0?.manifest == order.manifest { $0!.memory = trainer.memory } } }
             try trainer.run(attempt)
             attempt.drain()
         } catch is RoundStopped {
             attempt.drain()
-        } catch let error as FormatError where error.code == .input {
-            attempt.report(.failed(reason: error.description, fatal: true))
         } catch let failure as TrainingFailure {
-            attempt.report(.failed(reason: failure.description, fatal: true))
+            leave(attempt, .failed(reason: failure.description, fatal: true, input: nil))
         } catch {
-            if !attempt.isStopped { attempt.report(.failed(reason: "\(error)", fatal: false)) }
+            let file = (error as? FormatError)?.file
+            let input = file.flatMap { file in inputs.firstIndex { $0.file.urls.contains(file) } }
+            let fatal = (error as? FormatError)?.code == .input
+            if !attempt.isStopped { leave(attempt, .failed(reason: "\(error)", fatal: fatal, input: input)) }
         }
     }
 
+    /// This member cannot go on.
+    private func leave(_ attempt: RoundAttempt, _ report: TrainingReport) {
+        left.withLock { $0 = (attempt.order.round, report) }
+        attempt.report(report)
+        stop(round: attempt.order.round)
+    }
+
     private func cache(_ digest: String, _ manifest: TrainingManifest) -> RowCache {
-        rows.withLock { rows in
-            if let rows, rows.manifest == digest { return rows.cache }
+        kept.withLock { kept in
+            if let kept, kept.manifest == digest { return kept.cache }
             let intake = intake
             let roots = settings.localRoots
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(FormatError) in
@@ -90,7 +114,7 @@ final class TrainingRunner: Sendable {
                 try Self.check(rows, manifest, manifest.blocks[index])
                 return rows
             }
-            rows = (digest, cache)
+            kept = (digest, cache, nil)
             return cache
         }
     }
@@ -108,7 +132,7 @@ final class TrainingRunner: Sendable {
 
     /// Reads the own lanes' blocks before the members connect, so that none waits for another's site in a step.
     private func preload(_ manifest: TrainingManifest, _ order: RoundOrder, _ cache: RowCache, _ attempt: RoundAttempt) throws {
-        let lanes = manifest.lanes.indices.filter { $0 % order.members.count == order.rank }
+        let lanes = manifest.lanes.indices.filter { order.owners[$0] == order.rank }
         let blocks = Set(lanes.flatMap { manifest.lanes[$0].map(\.block) }).sorted()
         let failure = Mutex<FormatError?>(nil)
         threads.forEach(blocks.count) { index in
@@ -117,124 +141,5 @@ final class TrainingRunner: Sendable {
         }
         if let error = failure.withLock({ $0 }) { throw error }
         if attempt.isStopped { throw RoundStopped() }
-    }
-}
-
-/// Waits on a thread that is not of the cooperative pool.
-func blocking<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) throws -> T {
-    let result = Mutex<Result<T, any Error>?>(nil)
-    let done = DispatchSemaphore(value: 0)
-    Task {
-        do {
-            let value = try await body()
-            result.withLock { $0 = .success(value) }
-        } catch { result.withLock { $0 = .failure(error) } }
-        done.signal()
-    }
-    done.wait()
-    return try result.withLock { $0! }.get()
-}
-
-/// One round as this member sees it: its rendezvous, its stop flag, its reports.
-final class RoundAttempt: TrainingObserver, Rendezvous {
-    let order: RoundOrder
-    private let outbox: Outbox
-    private let blobs: BlobClient
-    private let stopped = Atomic(false)
-    private let condition = NSCondition()
-    private let values = Mutex<[String: [UInt8]]>([:])
-    private let uploads = DispatchQueue(label: "beamline.checkpoints")
-    private struct Pace {
-        var lastCheckpoint = DispatchTime.now().uptimeNanoseconds
-        var lastReport = DispatchTime.now().uptimeNanoseconds
-        var lastStep: Int64?
-    }
-    private let pace = Mutex(Pace())
-    private static let checkpointSeconds: UInt64 = 20
-
-    init(_ order: RoundOrder, outbox: Outbox, blobs: BlobClient) {
-        self.order = order
-        self.outbox = outbox
-        self.blobs = blobs
-    }
-
-    var isStopped: Bool { stopped.load(ordering: .relaxed) }
-
-    func stop() {
-        stopped.store(true, ordering: .relaxed)
-        condition.lock()
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    func report(_ report: TrainingReport) { outbox.send(.training(round: order.round, report)) }
-
-    /// Waits until what was handed over for storing is stored and reported.
-    func drain() { uploads.sync {} }
-
-    // MARK: Rendezvous
-
-    func set(_ key: String, _ value: [UInt8]) {
-        outbox.send(.rendezvous(round: order.round, key: key), payload: value)
-    }
-
-    func arrived(_ key: String, _ value: [UInt8]) {
-        condition.lock()
-        values.withLock { $0[key] = value }
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    func wait(_ key: String) -> [UInt8]? {
-        condition.lock()
-        defer { condition.unlock() }
-        while !isStopped {
-            if let value = values.withLock({ $0[key] }) { return value }
-            condition.wait(until: Date().addingTimeInterval(1))
-        }
-        return nil
-    }
-
-    // MARK: Progress; only the first member tells
-
-    func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double) {
-        guard order.rank == 0 else { return }
-        let now = DispatchTime.now().uptimeNanoseconds
-        let (tell, rate, save) = pace.withLock { pace in
-            if pace.lastStep == nil { (pace.lastStep, pace.lastReport) = (state.step, now) }
-            // The epoch's end has a checkpoint of its own, with its metrics.
-            let save = state.step % stepsPerEpoch != 0 && now - pace.lastCheckpoint > Self.checkpointSeconds * 1_000_000_000
-            if save { pace.lastCheckpoint = now }
-            guard now - pace.lastReport > 500_000_000 else { return (false, 0.0, save) }
-            let rate = Double(state.step - pace.lastStep!) / (Double(now - pace.lastReport) / 1e9)
-            (pace.lastStep, pace.lastReport) = (state.step, now)
-            return (true, rate, save)
-        }
-        if tell { report(.progress(step: state.step, epoch: epoch, stepsPerEpoch: stepsPerEpoch, stepsPerSecond: rate, loss: loss)) }
-        if save { store(state) { .checkpoint(digest: $0, step: state.step, metrics: nil) } }
-    }
-
-    func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics) {
-        guard order.rank == 0 else { return }
-        pace.withLock { $0.lastCheckpoint = DispatchTime.now().uptimeNanoseconds }
-        store(state) { .checkpoint(digest: $0, step: state.step, metrics: metrics) }
-    }
-
-    func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64) {
-        guard order.rank == 0 else { return }
-        store(state) { .finished(digest: $0, test: test, truncated: truncated) }
-    }
-
-    /// Stores a state at the coordinator while training goes on; reports follow in order.
-    private func store(_ state: TrainingState, _ report: @escaping @Sendable (String) -> TrainingReport) {
-        let blobs = blobs
-        uploads.async { [self] in
-            do {
-                let digest = try blocking { try await blobs.put(Checkpoint.encode(state)) }
-                self.report(report(digest))
-            } catch {
-                self.report(.failed(reason: "cannot store a checkpoint: \(error)", fatal: false))
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
+import Models
 import Pipeline
 import Storage
 import Wire
@@ -27,6 +28,8 @@ package struct WorkerService: Sendable {
         package var memoryBytes = 1 << 30
         /// The worker's own sites file.
         package var catalog = SiteCatalog()
+        /// Takes part in training rounds with others.
+        package var joinsRounds = true
         /// The address that other workers reach this one at during training.
         package var host = "127.0.0.1"
 
@@ -44,6 +47,7 @@ package struct WorkerService: Sendable {
     let log: Logger
     private let threads: TaskThreads
     private let intake: Intake
+    private let outbox = Outbox()
 
     package init(_ settings: Settings, version: String, log: Logger) {
         self.settings = settings
@@ -53,13 +57,19 @@ package struct WorkerService: Sendable {
         intake = Intake(SiteBoard(settings.catalog), threads: settings.threads, memoryBytes: settings.memoryBytes)
     }
 
-    /// Connects, works, and connects again when the coordinator went away. Returns when cancelled.
+    /// Gives back what it holds; the process ends after this.
+    package func sayGoodbye() async {
+        outbox.send(.goodbye)
+        try? await Task.sleep(for: .milliseconds(300))
+    }
+
+    /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, or drained.
     package func run() async throws {
-        let outbox = Outbox()
         let trainer = TrainingRunner(settings: settings, intake: intake, outbox: outbox, log: log)
         while !Task.isCancelled {
             do {
-                try await session(outbox, trainer)
+                try await session(trainer)
+                if outbox.isDismissed { return log.info("drained: nothing is left to do here") }
                 log.warning("the coordinator closed the session; connecting again")
             } catch {
                 log.warning("no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(error); trying again")
@@ -69,7 +79,7 @@ package struct WorkerService: Sendable {
         }
     }
 
-    private func session(_ outbox: Outbox, _ trainer: TrainingRunner) async throws {
+    private func session(_ trainer: TrainingRunner) async throws {
         let security: HTTP2ClientTransport.Posix.TransportSecurity = settings.authority.map { path in
             .tls { $0.trustRoots = .certificates([.file(path: path, format: .pem)]) }
         } ?? .plaintext
@@ -79,9 +89,11 @@ package struct WorkerService: Sendable {
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
             let (messages, continuation) = AsyncStream.makeStream(of: Beamline_Envelope.self)
-            let hello = WorkerMessage.hello(
+            var hello = Hello(
                 name: settings.name, threads: settings.threads, readAhead: settings.readAhead, localRoots: settings.localRoots, version: version)
-            continuation.yield(try WireCoding.envelope(hello))
+            hello.joinsRounds = settings.joinsRounds
+            hello.kernels = LinearAlgebra.kernels
+            continuation.yield(try WireCoding.envelope(WorkerMessage.hello(hello)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
             try await workers.session { writer in
@@ -90,9 +102,10 @@ package struct WorkerService: Sendable {
                     group.addTask {
                         while !Task.isCancelled {
                             try await Task.sleep(for: .seconds(1))
-                            outbox.renew()
+                            outbox.tick()
                             intake.board.checkCredentials()
-                            outbox.send(.sites(intake.board.reports()))
+                            let reports = intake.board.reports()
+                            if !reports.isEmpty { outbox.send(.sites(reports)) }
                         }
                     }
                     defer { group.cancelAll() }
@@ -100,24 +113,27 @@ package struct WorkerService: Sendable {
                 }
             } onResponse: { response in
                 defer { continuation.finish() }
+                var reader = WireCoding.CoordinatorReader()
                 for try await envelope in response.messages {
-                    let message = try WireCoding.value(CoordinatorMessage.self, envelope.body)
-                    handle(message, [UInt8](envelope.payload), outbox, trainer, blobs)
+                    for message in try reader.messages(envelope) { handle(message, [UInt8](envelope.payload), trainer, blobs) }
+                    if outbox.isDismissed { return }
                 }
             }
         }
     }
 
-    private func handle(_ message: CoordinatorMessage, _ payload: [UInt8], _ outbox: Outbox, _ trainer: TrainingRunner, _ blobs: BlobClient) {
+    private func handle(_ message: CoordinatorMessage, _ payload: [UInt8], _ trainer: TrainingRunner, _ blobs: BlobClient) {
         switch message {
-        case .welcome(let id, _): log.info("joined as worker \(id)")
-        case .lease(let lease, let body):
-            outbox.hold(lease)
-            threads.run { work(lease, body, outbox) }
-        case .acknowledged(let lease): outbox.acknowledged(lease)
+        case .welcome(let id, let leaseSeconds):
+            log.info("joined as worker \(id)")
+            outbox.welcomed(leaseSeconds: leaseSeconds)
+        case .grants(let grants):
+            for grant in outbox.granted(grants) { threads.run { work(grant) } }
+        case .acknowledged(let leases): outbox.settled(leases)
         case .refused(let lease, let reason):
             log.warning("a receipt was refused: \(reason)")
-            outbox.acknowledged(lease)
+            outbox.settled([lease])
+        case .dismissed: outbox.dismissed()
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
         case .catalog(let catalog):
@@ -132,24 +148,24 @@ package struct WorkerService: Sendable {
         }
     }
 
-    private func work(_ lease: LeaseName, _ body: TaskBody, _ outbox: Outbox) {
+    private func work(_ grant: Grant) {
         let reader = BlockReader(intake, localRoots: settings.localRoots)
         let started = DispatchTime.now().uptimeNanoseconds
         var specs: [UInt8] = []
         let result: TaskResult
         do throws(FormatError) {
-            switch body {
+            switch grant.body {
             case .list(let pattern): result = .listed(try reader.list(pattern))
             case .survey(let file, let tree, let verify): result = .surveyed(try reader.survey(file, tree: tree, verify: verify))
             case .chunk(let task):
-                let counted = try reader.specs(task)
+                let counted = try reader.specs(task, grant.plan ?? ChunkPlan(branches: [], split: .init()))
                 specs = counted.specs
                 result = .counted(bytesRead: counted.bytesRead, seconds: Double(DispatchTime.now().uptimeNanoseconds - started) / 1e9)
             }
         } catch {
-            log.warning("task \(lease.task): \(error)")
+            log.warning("task \(grant.lease.task): \(error)")
             result = .failed(reason: error.description, transient: error.code.isTransient)
         }
-        outbox.send(lease, result, specs)
+        outbox.finished(Receipt(grant.lease, result, specs: specs))
     }
 }

@@ -1,0 +1,70 @@
+import Bytes
+
+/// The specs of one file: its blocks' partial specs folded in their order, and how many rows each block gives to train, validation and test.
+package struct FoldedSpecs: Sendable, Equatable {
+    /// Train, validation, test; all of them together. Empty where the file has no block.
+    package private(set) var parts: [PartialSpecs] = []
+    package private(set) var whole = PartialSpecs(branches: [])
+    /// For each block three numbers.
+    package private(set) var blockRows: [[Int64]] = []
+
+    package init() {}
+
+    /// - Parameter chunks: the partial specs of the file's chunks, in the order of their first entries.
+    package init(_ chunks: [[UInt8]]) throws(FormatError) {
+        for chunk in chunks { for block in try SpecsCoding.decode(chunk) { add(block) } }
+    }
+
+    private mutating func add(_ block: [PartialSpecs]) {
+        blockRows.append(block.map(\.rows))
+        var rest = block[...]
+        if parts.isEmpty {
+            parts = block
+            whole = rest.removeFirst()
+        } else {
+            for (part, specs) in block.enumerated() { parts[part].merge(specs) }
+        }
+        for specs in rest { whole.merge(specs) }
+    }
+
+    /// The parts and the whole, as `SpecsCoding` has them: two blocks, the second with the whole as its first part.
+    package var specsBytes: [UInt8] {
+        let empty = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: whole.branches.count))
+        return parts.isEmpty ? [] : SpecsCoding.encode([parts, [whole, empty, empty]])
+    }
+
+    /// The blocks' rows, seven bits a byte, lowest first.
+    package var rowBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        for value in blockRows.joined() {
+            var rest = UInt64(bitPattern: value)
+            while rest > 127 {
+                bytes.append(UInt8(truncatingIfNeeded: rest) | 128)
+                rest >>= 7
+            }
+            bytes.append(UInt8(rest))
+        }
+        return bytes
+    }
+
+    /// - Throws: `FormatError` where the bytes are not those of `specsBytes` and `rowBytes`.
+    package init(specsBytes: [UInt8], rowBytes: [UInt8]) throws(FormatError) {
+        guard !specsBytes.isEmpty else { return }
+        let blocks = try SpecsCoding.decode(specsBytes)
+        var values: [Int64] = []
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        for byte in rowBytes {
+            guard shift < 64 else { throw FormatError(.corrupt, "a block's rows make no sense") }
+            value |= UInt64(byte & 127) << shift
+            shift += 7
+            guard byte < 128 else { continue }
+            values.append(Int64(bitPattern: value))
+            (value, shift) = (0, 0)
+        }
+        guard blocks.count == 2, shift == 0, values.count % 3 == 0 else { throw FormatError(.corrupt, "folded specs are not of their file") }
+        parts = blocks[0]
+        whole = blocks[1][0]
+        blockRows = stride(from: 0, to: values.count, by: 3).map { Array(values[$0..<$0 + 3]) }
+    }
+}

@@ -1,0 +1,95 @@
+import Bytes
+import Cluster
+import Foundation
+
+/// What is said often, in fields of its own.
+extension WireCoding {
+    package static func name(_ lease: LeaseName) -> Beamline_LeaseName {
+        var name = Beamline_LeaseName()
+        (name.task, name.token) = (lease.task, lease.token)
+        return name
+    }
+
+    private static func lease(_ name: Beamline_LeaseName) -> LeaseName { LeaseName(task: name.task, token: name.token) }
+
+    // MARK: From the worker
+
+    package static func envelope(receipts: [Receipt]) throws -> Beamline_Envelope {
+        var envelope = Beamline_Envelope()
+        envelope.receipts = try receipts.map { receipt in
+            var coded = Beamline_Receipt()
+            coded.lease = name(receipt.lease)
+            if case .counted(let bytes, let seconds) = receipt.result {
+                (coded.bytesRead, coded.seconds) = (Int64(bytes), seconds)
+                coded.specs = Data(receipt.specs)
+            } else { coded.result = try body(receipt.result) }
+            return coded
+        }
+        return envelope
+    }
+
+    package static func messages(ofWorker envelope: Beamline_Envelope) throws -> [WorkerMessage] {
+        var messages: [WorkerMessage] = []
+        if !envelope.body.isEmpty { messages.append(try value(WorkerMessage.self, envelope.body)) }
+        if !envelope.receipts.isEmpty {
+            messages.append(.receipts(try envelope.receipts.map { coded in
+                let result = coded.result.isEmpty
+                    ? TaskResult.counted(bytesRead: Int(coded.bytesRead), seconds: coded.seconds) : try value(TaskResult.self, coded.result)
+                return Receipt(lease(coded.lease), result, specs: [UInt8](coded.specs))
+            }))
+        }
+        return messages
+    }
+
+    // MARK: From the coordinator
+
+    /// - Parameter task: a TaskBody in JSON.
+    package static func grant(_ lease: LeaseName, task: Data) -> Beamline_Grants {
+        var grants = Beamline_Grants()
+        grants.task = task
+        var entry = Beamline_Lease()
+        entry.name = name(lease)
+        grants.leases = [entry]
+        return grants
+    }
+
+    /// - Parameters:
+    ///   - input: an InputTree in JSON.
+    ///   - plan: a ChunkPlan in JSON.
+    package static func grant(_ lease: LeaseName, input: Data, plan: Data, boundaries: ArraySlice<Int64>) -> Beamline_Grants {
+        var grants = Beamline_Grants()
+        (grants.input, grants.plan) = (input, plan)
+        var entry = Beamline_Lease()
+        entry.name = name(lease)
+        entry.boundaries = Array(boundaries)
+        grants.leases = [entry]
+        return grants
+    }
+
+    /// Reads what a coordinator says. Plans and inputs that come again and again are understood once.
+    package struct CoordinatorReader: Sendable {
+        private var plan: (bytes: Data, value: ChunkPlan)?
+        private var input: (bytes: Data, value: InputTree)?
+
+        package init() {}
+
+        package mutating func messages(_ envelope: Beamline_Envelope) throws -> [CoordinatorMessage] {
+            var messages: [CoordinatorMessage] = []
+            if !envelope.body.isEmpty { messages.append(try value(CoordinatorMessage.self, envelope.body)) }
+            if !envelope.acknowledged.isEmpty { messages.append(.acknowledged(envelope.acknowledged.map(WireCoding.lease))) }
+            let grants = try envelope.grants.flatMap { try read($0) }
+            if !grants.isEmpty { messages.append(.grants(grants)) }
+            return messages
+        }
+
+        private mutating func read(_ grants: Beamline_Grants) throws -> [Grant] {
+            if grants.input.isEmpty {
+                let body = try value(TaskBody.self, grants.task)
+                return grants.leases.map { Grant(WireCoding.lease($0.name), body) }
+            }
+            if plan?.bytes != grants.plan { plan = (grants.plan, try value(ChunkPlan.self, grants.plan)) }
+            if input?.bytes != grants.input { input = (grants.input, try value(InputTree.self, grants.input)) }
+            return grants.leases.map { Grant(WireCoding.lease($0.name), .chunk(ChunkTask(input!.value, boundaries: $0.boundaries)), plan: plan!.value) }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Bytes
+import Cluster
+import Foundation
+import Ledger
+import Scheduling
+
+/// What people ask for.
+extension Coordinator {
+    package func submit(_ job: JobDescription) throws -> Int64 {
+        if job.credentials == .forward, settings.bearerToken == nil {
+            throw FormatError(
+                .input, "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
+                hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
+        }
+        try checkLedger()
+        let id = try ledger.addJob(job, at: Date().timeIntervalSince1970)
+        log.info("job \(id) (\(job.name)) was submitted")
+        if job.credentials == .forward { process([.credentials(missing: findToken().trouble)]) }
+        process([.submitted(RestoredJob(id: id, description: job, stage: .queued))])
+        return id
+    }
+
+    /// Nothing is taken on while it could not be remembered.
+    private func checkLedger() throws {
+        if let trouble = core.trouble { throw FormatError(.refused, "the ledger cannot be written: \(trouble)", hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.") }
+    }
+
+    /// What `beamline pause` and the like ask for.
+    package enum Command: String, CaseIterable, Sendable { case pause, resume, cancel, retry }
+
+    /// - Returns: false where the job's stage does not allow it; nil where there is no such job.
+    package func command(_ command: Command, job id: Int64, withoutUnreadable: Bool = false) throws -> Bool? {
+        guard let job = try ledger.job(id) else { return nil }
+        try checkLedger()
+        guard command != .retry else {
+            guard let restored = try ledger.retry(id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970) else { return false }
+            files.forget(job: id)
+            process([.submitted(try planner.complete(restored))])
+            return true
+        }
+        guard !job.stage.isFinal else { return false }
+        switch command {
+        case .pause: process([.pause(job: id)])
+        case .resume: process([.resume(job: id)])
+        default: process([.cancel(job: id)])
+        }
+        return true
+    }
+
+    /// - Returns: false where there is no such worker.
+    package func drain(_ worker: Int64) throws -> Bool {
+        guard core.scheduler.workers[worker] != nil else { return false }
+        process([.drain(worker: worker)])
+        return true
+    }
+
+    package func story(_ subject: StorySubject, _ id: Int64) throws -> [Ledger.StoryLine]? { try ledger.story(subject, id) }
+
+    package func bundle(_ id: Int64) throws -> [UInt8]? {
+        guard let digest = try ledger.job(id)?.bundle else { return nil }
+        return try blobs.get(digest)
+    }
+
+    /// - Returns: JSON; nil where there is no such job.
+    package func specs(_ id: Int64, format: String?) throws -> Data? {
+        guard let job = try ledger.job(id) else { return nil }
+        let merged = try MergedSpecs(ledger, job: job)
+        guard !merged.fileEntries.isEmpty else {
+            throw FormatError(.input, "job \(id) has no specs yet", found: "stage \(job.stage.rawValue)")
+        }
+        let kinds = try ledger.surveyedBranches(id)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        if format == "mlaas4hep" { return try encoder.encode(merged.mlaas4hep(kinds: kinds)) }
+        return try encoder.encode(merged.document(job, kinds: kinds))
+    }
+}

@@ -1,0 +1,64 @@
+import Bytes
+import Cluster
+import Crypto
+import Foundation
+import Specs
+import Wire
+
+/// What can be said of a receipt by itself: whether it answers what was asked, and its digest.
+enum ReceiptCheck {
+    /// Of all that it says.
+    static func digest(_ receipt: Receipt) -> String {
+        var hash = SHA256()
+        if case .counted(let bytes, let seconds) = receipt.result {
+            withUnsafeBytes(of: (Int64(bytes), seconds.bitPattern)) { hash.update(bufferPointer: $0) }
+        } else { hash.update(data: (try? WireCoding.body(receipt.result)) ?? Data()) }
+        receipt.specs.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        return hash.finalize().prefix(16).map { String(UInt16($0) + 256, radix: 16).dropFirst() }.joined()
+    }
+
+    private static func broken(_ text: String, _ receipt: Receipt) -> FormatError { FormatError(.corrupt, text, object: "task \(receipt.lease.task)") }
+
+    static func list(_ receipt: Receipt) throws(FormatError) {
+        switch receipt.result {
+        case .failed: return
+        case .listed(let files):
+            guard !files.contains(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) else { throw broken("a list has a file without places", receipt) }
+        default: throw broken("a receipt is not of its task's kind", receipt)
+        }
+    }
+
+    /// A survey must make sense: all that follows is planned from it.
+    static func survey(_ receipt: Receipt) throws(FormatError) {
+        switch receipt.result {
+        case .failed: return
+        case .surveyed(let survey):
+            let bounds = survey.boundaries
+            guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries), bounds.first == 0, bounds.last == survey.entries,
+                zip(bounds, bounds.dropFirst()).allSatisfy(<), survey.clusters.count <= bounds.count + 2_000_000
+            else { throw broken("a survey's blocks make no sense", receipt) }
+        default: throw broken("a receipt is not of its task's kind", receipt)
+        }
+    }
+
+    /// Partial specs must be of the task's blocks and branches, and count each entry once.
+    static func specs(_ receipt: Receipt, boundaries: ArraySlice<Int64>, branches: Int) throws(FormatError) {
+        switch receipt.result {
+        case .failed: return
+        case .counted: break
+        default: throw broken("a receipt is not of its task's kind", receipt)
+        }
+        let blocks = try SpecsCoding.decode(receipt.specs)
+        guard blocks.count == boundaries.count - 1, blocks.allSatisfy({ $0[0].branches.count == branches }) else {
+            throw broken("a receipt's specs are not of its chunk", receipt)
+        }
+        let sane = blocks.joined().allSatisfy { part in
+            (0...Int64(1 << 40)).contains(part.rows)
+                && part.branches.allSatisfy { $0.values >= 0 && $0.nonfinite >= 0 && (0...Int64(1 << 31)).contains($0.multiplicity) }
+        }
+        guard sane else { throw broken("a receipt's counts make no sense", receipt) }
+        for (place, parts) in zip(boundaries.indices, blocks) where parts.reduce(0, { $0 + $1.rows }) != boundaries[place + 1] - boundaries[place] {
+            throw broken("a receipt does not count each entry once", receipt)
+        }
+    }
+}

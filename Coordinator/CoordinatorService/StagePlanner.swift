@@ -1,0 +1,146 @@
+import Bytes
+import Cluster
+import Features
+import Foundation
+import Ledger
+import Scheduling
+import Wire
+
+/// Prepares a job's stages from what the ledger has: a thin shell over the pure planners.
+struct StagePlanner: Sendable {
+    let ledger: Ledger
+    let blobs: BlobStore
+    let catalog: SiteCatalog
+
+    /// What a stage needs before it can begin.
+    func plan(_ id: Int64, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
+        do {
+            guard let job = try ledger.job(id) else { return .failure(PlanFailure("the ledger has no job \(id)")) }
+            var plan = StagePlan()
+            switch stage {
+            case .list: plan.units = job.description.patterns.enumerated().map { unit(Int64($0), [$1.pattern]) }
+            case .survey: plan.units = try ledger.files(id).filter { $0.skipped == nil }.map { unit($0.id, $0.replicas.urls) }
+            case .specs: try planChunks(job, &plan)
+            case .train, .evaluate: try planTraining(job, &plan)
+            default: break
+            }
+            return .success(plan)
+        } catch let failure as PlanFailure { return .failure(failure) } catch { return .failure(PlanFailure("\(error)")) }
+    }
+
+    /// Units that the ledger has restored know no sites yet.
+    func complete(_ restored: Restored) throws -> Restored {
+        var restored = restored
+        for index in restored.jobs.indices { restored.jobs[index] = try complete(restored.jobs[index]) }
+        return restored
+    }
+
+    func complete(_ job: RestoredJob) throws -> RestoredJob {
+        guard job.stage.hasTasks else { return job }
+        var job = job
+        let patterns = job.description.patterns
+        let files = job.stage == .list ? [:] : Dictionary(uniqueKeysWithValues: try ledger.files(job.id).map { ($0.id, $0.replicas.urls) })
+        job.units = job.units.map { old in
+            var new = unit(old.id, job.stage == .list ? [patterns[Int(old.id)].pattern] : files[old.id] ?? [])
+            (new.cuts, new.next) = (old.cuts, old.next)
+            return new
+        }
+        return job
+    }
+
+    private func unit(_ id: Int64, _ urls: [String]) -> WorkUnit {
+        var names: [String] = []
+        for place in catalog.places(urls) where !names.contains(place.site) { names.append(place.site) }
+        return WorkUnit(id: id, queue: names.joined(separator: " "), localPath: urls.first.flatMap(localPath(of:)))
+    }
+
+    private func planChunks(_ job: Ledger.JobRecord, _ plan: inout StagePlan) throws {
+        let files = try ledger.files(job.id).filter { $0.skipped == nil }
+        var seen: [String: String] = [:]
+        for file in files {
+            guard let survey = file.survey else { throw PlanFailure("\(file.url) was not surveyed") }
+            let key = survey.identity + "|" + job.description.datasets[file.dataset].tree
+            if let other = seen.updateValue(file.url, forKey: key) {
+                throw PlanFailure("the same input stands twice: \(other) and \(file.url) have one identity; name it once")
+            }
+        }
+        let resolution: BranchResolution
+        do throws(BranchResolution.Mistakes) { resolution = try BranchResolution(job.description, files: files.map { ($0.url, $0.survey!) }) } catch {
+            throw PlanFailure(error.sentences.joined(separator: "; "))
+        }
+        plan.notes = resolution.leftOut.map { "left out: \($0)" }
+        plan.writes = [.branches(job: job.id, resolution.branches)]
+        plan.blocksMost = Ledger.blocksMost(resolution.branches.count)
+        for file in files {
+            let cuts = ChunkPlanner.cuts(
+                file.survey!.boundaries, clusters: file.survey!.clusters, events: job.description.chunkEvents, blocks: Int(plan.blocksMost))
+            guard !cuts.isEmpty else { continue }
+            plan.writes.append(.cuts(file: file.id, cuts))
+            var unit = unit(file.id, file.replicas.urls)
+            unit.cuts = cuts
+            plan.units.append(unit)
+        }
+    }
+
+    // MARK: Training
+
+    /// The features and the lane plan are fixed from the specs once; after that they are only looked up.
+    private func planTraining(_ job: Ledger.JobRecord, _ plan: inout StagePlan) throws {
+        let manifest: TrainingManifest
+        let digest: String
+        if let known = job.manifest {
+            guard let bytes = try blobs.get(known) else { throw PlanFailure("the lane plan is lost from the state directory") }
+            (digest, manifest) = (known, try WireCoding.value(TrainingManifest.self, Data(bytes)))
+        } else {
+            manifest = try makeManifest(job, &plan)
+            digest = try blobs.put([UInt8](try WireCoding.body(manifest)))
+            plan.writes.append(.manifest(job: job.id, digest: digest))
+        }
+        let files = Dictionary(try ledger.files(job.id).map { ($0.url, $0.id) }, uniquingKeysWith: { first, _ in first })
+        plan.training = TrainingFacts(
+            manifest: digest, lanes: manifest.lanes.count, localPaths: manifest.inputs.compactMap { localPath(of: $0.file.url) },
+            files: manifest.inputs.map { files[$0.file.url] ?? 0 })
+    }
+
+    private func makeManifest(_ job: Ledger.JobRecord, _ plan: inout StagePlan) throws -> TrainingManifest {
+        guard let training = job.description.train else { throw PlanFailure("the job does not train") }
+        let merged = try MergedSpecs(ledger, job: job)
+        let kinds = try ledger.surveyedBranches(job.id)
+        let inputs = zip(merged.branches, merged.parts[0].branches).filter { $0.0 != job.description.labelBranch && kinds[$0.0] != nil }
+        guard merged.parts[0].rows > 0 else { throw FormatError(.input, "no event is in the training part") }
+        let schema = try FeaturePlanner.plan(job.description.features, branches: inputs.map { kinds[$0.0]! }, specs: inputs.map(\.1))
+        if case .dense(let units, .softmax)? = training.layers.last, let label = merged.blocks.map(\.label).max(), label >= units {
+            throw FormatError(.input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
+        }
+        plan.notes = schema.constants.map { "constant feature, scale 0: \($0)" }
+        let lost = inputs.filter { $0.1.nonfinite > 0 }
+        plan.notes += lost.map { "\($0.1.nonfinite) values of \($0.0) in the training part are not finite; they are treated as missing" }
+        let lanes = LanePlan.deal(merged.blocks, lanes: training.lanes, seed: job.description.split.seed)
+        return TrainingManifest(
+            training: training, split: job.description.split, labelBranch: job.description.labelBranch, schema: schema, inputs: merged.inputs,
+            blocks: merged.blocks, lanes: lanes)
+    }
+}
+
+extension Ledger {
+    /// The branches as the first file's survey saw them.
+    func surveyedBranches(_ job: Int64) throws -> [String: SurveyedBranch] {
+        let survey = try files(job).first { $0.skipped == nil && $0.survey != nil }?.survey
+        return Dictionary((survey?.branches ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+}
+
+/// The ledger with the sites' names filled in.
+final class SitedLedger: LedgerStore, Sendable {
+    private let ledger: Ledger
+    private let planner: StagePlanner
+
+    init(_ ledger: Ledger, _ planner: StagePlanner) {
+        self.ledger = ledger
+        self.planner = planner
+    }
+
+    func commit(_ writes: [LedgerWrite], at time: Double) throws { try ledger.commit(writes, at: time) }
+    func restore() throws -> Restored { try planner.complete(ledger.restore()) }
+    func counted(_ task: Int64) throws -> (token: Int64, digest: String)? { try ledger.counted(task) }
+}

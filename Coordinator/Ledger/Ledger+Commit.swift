@@ -1,0 +1,200 @@
+import Cluster
+import Foundation
+import GRDB
+import Scheduling
+import Specs
+
+extension Ledger: LedgerStore {
+    /// One transaction; a receipt under a token that is not its task's makes it fail as a whole.
+    package func commit(_ writes: [LedgerWrite], at time: Double) throws {
+        try transaction { db in for write in writes { try Self.apply(write, time, db) } }
+    }
+
+    private static func run(_ sql: String, _ arguments: StatementArguments, _ db: Database) throws {
+        try db.cachedStatement(sql: sql).execute(arguments: arguments)
+    }
+
+    private static func apply(_ write: LedgerWrite, _ time: Double, _ db: Database) throws {
+        switch write {
+        case .lend(let loan, let stage):
+            try run(
+                "INSERT INTO task (id, job, stage, unit, first, \"end\", token, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [loan.lease.task, loan.job, stage.rawValue, loan.unit, loan.first, loan.end, loan.lease.token, loan.worker], db)
+        case .lendAnew(let loan):
+            try run(
+                "UPDATE task SET token = ?, second = 0, worker = ?, attempts = attempts + 1 WHERE id = ? AND counted IS NULL",
+                [loan.lease.token, loan.worker, loan.lease.task], db)
+        case .lendTwice(let loan): try run("UPDATE task SET second = ? WHERE id = ? AND counted IS NULL", [loan.lease.token, loan.lease.task], db)
+        case .count(let receipt): try count(receipt, db)
+        case .retire(let task): try run("UPDATE task SET token = 0, second = 0 WHERE id = ? AND counted IS NULL", [task], db)
+        case .kill(let task): try run("UPDATE task SET kills = kills + 1 WHERE id = ?", [task], db)
+        case .stage(let job, let stage, let error): try enter(job, stage, error, time, db)
+        case .cuts(let file, let cuts): try run("UPDATE file SET cuts = ? WHERE id = ?", [bytes(cuts), file], db)
+        case .skip(let file, let reason):
+            try run("UPDATE file SET skipped = ?, specs = NULL, block_rows = NULL WHERE id = ?", [reason, file], db)
+            try run("DELETE FROM partial WHERE file = ?", [file], db)
+            try deleteTasks("job = (SELECT job FROM file WHERE id = ?1) AND unit = ?1", [file], db)
+        case .unreadable(let file, let reason): try run("UPDATE file SET unreadable = ? WHERE id = ?", [reason, file], db)
+        case .story(let subject, let id, let text):
+            try run("INSERT INTO story (subject, id, at, text) VALUES (?, ?, ?, ?)", [StorySubject.allCases.firstIndex(of: subject), id, time, text], db)
+        default: try applyToJob(write, time, db)
+        }
+    }
+
+    private static func applyToJob(_ write: LedgerWrite, _ time: Double, _ db: Database) throws {
+        switch write {
+        case .branches(let job, let names): try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
+        case .manifest(let job, let digest): try run("UPDATE job SET manifest = ? WHERE id = ?", [digest, job], db)
+        case .notes(let job, let notes):
+            let known = try String.fetchOne(db, sql: "SELECT notes FROM job WHERE id = ?", arguments: [job]) ?? "[]"
+            let all = try value([String].self, known)
+            try run("UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
+        case .round(let job, let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
+        case .checkpoint(let job, let checkpoint): try record(checkpoint, job, db)
+        case .test(let job, let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
+        case .bundle(let job, let digest): try run("UPDATE job SET bundle = ? WHERE id = ?", [digest, job], db)
+        case .publication(let job, let node, let digest):
+            try run("INSERT OR REPLACE INTO publication (job, node, digest, acknowledged) VALUES (?, ?, ?, 1)", [job, node, digest], db)
+        case .paused(let job, let paused): try run("UPDATE job SET paused = ? WHERE id = ?", [paused, job], db)
+        default: break
+        }
+    }
+
+    private static func count(_ receipt: CountedReceipt, _ db: Database) throws {
+        let lease = receipt.loan.lease
+        try run(
+            "UPDATE task SET counted = ?1, digest = ?2 WHERE id = ?3 AND counted IS NULL AND (token = ?1 OR second = ?1)",
+            [lease.token, receipt.digest, lease.task], db)
+        guard db.changesCount == 1 else { throw LedgerFailure.fenced(lease) }
+        switch receipt.result {
+        case .listed(let files):
+            let dataset = try datasetOfPattern(receipt.loan, db)
+            for file in files {
+                try run(
+                    "INSERT OR IGNORE INTO file (job, dataset, logical, url, replicas) VALUES (?, ?, ?, ?, ?)",
+                    [receipt.loan.job, dataset, file.logicalName, file.url, try json(file)], db)
+            }
+        case .surveyed(let survey): try run("UPDATE file SET survey = ? WHERE id = ?", [try json(survey), receipt.loan.unit], db)
+        case .counted: try addPartial(receipt, db)
+        case .failed: break
+        }
+    }
+
+    private static func datasetOfPattern(_ loan: Loan, _ db: Database) throws -> Int {
+        let text = try String.fetchOne(db, sql: "SELECT description FROM job WHERE id = ?", arguments: [loan.job]) ?? ""
+        let patterns = try value(JobDescription.self, text).patterns
+        guard patterns.indices.contains(Int(loan.unit)) else { throw LedgerFailure.fenced(loan.lease) }
+        return patterns[Int(loan.unit)].dataset
+    }
+
+    /// A complete file's partial specs are folded in the order of its blocks, and dropped.
+    private static func addPartial(_ receipt: CountedReceipt, _ db: Database) throws {
+        let file = receipt.loan.unit
+        guard receipt.completes else {
+            return try run("INSERT INTO partial (file, first, specs) VALUES (?, ?, ?)", [file, receipt.loan.first, Data(receipt.specs)], db)
+        }
+        var chunks = try Row.fetchAll(db.cachedStatement(sql: "SELECT first, specs FROM partial WHERE file = ?"), arguments: [file])
+            .map { (first: $0["first"] as Int32, specs: [UInt8]($0["specs"] as Data)) }
+        if !chunks.isEmpty { try run("DELETE FROM partial WHERE file = ?", [file], db) }
+        chunks.append((receipt.loan.first, receipt.specs))
+        let folded = try FoldedSpecs(chunks.sorted { $0.first < $1.first }.map(\.specs))
+        try run("UPDATE file SET specs = ?, block_rows = ? WHERE id = ?", [Data(folded.specsBytes), Data(folded.rowBytes), file], db)
+    }
+
+    /// Numbers of tasks are never used again.
+    static func deleteTasks(_ which: String, _ arguments: StatementArguments, _ db: Database) throws {
+        try db.execute(sql: "INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)")
+        try run("DELETE FROM task WHERE " + which, arguments, db)
+    }
+
+    private static func enter(_ job: Int64, _ stage: JobStage, _ error: String?, _ time: Double, _ db: Database) throws {
+        let old = try String.fetchOne(db, sql: "SELECT stage FROM job WHERE id = ?", arguments: [job]) ?? ""
+        // What a failed or cancelled job has done stays, for a retry.
+        let broken = stage == .failed || stage == .cancelled
+        if !broken, old != stage.rawValue { try deleteTasks("job = ?", [job], db) }
+        try run(
+            "UPDATE job SET stage = ?, error = ?, finished = ?, failed_stage = ? WHERE id = ?",
+            [stage.rawValue, error, stage.isFinal ? time : nil, broken ? old : nil, job], db)
+        try run("INSERT OR IGNORE INTO stage (job, stage, started) VALUES (?, ?, ?)", [job, stage.rawValue, time], db)
+    }
+
+    private static func record(_ checkpoint: StoredCheckpoint, _ job: Int64, _ db: Database) throws {
+        try run(
+            """
+            INSERT INTO checkpoint (job, digest, step, round) VALUES (?, ?, ?, ?) ON CONFLICT (job)
+            DO UPDATE SET digest = excluded.digest, step = excluded.step, round = excluded.round WHERE excluded.step >= step
+            """, [job, checkpoint.digest, checkpoint.step, checkpoint.round], db)
+        if let metrics = checkpoint.metrics {
+            try run("INSERT OR REPLACE INTO epoch (job, epoch, metrics) VALUES (?, ?, ?)", [job, metrics.epoch, try json(metrics)], db)
+        }
+    }
+
+    package func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
+        try database.read { db in
+            try Row.fetchOne(db.cachedStatement(sql: "SELECT counted, digest FROM task WHERE id = ? AND counted IS NOT NULL"), arguments: [task])
+                .map { ($0["counted"], $0["digest"]) }
+        }
+    }
+
+    // MARK: After a restart
+
+    package func restore() throws -> Restored {
+        let live = try jobs().filter { !$0.stage.isFinal }
+        let life = try beginLife()
+        return try database.read { db in
+            var restored = Restored()
+            let deleted = try Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'tasks'") ?? 0
+            restored.nextTask = max(deleted, try Int64.fetchOne(db, sql: "SELECT MAX(id) FROM task") ?? 0) + 1
+            // Tokens of a later life are larger than all of an earlier one.
+            restored.nextToken = life << 36 + 1
+            for job in live { restored.jobs.append(try Self.restored(job, db)) }
+            return restored
+        }
+    }
+
+    /// A job's stage as far as it has come.
+    static func restored(_ record: JobRecord, _ db: Database) throws -> RestoredJob {
+        var job = RestoredJob(id: record.id, description: record.description, stage: record.stage, paused: record.paused)
+        job.round = record.round
+        job.checkpoint = try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [record.id])
+            .map { StoredCheckpoint(digest: $0["digest"], step: $0["step"], round: $0["round"]) }
+        guard record.stage.hasTasks else { return job }
+        var cursors: [Int64: (end: Int32, open: Int)] = [:]
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT * FROM task WHERE job = ? AND stage = ? ORDER BY id", arguments: [record.id, record.stage.rawValue])
+        while let row = try rows.next() {
+            let unit: Int64 = row["unit"]
+            let isOpen = (row["counted"] as Int64?) == nil
+            let known = cursors[unit] ?? (0, 0)
+            cursors[unit] = (max(known.end, row["end"]), known.open + (isOpen ? 1 : 0))
+            guard isOpen else { continue }
+            job.tasks.append(OpenTask(
+                id: row["id"], unit: unit, first: row["first"], end: row["end"], token: row["token"], secondToken: row["second"], attempts: row["attempts"], kills: row["kills"]))
+        }
+        let units = try units(record, db)
+        job.unitsAll = units.count
+        job.blocksMost = blocksMost(record.branches?.count ?? 0)
+        job.units = units.compactMap { unit in
+            var unit = unit
+            guard let cursor = cursors[unit.id] else { return unit }
+            unit.next = unit.cuts.count { $0 <= cursor.end }
+            return unit.next == unit.cuts.count && cursor.open == 0 ? nil : unit
+        }
+        return job
+    }
+
+    /// So that a task's partial specs fit one message.
+    package static func blocksMost(_ branches: Int) -> Int32 { Int32(max(1, (32 << 20) / (24 + 168 * branches))) }
+
+    /// What a stage's work is, without queues: those are named by the caller, who knows the sites.
+    private static func units(_ record: JobRecord, _ db: Database) throws -> [WorkUnit] {
+        if record.stage == .list { return record.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "") } }
+        let rows = try Row.fetchAll(
+            db, sql: "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL ORDER BY dataset, logical, url", arguments: [record.id])
+        return rows.compactMap { row in
+            guard record.stage == .specs else { return WorkUnit(id: row["id"], queue: "") }
+            let cuts = (row["cuts"] as Data?).map(integers) ?? []
+            return cuts.isEmpty ? nil : WorkUnit(id: row["id"], queue: "", cuts: cuts)
+        }
+    }
+}

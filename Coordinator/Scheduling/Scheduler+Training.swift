@@ -1,0 +1,116 @@
+import Cluster
+
+extension Scheduler {
+    /// The workers that may train a job, those that can read all its files, in their order of joining.
+    private func eligible(_ facts: TrainingFacts) -> [Int64] {
+        workers.values.filter { worker in worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.hello.localRoots) } }.map(\.id)
+    }
+
+    /// Deals the workers to the jobs that train.
+    mutating func shareTrainers() {
+        membershipChanged = false
+        for (id, available) in trainers() {
+            if let action = jobs[id]!.rounds.available(available, now: now) { perform(action, of: id) }
+        }
+    }
+
+    private func trainers() -> [(id: Int64, workers: [Int64])] {
+        let training = jobs.values.filter { $0.isWorking && $0.stage.trains && !$0.paused }
+        let shares = LaneAssignment.share(training.map { job in
+            let able = job.facts.map(eligible) ?? []
+            return (
+                id: job.id, priority: job.description.priority, most: min(job.rounds.lanes, job.description.workersMost ?? .max), eligible: able,
+                members: job.rounds.membership?.members ?? []
+            )
+        })
+        return shares.map { ($0.id, usable($0.workers)) }
+    }
+
+    /// One that joins no rounds trains alone, and only where there is nobody else; so does one whose kernels are not the others'.
+    private func usable(_ ids: [Int64]) -> [Int64] {
+        let joining = ids.filter { workers[$0]!.hello.joinsRounds }
+        guard let first = joining.first else { return Array(ids.prefix(1)) }
+        return joining.filter { workers[$0]!.hello.kernels == workers[first]!.hello.kernels }
+    }
+
+    /// Somebody could train the job.
+    package func hasTrainers(_ id: Int64) -> Bool { trainers().contains { $0.id == id && !$0.workers.isEmpty } }
+
+    mutating func tickTraining(_ id: Int64) {
+        guard let job = jobs[id], job.isWorking, job.stage.trains, !job.paused else { return }
+        let available = trainers().first { $0.id == id }?.workers ?? []
+        if let action = jobs[id]!.rounds.available(available, now: now) { perform(action, of: id) }
+        if let action = jobs[id]!.rounds.tick(now: now, available: available) { perform(action, of: id) }
+    }
+
+    mutating func stopRounds(_ id: Int64) {
+        if let action = jobs[id]!.rounds.end() { perform(action, of: id) }
+    }
+
+    private mutating func perform(_ action: RoundKeeper.Action, of id: Int64) {
+        switch action {
+        case .stop(let round, let members):
+            for member in members { reply(member, .stopRound(round: round)) }
+        case .giveUp(let reason): finish(id, .failed, error: reason)
+        case .start(let membership):
+            let names = membership.members.map { workers[$0]!.hello.name }
+            say("job \(id): training round \(membership.round) with \(names.joined(separator: ", "))")
+            output.writes.append(.round(job: id, membership.round))
+            output.writes.append(.story(.job, id, "training round \(membership.round) with \(names.joined(separator: ", "))"))
+            for member in membership.members { order(id, to: member) }
+        }
+    }
+
+    /// Tells a member of its round.
+    mutating func order(_ id: Int64, to member: Int64) {
+        guard let job = jobs[id], let membership = job.rounds.membership, let facts = job.facts, let rank = membership.members.firstIndex(of: member) else { return }
+        reply(member, .startRound(RoundOrder(
+            job: id, round: membership.round, rank: rank, members: membership.members.map { workers[$0]?.hello.name ?? "?" }, owners: membership.owners,
+            manifest: facts.manifest, checkpoint: job.checkpoint?.digest, checkpointStep: job.checkpoint?.step ?? 0)))
+    }
+
+    mutating func training(_ report: TrainingReport, round: Int64, from worker: Int64) {
+        guard let job = jobs.values.first(where: { $0.rounds.membership?.round == round && $0.rounds.membership!.members.contains(worker) }), job.stage.trains else { return }
+        let id = job.id
+        switch report {
+        case .progress(let step, let epoch, let steps, let rate, let loss):
+            jobs[id]!.progress = .init(step: step, epoch: epoch, stepsPerEpoch: steps, stepsPerSecond: rate, loss: loss)
+        case .checkpoint(let digest, let step, let metrics):
+            keep(id, StoredCheckpoint(digest: digest, step: step, round: round, metrics: metrics))
+            if let metrics, metrics.epoch == job.description.train?.epochs, job.stage == .train { enter(id, .evaluate) }
+        case .finished(let digest, let step, let test, let truncated):
+            keep(id, StoredCheckpoint(digest: digest, step: step, round: round))
+            output.writes.append(.test(job: id, test))
+            if truncated > 0 { note(id, ["\(truncated) values beyond the padding were left out of the features"]) }
+            if job.stage == .train { enter(id, .evaluate) }
+            stopRounds(id)
+            output.requests.append(.bundle(job: id))
+        case .failed(let reason, let fatal, let input):
+            warn("job \(id): round \(round): \(workers[worker]?.hello.name ?? "?"): \(reason)")
+            if let input, let file = job.facts.flatMap({ $0.files.indices.contains(input) ? $0.files[input] : nil }) {
+                output.writes.append(.unreadable(file: file, reason: reason))
+            }
+            if fatal { return finish(id, .failed, error: reason) }
+            if let action = jobs[id]!.rounds.failed(reason, now: now) { perform(action, of: id) }
+        }
+    }
+
+    private mutating func keep(_ id: Int64, _ checkpoint: StoredCheckpoint) {
+        // A member that was cut off may tell late what is old by now.
+        if let known = jobs[id]!.checkpoint, known.step > checkpoint.step { return }
+        if let old = jobs[id]!.checkpoint?.digest, old != checkpoint.digest { output.requests.append(.removeBlob(old)) }
+        jobs[id]!.checkpoint = checkpoint
+        jobs[id]!.rounds.progressed()
+        output.writes.append(.checkpoint(job: id, checkpoint))
+    }
+
+    mutating func bundled(_ id: Int64, _ result: Result<String, PlanFailure>) {
+        guard let job = jobs[id], job.stage == .evaluate else { return }
+        switch result {
+        case .failure(let failure): finish(id, .failed, error: "the model cannot be bundled: \(failure.reason)")
+        case .success(let digest):
+            output.writes.append(.bundle(job: id, digest: digest))
+            enter(id, JobStage.evaluate.next(for: job.description))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Cluster
+import OrderedCollections
+
+/// What a worker owes its coordinator: the leases it holds, and the receipts that are not acknowledged yet. Pure; the worker's shell and the
+/// simulation drive the same.
+///
+/// States of a lease here:
+///
+///     (granted) --> held, worked on --(finished)--> held, with a receipt --(acknowledged or refused)--> gone
+///
+/// It outlives connections: a receipt is said again in the next session, and within one where no answer came for long.
+package struct SessionMachine: Sendable {
+    private struct Waiting: Sendable {
+        var receipt: Receipt
+        var said: Double
+    }
+
+    private var held: OrderedSet<LeaseName> = []
+    private var receipts: OrderedDictionary<LeaseName, Waiting> = [:]
+    private var isConnected = false
+    private var leaseSeconds = 10.0
+    package private(set) var isDismissed = false
+    /// The round it is in.
+    package var round: Beat.InRound?
+
+    package init() {}
+
+    package var heldCount: Int { held.count }
+
+    /// A session began: says what it holds, and all that was not acknowledged.
+    package mutating func connected(now: Double) -> [WorkerMessage] {
+        isConnected = true
+        for lease in receipts.keys { receipts[lease]!.said = now }
+        return [.beat(beat)] + (receipts.isEmpty ? [] : [.receipts(receipts.values.map(\.receipt))])
+    }
+
+    package mutating func disconnected() { isConnected = false }
+
+    /// - Returns: what to begin with.
+    package mutating func granted(_ grants: [Grant]) -> [Grant] { grants.filter { held.append($0.lease).inserted } }
+
+    package mutating func finished(_ receipt: Receipt, now: Double) -> WorkerMessage? {
+        guard held.contains(receipt.lease) else { return nil }
+        receipts[receipt.lease] = Waiting(receipt: receipt, said: now)
+        return isConnected ? .receipts([receipt]) : nil
+    }
+
+    /// Nothing is owed for these any more.
+    package mutating func settled(_ leases: [LeaseName]) {
+        for lease in leases {
+            held.remove(lease)
+            receipts[lease] = nil
+        }
+    }
+
+    package mutating func welcomed(leaseSeconds: Double) { self.leaseSeconds = leaseSeconds }
+    package mutating func dismissed() { isDismissed = true }
+
+    private var beat: Beat { Beat(held: Array(held), round: round) }
+
+    /// Said every second.
+    package mutating func tick(now: Double) -> [WorkerMessage] {
+        guard isConnected else { return [] }
+        let late = receipts.filter { now - $0.value.said > leaseSeconds }.map(\.key)
+        for lease in late { receipts[lease]!.said = now }
+        return [.beat(beat)] + (late.isEmpty ? [] : [.receipts(late.map { receipts[$0]!.receipt })])
+    }
+
+    /// What must hold after every event; nil where it does.
+    package func validate() -> String? {
+        for lease in receipts.keys where !held.contains(lease) { return "a receipt of \(lease) without the lease" }
+        return nil
+    }
+}
