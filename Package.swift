@@ -88,6 +88,10 @@ let package = Package(
         room("Serving", in: "Inference", ["Cluster", collections]),
         room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
+        .target(
+            name: "Simulation", dependencies: ["Cluster", "Scheduling", "Session", "Specs", "Training", collections], path: "Tests/Simulation", swiftSettings: swiftSettings),
+        .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
+        tests("SimulationTests", ["Simulation"]),
         .executableTarget(name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
         .executableTarget(name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz", swiftSettings: swiftSettings),
         .executableTarget(
@@ -95,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
-                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
+                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         .testTarget(

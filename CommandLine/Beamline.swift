@@ -8,7 +8,8 @@ struct Beamline: AsyncParsableCommand {
         abstract: "Trains models on ROOT data where it lies.",
         version: version,
         subcommands: [
-            Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, SitesCommand.self, SpecsCommand.self, Predict.self,
+            Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, Pause.self, Resume.self, Retry.self, Workers.self, Drain.self, Story.self,
+            SitesCommand.self, LedgerCommand.self, SpecsCommand.self, Predict.self,
             Inspect.self, Root.self, Version.self,
         ])
 

@@ -4,7 +4,7 @@ import Yams
 
 extension JobFileParser {
     mutating func job(_ root: Node) -> JobDescription {
-        let keys = ["name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch", "on_error", "verify", "credentials"]
+        let keys = ["name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch", "on_error", "verify", "credentials", "priority", "workers"]
         let fields = fields(root, "job", known: keys, required: ["name", "datasets"])
         var job = JobDescription(name: text(fields["name"], "name") ?? "", datasets: [])
         job.labelBranch = text(fields["label_branch"], "label_branch")
@@ -20,6 +20,8 @@ extension JobFileParser {
         job.onError = choice(fields["on_error"], "on_error", JobDescription.OnError.self) ?? .fail
         job.verify = choice(fields["verify"], "verify", JobDescription.Verify.self)
         job.credentials = choice(fields["credentials"], "credentials", JobDescription.CredentialUse.self)
+        job.priority = integer(fields["priority"], "priority", -100...100) ?? 0
+        if let node = fields["workers"] { job.workersMost = integer(self.fields(node, "workers", known: ["most"])["most"], "workers: most", 1...1_000_000) }
         if let node = fields["train"] {
             job.train = training(node)
             let labels = Set(job.datasets.compactMap(\.label))

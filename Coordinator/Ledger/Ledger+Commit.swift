@@ -24,9 +24,13 @@ extension Ledger: LedgerStore {
             try run(
                 "UPDATE task SET token = ?, second = 0, worker = ?, attempts = attempts + 1 WHERE id = ? AND counted IS NULL",
                 [loan.lease.token, loan.worker, loan.lease.task], db)
-        case .lendTwice(let loan): try run("UPDATE task SET second = ? WHERE id = ? AND counted IS NULL", [loan.lease.token, loan.lease.task], db)
+        case .lendTwice(let loan, let first):
+            try run("UPDATE task SET token = ?, second = ? WHERE id = ? AND counted IS NULL", [first, loan.lease.token, loan.lease.task], db)
         case .count(let receipt): try count(receipt, db)
-        case .retire(let task): try run("UPDATE task SET token = 0, second = 0 WHERE id = ? AND counted IS NULL", [task], db)
+        case .retire(let lease):
+            try run(
+                "UPDATE task SET token = CASE WHEN token = ?1 THEN second ELSE token END, second = 0 WHERE id = ?2 AND counted IS NULL AND (token = ?1 OR second = ?1)",
+                [lease.token, lease.task], db)
         case .kill(let task): try run("UPDATE task SET kills = kills + 1 WHERE id = ?", [task], db)
         case .stage(let job, let stage, let error): try enter(job, stage, error, time, db)
         case .cuts(let file, let cuts): try run("UPDATE file SET cuts = ? WHERE id = ?", [bytes(cuts), file], db)
@@ -147,6 +151,7 @@ extension Ledger: LedgerStore {
             restored.nextTask = max(deleted, try Int64.fetchOne(db, sql: "SELECT MAX(id) FROM task") ?? 0) + 1
             // Tokens of a later life are larger than all of an earlier one.
             restored.nextToken = life << 36 + 1
+            restored.nextRound = (try Int64.fetchOne(db, sql: "SELECT MAX(round) FROM job") ?? 0) + 1
             for job in live { restored.jobs.append(try Self.restored(job, db)) }
             return restored
         }

@@ -4,7 +4,7 @@ import OrderedCollections
 
 extension LeaseTable {
     /// Who wants work.
-    package struct Borrower: Sendable {
+    package struct Borrower {
         package var worker: Int64
         package var room: Int
         /// Directories whose files it may read.
@@ -12,7 +12,11 @@ extension LeaseTable {
         /// Workers there are; the last chunks of a stage are small, so that all end together.
         package var workers: Int
 
-        package init(worker: Int64, room: Int, roots: [String], workers: Int) {
+        /// How many workers could do what lies at a path (nil: at a site).
+        package var able: (String?) -> Int
+
+        package init(worker: Int64, room: Int, roots: [String], workers: Int, able: ((String?) -> Int)? = nil) {
+            self.able = able ?? { _ in workers }
             self.worker = worker
             self.room = room
             self.roots = roots
@@ -23,6 +27,7 @@ extension LeaseTable {
     package func heldCount(_ worker: Int64) -> Int { held[worker]?.count ?? 0 }
     package func heldTasks(_ worker: Int64) -> [Int64] { held[worker] ?? [] }
     package func out(_ job: Int64) -> Int { work[job]?.out ?? 0 }
+    package func hasReturned(_ job: Int64) -> Bool { work[job].map { $0.waiting > 0 } ?? false }
     package func hasWork(_ job: Int64) -> Bool { work[job].map { $0.uncut > 0 || $0.waiting > 0 } ?? false }
     /// Nothing is left to do.
     package func isComplete(_ job: Int64) -> Bool { work[job].map { $0.uncut == 0 && $0.open == 0 } ?? true }
@@ -33,6 +38,9 @@ extension LeaseTable {
     package func waitingQueues(_ job: Int64) -> [(name: String, localPath: String?)] {
         (work[job]?.queues ?? []).filter { !$0.units.isEmpty || !$0.returned.isEmpty }.map { ($0.name, $0.localPath) }
     }
+    func firstToken(_ task: Int64) -> Int64 { tasks[task]?.hold.token ?? 0 }
+    /// Of a task whose data only some workers may read.
+    package func localPath(_ task: Int64) -> String? { tasks[task].flatMap { work[$0.job]!.queues[$0.queue].localPath } }
     package func failures(_ task: Int64) -> (attempts: Int, workers: [Int64], since: Double?) {
         tasks[task].map { ($0.attempts, $0.failedOn, $0.failingSince) } ?? (0, [], nil)
     }
@@ -67,7 +75,7 @@ extension LeaseTable {
         for _ in 0..<min(16, work[job]!.queues[place].returned.count) {
             let id = work[job]!.queues[place].returned.removeFirst()
             guard let task = tasks[id], !task.isLent else { continue }
-            if task.failedOn.contains(borrower.worker) && task.failedOn.count < borrower.workers || hasSuspect && task.kills > 0 {
+            if now < task.notBefore || task.failedOn.contains(borrower.worker) && task.failedOn.count < borrower.able(work[job]!.queues[place].localPath) || hasSuspect && task.kills > 0 {
                 passed.append(id)
                 continue
             }

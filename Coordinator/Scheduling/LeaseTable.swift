@@ -50,6 +50,8 @@ package struct LeaseTable: Sendable {
         /// Workers that could not do it.
         var failedOn: [Int64] = []
         var failingSince: Double?
+        /// What failed rests before it is tried again, each time longer.
+        var notBefore = 0.0
 
         var isLent: Bool { hold.worker != nil || second?.worker != nil }
         func isHeld(by worker: Int64) -> Bool { hold.worker == worker || second?.worker == worker }
@@ -109,6 +111,9 @@ package struct LeaseTable: Sendable {
     /// Leases by the second at which to look whether they are overdue.
     var calendar: Deque<[LeaseName]> = []
     var calendarStart: Int64 = 0
+    /// When workers' connections broke, lately.
+    private var deaths: Deque<Double> = []
+    private static let deathsRemembered = 300.0
     package private(set) var nextToken: Int64
     package private(set) var nextTask: Int64
 
@@ -248,6 +253,7 @@ package struct LeaseTable: Sendable {
             if failed {
                 if !task.failedOn.contains(worker) { task.failedOn.append(worker) }
                 task.failingSince = task.failingSince ?? now
+                task.notBefore = now + min(5, 0.1 * Double(min(task.attempts, 50)))
             }
             return task.isLive(lease.token)
         }
@@ -299,10 +305,12 @@ package struct LeaseTable: Sendable {
     }
 
     /// Takes back what is overdue.
-    /// - Returns: what ran out, and the tasks with which a worker has died, as far as one can tell; with how many so far.
-    package mutating func expire(now: Double) -> (overdue: [LeaseName], killers: [(task: Int64, kills: Int)]) {
+    /// - Returns: what ran out, and the tasks with which a worker has died, as far as one can tell; those are guilty with which two have died,
+    ///   or, where workers die without them too, more than without them (five at most).
+    package mutating func expire(now: Double) -> (overdue: [LeaseName], killers: [(task: Int64, isGuilty: Bool)]) {
+        while let first = deaths.first, now - first > Self.deathsRemembered { deaths.removeFirst() }
         var overdue: [LeaseName] = []
-        var killers: [(task: Int64, kills: Int)] = []
+        var killers: [(task: Int64, isGuilty: Bool)] = []
         while !calendar.isEmpty, Double(calendarStart) <= now {
             let due = calendar.removeFirst()
             calendarStart += 1
@@ -318,7 +326,8 @@ package struct LeaseTable: Sendable {
                 release(lease)
                 guard hold.died else { continue }
                 tasks.change(lease.task) { $0.kills += 1 }
-                killers.append((lease.task, tasks[lease.task]!.kills))
+                let kills = tasks[lease.task]!.kills
+                killers.append((lease.task, kills >= 2 && (kills > deaths.count - kills || kills >= 5)))
             }
         }
         return (overdue, killers)
@@ -343,7 +352,9 @@ package struct LeaseTable: Sendable {
 
     /// A worker's session ended. One that said goodbye gives back what it held; else its leases live on until they are overdue: it may
     /// come back, or have died of one of them.
-    package mutating func workerLeft(_ worker: Int64, saidGoodbye: Bool, died: Bool) {
+    package mutating func workerLeft(_ worker: Int64, saidGoodbye: Bool, died: Bool, now: Double) {
+        if died { deaths.append(now) }
+        if deaths.count > 1000 { deaths.removeFirst() }
         for id in held[worker] ?? [] {
             guard let task = tasks[id] else { continue }
             let token = task.second?.worker == worker ? task.second!.token : task.hold.token

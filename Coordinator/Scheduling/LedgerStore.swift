@@ -43,12 +43,12 @@ package enum LedgerWrite: Sendable, Equatable {
     case lend(Loan, stage: JobStage)
     /// It is lent anew; its former tokens are retired.
     case lendAnew(Loan)
-    /// It is lent a second time beside the first.
-    case lendTwice(Loan)
+    /// It is lent a second time, beside the lease with this token.
+    case lendTwice(Loan, beside: Int64)
     /// Throws where the lease's token is not one of the task's.
     case count(CountedReceipt)
-    /// A task was handed in and not counted: none of its tokens counts any more.
-    case retire(task: Int64)
+    /// A task was handed in and not counted: the token counts no more.
+    case retire(LeaseName)
     /// A worker died with a task.
     case kill(task: Int64)
     case stage(job: Int64, JobStage, error: String?)
@@ -97,6 +97,7 @@ package struct Restored: Sendable, Equatable {
     /// Larger than any used before.
     package var nextToken: Int64 = 1
     package var nextTask: Int64 = 1
+    package var nextRound: Int64 = 1
     package init() {}
 }
 

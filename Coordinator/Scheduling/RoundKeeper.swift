@@ -113,7 +113,8 @@ package struct RoundKeeper: Sendable {
 
     package mutating func progressed() { roundsWithoutProgress = 0 }
 
-    package mutating func tick(now: Double, available: [Int64]) -> Action? {
+    /// - Parameter next: the next round's number: larger than that of any round of any job.
+    package mutating func tick(now: Double, available: [Int64], next: Int64) -> Action? {
         if let membership {
             let waiting = phases.allSatisfy { $0.phase == .connecting || $0.phase == .training }
             guard waiting, now - moved > Self.stall else { return nil }
@@ -124,7 +125,7 @@ package struct RoundKeeper: Sendable {
             state = .idle
             return .giveUp(reason: "\(Self.patience) training rounds in a row ended before any progress; the last: \(lastFailure)")
         }
-        round += 1
+        round = next
         let members = Array(available.prefix(lanes))
         let ranks = LaneAssignment.move(owners, to: members)
         owners = ranks.map { members[$0] }

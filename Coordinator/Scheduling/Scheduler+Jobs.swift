@@ -97,7 +97,7 @@ extension Scheduler {
     // MARK: Receipts
 
     mutating func receipt(_ receipt: Receipt, _ digest: String, _ unacceptable: String?, from id: Int64) {
-        guard workers[id] != nil else { return }
+        guard workers[id] != nil else { return output.requests.append(.close(worker: id)) }
         workers[id]!.heard = now
         if workers[id]!.takesWork { roomy.append(id) }
         let lease = receipt.lease
@@ -141,11 +141,11 @@ extension Scheduler {
     /// - Parameter believe: the reason lies in the file, says the worker.
     private mutating func setback(_ loan: Loan, _ text: String, believe: Bool, reason: String, from id: Int64) {
         leases.handedIn(loan.lease, by: id, failed: true, now: now)
-        output.writes.append(.retire(task: loan.lease.task))
+        output.writes.append(.retire(loan.lease))
         output.writes.append(.story(.chunk, loan.lease.task, text))
         lendToAll = true
         let failures = leases.failures(loan.lease.task)
-        let able = workers.values.lazy.filter(\.takesWork).prefix(3).count
+        let able = able(loan.job, leases.localPath(loan.lease.task))
         // What one worker finds wrong with a file a second one must find too, where there is one.
         if believe, failures.workers.count >= min(2, max(1, able)) { return quarantine(loan.lease.task, reason) }
         guard failures.workers.count >= min(3, max(1, able)), failures.attempts >= 3, now - (failures.since ?? now) >= settings.patienceSeconds else { return }

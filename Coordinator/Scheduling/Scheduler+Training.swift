@@ -40,7 +40,7 @@ extension Scheduler {
         guard let job = jobs[id], job.isWorking, job.stage.trains, !job.paused else { return }
         let available = trainers().first { $0.id == id }?.workers ?? []
         if let action = jobs[id]!.rounds.available(available, now: now) { perform(action, of: id) }
-        if let action = jobs[id]!.rounds.tick(now: now, available: available) { perform(action, of: id) }
+        if let action = jobs[id]!.rounds.tick(now: now, available: available, next: lastRound + 1) { perform(action, of: id) }
     }
 
     mutating func stopRounds(_ id: Int64) {
@@ -53,6 +53,7 @@ extension Scheduler {
             for member in members { reply(member, .stopRound(round: round)) }
         case .giveUp(let reason): finish(id, .failed, error: reason)
         case .start(let membership):
+            lastRound = membership.round
             let names = membership.members.map { workers[$0]!.hello.name }
             say("job \(id): training round \(membership.round) with \(names.joined(separator: ", "))")
             output.writes.append(.round(job: id, membership.round))
@@ -96,12 +97,12 @@ extension Scheduler {
     }
 
     private mutating func keep(_ id: Int64, _ checkpoint: StoredCheckpoint) {
-        // A member that was cut off may tell late what is old by now.
+        // A member that was cut off may tell late what is old by now; its metrics count all the same.
+        output.writes.append(.checkpoint(job: id, checkpoint))
         if let known = jobs[id]!.checkpoint, known.step > checkpoint.step { return }
         if let old = jobs[id]!.checkpoint?.digest, old != checkpoint.digest { output.requests.append(.removeBlob(old)) }
         jobs[id]!.checkpoint = checkpoint
         jobs[id]!.rounds.progressed()
-        output.writes.append(.checkpoint(job: id, checkpoint))
     }
 
     mutating func bundled(_ id: Int64, _ result: Result<String, PlanFailure>) {

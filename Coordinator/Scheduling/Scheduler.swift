@@ -78,11 +78,14 @@ package struct Scheduler: Sendable {
     /// Who trains what may have changed.
     var membershipChanged = false
     private var lastTick: Double
+    /// Of all jobs.
+    var lastRound: Int64
 
     package init(_ settings: Settings, _ restored: Restored, now: Double) {
         self.settings = settings
         self.now = now
         lastTick = now
+        lastRound = restored.nextRound - 1
         leases = LeaseTable(settings.leases, nextToken: restored.nextToken, nextTask: restored.nextTask)
         sites = SitePolicy(settings.sites)
         for job in restored.jobs { adopt(job) }
@@ -161,12 +164,12 @@ package struct Scheduler: Sendable {
             output.writes.append(.story(.chunk, lease.task, "the lease under token \(lease.token) ran out"))
             lendToAll = true
         }
-        for (task, kills) in killers {
+        for (task, isGuilty) in killers {
             output.writes.append(.kill(task: task))
-            if kills >= 2 { quarantine(task, "two workers died with it") }
+            if isGuilty { quarantine(task, "workers died with it, again and again") }
         }
         for id in jobs.keys { tickTraining(id) }
-        lendToAll = lendToAll || jobs.keys.contains { leases.hasStragglers($0, now: now) }
+        lendToAll = lendToAll || jobs.keys.contains { leases.hasStragglers($0, now: now) || leases.hasReturned($0) }
     }
 
     // MARK: Workers
@@ -187,7 +190,7 @@ package struct Scheduler: Sendable {
         let held = leases.heldCount(id)
         output.writes.append(.story(.worker, id, saidGoodbye ? "left" : died ? "its connection broke, holding \(held) tasks" : "was dropped, holding \(held) tasks"))
         sites.workerLeft(id)
-        leases.workerLeft(id, saidGoodbye: saidGoodbye, died: died)
+        leases.workerLeft(id, saidGoodbye: saidGoodbye, died: died, now: now)
         roomy.remove(id)
         if saidGoodbye { lendToAll = true }
         membershipChanged = true
@@ -202,8 +205,8 @@ package struct Scheduler: Sendable {
     }
 
     private mutating func said(_ message: WorkerMessage, _ payload: [UInt8], from id: Int64) {
-        // What a session says after it was dropped: the worker joins again and says it once more.
-        guard workers[id] != nil else { return }
+        // A session that was dropped: the worker joins again and says it once more.
+        guard workers[id] != nil else { return output.requests.append(.close(worker: id)) }
         workers[id]!.heard = now
         switch message {
         case .hello: break
@@ -270,7 +273,9 @@ package struct Scheduler: Sendable {
             let job = candidates[place]
             let stage = jobs[job]!.stage
             // With others beside it a job takes one at a time, so that shares stay equal.
-            var borrower = LeaseTable.Borrower(worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots, workers: workers.count)
+            var borrower = LeaseTable.Borrower(worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots, workers: workers.count) { [self] in
+                able(job, $0)
+            }
             let deadline = now + settings.leaseSeconds
             let sites = sites
             var loans = leases.lend(job, to: borrower, deadline: deadline, now: now) { Self.tasksMost($0, sites) }
@@ -279,7 +284,7 @@ package struct Scheduler: Sendable {
                 borrower.room = 1
                 loans = leases.lendAgain(job, to: borrower, deadline: deadline, now: now) { Self.tasksMost($0, sites) }
                 for loan in loans {
-                    output.writes.append(.lendTwice(loan))
+                    output.writes.append(.lendTwice(loan, beside: leases.firstToken(loan.lease.task)))
                     say("task \(loan.lease.task) is lent a second time")
                 }
             }
@@ -296,6 +301,12 @@ package struct Scheduler: Sendable {
         guard let most = job.description.workersMost else { return true }
         let first = workers.values.lazy.filter(\.takesWork).prefix(most).contains { $0.id == worker }
         return first
+    }
+
+    /// How many workers may and can do a job's work at a path.
+    func able(_ job: Int64, _ localPath: String?) -> Int {
+        let taking = workers.values.filter { worker in worker.takesWork }.prefix(jobs[job]!.description.workersMost ?? .max)
+        return taking.count { worker in localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
     }
 
     /// While any of its sites will do, a queue's tasks are lent.

@@ -90,17 +90,27 @@ import Testing
     @Test func aTaskThatKillsIsFound() {
         var table = table()
         var now = 0.0
-        for (worker, kills) in [(Int64(7), 1), (8, 2)] {
+        for (worker, isGuilty) in [(Int64(7), false), (8, true)] {
             _ = lend(&table, to: worker, now: now)
-            table.workerLeft(worker, saidGoodbye: false, died: true)
+            table.workerLeft(worker, saidGoodbye: false, died: true, now: now)
             #expect(table.validate() == nil)
             now += 20
-            #expect(table.expire(now: now).killers.map(\.kills) == [kills])
+            #expect(table.expire(now: now).killers.map(\.isGuilty) == [isGuilty])
         }
         // Who says goodbye gives back, and nobody is to blame.
         _ = lend(&table, to: 9, now: now)
-        table.workerLeft(9, saidGoodbye: true, died: false)
+        table.workerLeft(9, saidGoodbye: true, died: false, now: now)
         #expect(table.expire(now: now + 20).killers.isEmpty && !lend(&table, to: 10, now: now + 20).isEmpty)
+        // Where workers die without it too, two deaths say nothing.
+        var stormy = self.table()
+        for worker in Int64(100)..<103 { stormy.workerLeft(worker, saidGoodbye: false, died: true, now: 0) }
+        now = 0
+        for turn in 1...4 {
+            _ = lend(&stormy, to: Int64(turn), now: now)
+            stormy.workerLeft(Int64(turn), saidGoodbye: false, died: true, now: now)
+            now += 20
+            #expect(stormy.expire(now: now).killers.map(\.isGuilty) == [turn == 4])
+        }
     }
 
     @Test func theMapIsAsADictionary() {
@@ -208,17 +218,17 @@ import Testing
 
     @Test func everyChangeStartsANewRound() {
         var keeper = RoundKeeper(lanes: 2, lastRound: 5)
-        #expect(keeper.tick(now: 0, available: [1]) == nil)
+        #expect(keeper.tick(now: 0, available: [1], next: 6) == nil)
         keeper.begin(now: 0)
-        #expect(keeper.tick(now: 0.1, available: [1, 2]) == nil)
-        #expect(keeper.tick(now: 2, available: []) == nil)
-        let first = start(keeper.tick(now: 2, available: [1, 2, 3]))
+        #expect(keeper.tick(now: 0.1, available: [1, 2], next: 6) == nil)
+        #expect(keeper.tick(now: 2, available: [], next: 6) == nil)
+        let first = start(keeper.tick(now: 2, available: [1, 2, 3], next: 6))
         #expect(first?.round == 6 && first?.members == [1, 2] && keeper.validate() == nil)
         // One more than there are lanes is no reason for a round.
         #expect(keeper.available([1, 2, 3], now: 60) == nil)
         #expect(keeper.available([2, 3], now: 61) == .stop(round: 6, members: [1, 2]))
-        #expect(keeper.tick(now: 61.1, available: [2]) == nil)
-        let second = start(keeper.tick(now: 62, available: [2]))
+        #expect(keeper.tick(now: 61.1, available: [2], next: 7) == nil)
+        let second = start(keeper.tick(now: 62, available: [2], next: 7))
         #expect(second?.round == 7 && second?.owners == [0, 0])
         // A worker to take in is waited for: more may come.
         #expect(keeper.available([2, 3], now: 62.5) == nil && keeper.available([2, 3], now: 64) == nil)
@@ -231,7 +241,7 @@ import Testing
         keeper.begin(now: 0)
         var now = 2.0
         for _ in 0..<100 {
-            switch keeper.tick(now: now, available: [1]) {
+            switch keeper.tick(now: now, available: [1], next: keeper.round + 1) {
             case .giveUp(let reason):
                 #expect(reason.contains("boom"))
                 return
@@ -245,15 +255,15 @@ import Testing
     @Test func aRoundThatHangsIsEnded() {
         var keeper = RoundKeeper(lanes: 4)
         keeper.begin(now: 0)
-        _ = keeper.tick(now: 1, available: [1, 2])
+        _ = keeper.tick(now: 1, available: [1, 2], next: 1)
         // Loading may take as long as it takes.
-        #expect(keeper.tick(now: 1000, available: [1, 2]) == nil)
+        #expect(keeper.tick(now: 1000, available: [1, 2], next: 1) == nil)
         for worker in [Int64(1), 2] { keeper.beat(worker, .training, step: 0, now: 1000) }
-        #expect(keeper.tick(now: 1000 + RoundKeeper.stall - 1, available: [1, 2]) == nil)
+        #expect(keeper.tick(now: 1000 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
         keeper.beat(1, .training, step: 5, now: 1050)
         keeper.beat(2, .training, step: 4, now: 1051)
-        #expect(keeper.tick(now: 1051 + RoundKeeper.stall - 1, available: [1, 2]) == nil)
-        #expect(keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2]) == .stop(round: 1, members: [1, 2]))
+        #expect(keeper.tick(now: 1051 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
+        #expect(keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2], next: 1) == .stop(round: 1, members: [1, 2]))
     }
 
     @Test func lanesMoveAsLittleAsCanBe() {

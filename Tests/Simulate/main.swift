@@ -1,0 +1,57 @@
+import Glibc
+import Simulation
+
+// swift run simulate [SEED] [--seeds N] [--ticks-max N] [--print] [--plant FAULT]
+// Exit codes: 0 all fine, 1 a wrong result, 2 wrong usage, 3 a job that never ends; a trap ends with its signal.
+
+func usage(_ text: String) -> Never {
+    print("simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice]")
+    exit(2)
+}
+
+var seed: UInt64?
+var seeds = 1
+var ticks = 3_000_000
+var prints = false
+var planted: PlantedFault?
+var arguments = CommandLine.arguments.dropFirst().makeIterator()
+@MainActor func number(_ name: String) -> Int {
+    guard let text = arguments.next(), let value = Int(text), value > 0 else { usage("\(name) wants a number") }
+    return value
+}
+while let argument = arguments.next() {
+    switch argument {
+    case "--seeds": seeds = number(argument)
+    case "--ticks-max": ticks = number(argument)
+    case "--print": prints = true
+    case "--plant":
+        guard let fault = arguments.next().flatMap(PlantedFault.init(rawValue:)) else { usage("--plant wants one of \(PlantedFault.allCases)") }
+        planted = fault
+    default:
+        guard let value = UInt64(argument) else { usage("unknown argument \(argument)") }
+        seed = value
+    }
+}
+
+let first = seed ?? UInt64.random(in: 0..<1 << 40)
+var events = 0
+var seconds = 0.0
+for offset in 0..<UInt64(seeds) {
+    let seed = first + offset
+    if seeds == 1 || offset == 0 {
+        print("seed \(seed)")
+        fflush(nil)
+    }
+    let result = simulate(seed: seed, eventsMost: ticks, planted: planted, prints: prints)
+    events += result.events
+    seconds += result.seconds
+    if seeds == 1 || result.end != .fine {
+        print("seed \(seed): \(result.end), \(result.events) events, \(Int(result.seconds)) simulated seconds, transcript \(String(result.transcript, radix: 16)); \(result.summary)")
+    }
+    switch result.end {
+    case .fine: break
+    case .wrong: exit(1)
+    case .stuck: exit(3)
+    }
+}
+if seeds > 1 { print("\(seeds) seeds from \(first): fine, \(events) events, \(Int(seconds)) simulated seconds") }

@@ -1,0 +1,65 @@
+import Cluster
+
+/// Events by time; those of one time in the order they were made.
+struct SimClock {
+    private struct Entry {
+        let time: Double
+        let number: Int
+        let body: () throws -> Void
+    }
+
+    private var heap: [Entry] = []
+    private var count = 0
+    private(set) var now = 0.0
+
+    mutating func at(_ time: Double, _ body: @escaping () throws -> Void) {
+        count += 1
+        heap.append(Entry(time: max(now, time), number: count, body: body))
+        var place = heap.count - 1
+        while place > 0, isBefore(place, (place - 1) / 2) {
+            heap.swapAt(place, (place - 1) / 2)
+            place = (place - 1) / 2
+        }
+    }
+
+    private func isBefore(_ a: Int, _ b: Int) -> Bool { (heap[a].time, heap[a].number) < (heap[b].time, heap[b].number) }
+
+    /// The next event's body; nil where nothing is left.
+    mutating func next() -> (() throws -> Void)? {
+        guard let first = heap.first else { return nil }
+        now = first.time
+        let last = heap.removeLast()
+        guard !heap.isEmpty else { return first.body }
+        heap[0] = last
+        var place = 0
+        while true {
+            var least = place
+            for child in [2 * place + 1, 2 * place + 2] where child < heap.count && isBefore(child, least) { least = child }
+            guard least != place else { return first.body }
+            heap.swapAt(place, least)
+            place = least
+        }
+    }
+}
+
+/// Random numbers and a record of what happened: two runs of one seed give the same record.
+struct SimRecord {
+    private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    private(set) var lines = 0
+    var prints = false
+
+    mutating func note(_ time: Double, _ text: @autoclosure () -> String) {
+        let line = text()
+        lines += 1
+        for byte in line.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        hash = (hash ^ time.bitPattern) &* 0x100_0000_01B3
+        if prints { print("\(Double(Int(time * 1000)) / 1000) \(line)") }
+    }
+}
+
+extension SeededRandom {
+    /// A number from 0 to below 1.
+    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+    mutating func chance(_ probability: Double) -> Bool { unit() < probability }
+    mutating func between(_ low: Double, _ high: Double) -> Double { low + (high - low) * unit() }
+}

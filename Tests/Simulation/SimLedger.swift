@@ -1,0 +1,223 @@
+import Cluster
+import OrderedCollections
+import Scheduling
+import Specs
+
+/// A ledger in memory that keeps to the rules of the real one, on a disk that can fail.
+final class SimLedger: LedgerStore, @unchecked Sendable {
+    struct Full: Error, CustomStringConvertible { var description: String { "no space left on the simulated disk" } }
+    /// The coordinator dies in the middle of a commit; whether it was done nobody knows.
+    struct Died: Error {}
+
+    struct File {
+        var id: Int64
+        var dataset: Int
+        var url: String
+        var survey: Survey?
+        var cuts: [Int32] = []
+        var skipped: String?
+        var partial: [(first: Int32, specs: [UInt8])] = []
+        var folded: FoldedSpecs?
+    }
+
+    struct Task {
+        var stage: JobStage
+        var unit: Int64
+        var first: Int32
+        var end: Int32
+        var token: Int64
+        var second: Int64 = 0
+        var attempts = 1
+        var kills = 0
+        var counted: Int64?
+        var digest = ""
+    }
+
+    struct Job {
+        var description: JobDescription
+        var stage = JobStage.queued
+        var error: String?
+        var paused = false
+        var round: Int64 = 0
+        var files: [File] = []
+        var tasks: OrderedDictionary<Int64, Task> = [:]
+        var checkpoint: StoredCheckpoint?
+        var epochs: [Int: EpochMetrics] = [:]
+        var manifest: TrainingManifest?
+        var bundle: String?
+        var published: [String] = []
+    }
+
+    private(set) var jobs: OrderedDictionary<Int64, Job> = [:]
+    private var nextFile: Int64 = 1
+    private var lastTask: Int64 = 0
+    private var life: Int64 = 0
+    /// Nothing can be written.
+    var isFull = false
+    /// The next commit kills the coordinator: after it was done (true) or before.
+    var dies: Bool?
+    /// The coordinator is gone: what it still does has no effect.
+    var isDead = false
+    /// Faults of the ledger itself, to see that the checkers find them.
+    var planted: PlantedFault?
+    private var hasPlanted = false
+    /// Sees each batch that is committed.
+    var onCommit: (([LedgerWrite]) throws -> Void)?
+    /// What a checker found in the midst of a commit.
+    var wrong: (any Error)?
+
+    func add(_ description: JobDescription) -> Int64 {
+        let id = Int64(jobs.count + 1)
+        jobs[id] = Job(description: description)
+        return id
+    }
+
+    func set(manifest: TrainingManifest, of job: Int64) { jobs[job]!.manifest = manifest }
+
+    func commit(_ writes: [LedgerWrite], at time: Double) throws {
+        if isDead { throw Died() }
+        if isFull { throw Full() }
+        let dies = dies
+        self.dies = nil
+        isDead = dies != nil
+        if dies == false { throw Died() }
+        let before = jobs
+        do {
+            try onCommit?(writes)
+            for write in writes { try apply(write) }
+        } catch {
+            wrong = error
+            jobs = before
+            throw error
+        }
+        if dies != nil { throw Died() }
+    }
+
+    private func apply(_ write: LedgerWrite) throws {
+        switch write {
+        case .lend(let loan, let stage):
+            jobs[loan.job]!.tasks[loan.lease.task] = Task(stage: stage, unit: loan.unit, first: loan.first, end: loan.end, token: loan.lease.token)
+        case .lendAnew(let loan): change(loan.lease.task) { ($0.token, $0.second, $0.attempts) = (loan.lease.token, 0, $0.attempts + 1) }
+        case .lendTwice(let loan, let first): change(loan.lease.task) { ($0.token, $0.second) = (first, loan.lease.token) }
+        case .count(let receipt): try count(receipt)
+        case .retire(let lease):
+            change(lease.task) { task in
+                guard task.token == lease.token || task.second == lease.token else { return }
+                (task.token, task.second) = (task.token == lease.token ? task.second : task.token, 0)
+            }
+        case .kill(let task): change(task) { $0.kills += 1 }
+        case .stage(let job, let stage, let error):
+            if !(stage == .failed || stage == .cancelled), jobs[job]!.stage != stage {
+                lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? 0)
+                jobs[job]!.tasks = [:]
+            }
+            (jobs[job]!.stage, jobs[job]!.error) = (stage, error)
+        case .cuts(let file, let cuts): change(file: file) { $0.cuts = cuts }
+        case .skip(let file, let reason):
+            change(file: file) { ($0.skipped, $0.partial, $0.folded) = (reason, [], nil) }
+            for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) {
+                lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? 0)
+                jobs[job]!.tasks.removeAll { $0.value.unit == file }
+            }
+        case .round(let job, let round): jobs[job]!.round = round
+        case .checkpoint(let job, let checkpoint):
+            if let metrics = checkpoint.metrics { jobs[job]!.epochs[metrics.epoch] = metrics }
+            if checkpoint.step >= jobs[job]!.checkpoint?.step ?? 0 { jobs[job]!.checkpoint = checkpoint }
+        case .bundle(let job, let digest): jobs[job]!.bundle = digest
+        case .publication(let job, let node, _): jobs[job]!.published.append(node)
+        case .paused(let job, let paused): jobs[job]!.paused = paused
+        case .branches, .manifest, .notes, .test, .unreadable, .story: break
+        }
+    }
+
+    private func change(_ task: Int64, _ body: (inout Task) -> Void) {
+        for job in jobs.keys where jobs[job]!.tasks[task]?.counted == nil && jobs[job]!.tasks[task] != nil { body(&jobs[job]!.tasks[task]!) }
+    }
+
+    private func change(file: Int64, _ body: (inout File) -> Void) {
+        for job in jobs.keys { if let place = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[place]) } }
+    }
+
+    private func count(_ receipt: CountedReceipt) throws {
+        let loan = receipt.loan
+        guard var task = jobs[loan.job]?.tasks[loan.lease.task], task.counted == nil || planted == .noFencing,
+            task.token == loan.lease.token || task.second == loan.lease.token || planted == .noFencing
+        else { throw SimWrong("the ledger is to count \(loan.lease), which it did not lend last") }
+        (task.counted, task.digest) = (loan.lease.token, receipt.digest)
+        jobs[loan.job]!.tasks[loan.lease.task] = task
+        switch receipt.result {
+        case .listed(let files):
+            let dataset = jobs[loan.job]!.description.patterns[Int(loan.unit)].dataset
+            for file in files where !jobs[loan.job]!.files.contains(where: { $0.url == file.url && $0.dataset == dataset }) {
+                jobs[loan.job]!.files.append(File(id: nextFile, dataset: dataset, url: file.url))
+                nextFile += 1
+            }
+        case .surveyed(let survey): change(file: loan.unit) { $0.survey = survey }
+        case .counted:
+            var times = 1
+            if let planted, !hasPlanted, planted == .dropReceipt || planted == .countTwice {
+                hasPlanted = true
+                times = planted == .dropReceipt ? 0 : 2
+            }
+            change(file: loan.unit) { file in
+                for _ in 0..<times { file.partial.append((loan.first, receipt.specs)) }
+                guard receipt.completes else { return }
+                file.folded = try? FoldedSpecs(file.partial.sorted { $0.first < $1.first }.map(\.specs))
+                file.partial = []
+            }
+        case .failed: break
+        }
+    }
+
+    func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
+        for job in jobs.values { if let task = job.tasks[task], let token = task.counted { return (token, task.digest) } }
+        return nil
+    }
+
+    func restore() throws -> Restored {
+        life += 1
+        var restored = Restored()
+        restored.nextToken = life << 36 + 1
+        restored.nextTask = max(lastTask, jobs.values.flatMap(\.tasks.keys).max() ?? 0) + 1
+        restored.nextRound = (jobs.values.map(\.round).max() ?? 0) + 1
+        for (id, job) in jobs where !job.stage.isFinal {
+            var live = RestoredJob(id: id, description: job.description, stage: job.stage, paused: job.paused)
+            (live.round, live.checkpoint) = (job.round, job.checkpoint)
+            var units = units(job)
+            live.unitsAll = units.count
+            for (number, task) in job.tasks {
+                if let place = units.firstIndex(where: { $0.id == task.unit }) {
+                    units[place].next = max(units[place].next, units[place].cuts.count { $0 <= task.end })
+                }
+                guard task.counted == nil else { continue }
+                live.tasks.append(OpenTask(
+                    id: number, unit: task.unit, first: task.first, end: task.end, token: task.token, secondToken: task.second, attempts: task.attempts, kills: task.kills))
+            }
+            live.units = units.filter { unit in unit.next < unit.cuts.count || live.tasks.contains { $0.unit == unit.id } }
+            restored.jobs.append(live)
+        }
+        return restored
+    }
+
+    func units(_ job: Job) -> [WorkUnit] {
+        switch job.stage {
+        case .list: job.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "s0") }
+        case .survey, .specs:
+            job.files.filter { $0.skipped == nil && (job.stage == .survey || !$0.cuts.isEmpty) }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }.map {
+                WorkUnit(id: $0.id, queue: Self.site($0.url), cuts: job.stage == .survey ? [1] : $0.cuts)
+            }
+        default: []
+        }
+    }
+
+    static func site(_ url: String) -> String { String(url.split(separator: "/")[1]) }
+}
+
+/// What can be broken on purpose.
+public enum PlantedFault: String, CaseIterable, Sendable { case noFencing, dropReceipt, countTwice }
+
+/// A checker found something.
+struct SimWrong: Error, CustomStringConvertible {
+    var description: String
+    init(_ text: String) { description = text }
+}

@@ -1,0 +1,291 @@
+import Cluster
+import Scheduling
+import Specs
+
+/// How a simulation ended.
+public enum SimEnd: Sendable, Equatable {
+    case fine
+    /// A checker or a validator found something.
+    case wrong(String)
+    /// The faults had stopped long ago, and a job had not ended.
+    case stuck(String)
+}
+
+/// What one seed gave.
+public struct SimResult: Sendable {
+    public var end: SimEnd
+    /// Of all that happened: the same for the same seed, in every process.
+    public var transcript: UInt64
+    public var events: Int
+    public var seconds: Double
+    public var summary: String
+}
+
+/// Runs one seed.
+/// - Parameters:
+///   - eventsMost: gives up as stuck after so many.
+///   - prints: every line of the transcript.
+public func simulate(seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false) -> SimResult {
+    let world = World(seed: seed, planted: planted)
+    world.record.prints = prints
+    let end = world.run(eventsMost: eventsMost)
+    let summary = "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
+    return SimResult(end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary)
+}
+
+/// A coordinator, its ledger, workers, sites and the network between them, all drawn from one seed.
+///
+/// The machines are the real ones: CoordinatorCore with its Scheduler, SessionMachine, RoundStart, LaneOrder, the planners, the folding of specs.
+/// Simulated are the ledger's disk, the network, the sites' files and the arithmetic of a training step.
+final class World: @unchecked Sendable {
+    struct Connection {
+        let worker: Int
+        let number: Int64
+        var isOpen = true
+        /// When the last message that must keep its order arrives, in each direction.
+        var lastToWorker = 0.0
+        var lastToCoordinator = 0.0
+    }
+
+    var random: SeededRandom
+    var clock = SimClock()
+    var record = SimRecord()
+    var jobs: [Int64: SimJob] = [:]
+    let ledger = SimLedger()
+    var core: CoordinatorCore<SimLedger>?
+    var coordinatorLife = 0
+    var inbox: [Scheduler.Event] = []
+    var workers: [SimWorker] = []
+    var connections: [Connection] = []
+    /// By the coordinator's number.
+    var connectionOf: [Int64: Int] = [:]
+    var nextNumber: Int64 = 1
+    /// Until when a worker's link is cut, to and from the coordinator.
+    var cut: [(to: Double, from: Double)] = []
+    var siteAway: [Double] = []
+    var manifests: [String: TrainingManifest] = [:]
+    var blobs: [String: (step: Int64, digest: UInt64)] = [:]
+    var statements: [String: RoundStatementTable] = [:]
+    var sums: [String: SimSum] = [:]
+    /// Members that left a round: what is added up with them fails.
+    var lost: [Int64: Bool] = [:]
+    var checker = LeaseChecker()
+    var truths: [String: Truth] = [:]
+    /// Receipts of work that was done, by lease.
+    var done: [LeaseName: Bool] = [:]
+    var faultsUntil = 0.0
+    var faultsMade = 0
+    var events = 0
+    var cancelled: Set<Int64> = []
+    var wallOffset = 0.0
+    let planted: PlantedFault?
+    var settings = Scheduler.Settings()
+    var failure: SimEnd?
+
+    init(seed: UInt64, planted: PlantedFault?) {
+        random = SeededRandom(seed: seed)
+        self.planted = planted
+        settings.leaseSeconds = random.between(2, 12)
+        // So short that late receipts are common.
+        if planted == .noFencing { settings.leaseSeconds = 0.7 }
+        settings.patienceSeconds = random.between(2, 30)
+        settings.leases.secondAfter = random.between(1, 8)
+        settings.leases.secondsWanted = random.between(0.2, 5)
+        settings.leases.ignoresTokens = planted == .noFencing
+        ledger.planted = planted
+        siteAway = .init(repeating: 0, count: 1 + random.below(3))
+        for index in 0..<1 + random.below(6) { addWorker(index) }
+        faultsUntil = random.between(10, 90)
+    }
+
+    private func addWorker(_ index: Int) {
+        var hello = Hello(name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
+        hello.kernels = "sim"
+        hello.joinsRounds = !random.chance(0.05)
+        let worker = SimWorker(index: index, hello: hello, isFaulty: index > 0 && random.chance(0.1))
+        workers.append(worker)
+        cut.append((0, 0))
+        clock.at(random.between(0, 3)) { [self] in try connect(worker) }
+        clock.at(random.between(0, 1)) { [self] in try beat(worker) }
+    }
+
+    // MARK: Running
+
+    func run(eventsMost: Int) -> SimEnd {
+        do {
+            try startCoordinator()
+            for _ in 0..<1 + random.below(3) { clock.at(random.between(0, 20)) { [self] in submit() } }
+            if planted == nil || planted == .noFencing { clock.at(random.between(0.5, 5)) { [self] in try nextFault() } }
+            clock.at(faultsUntil) { [self] in try endFaults() }
+            while events < eventsMost, let body = clock.next() {
+                events += 1
+                try body()
+                if isOver { return try finalChecks() }
+                if clock.now > faultsUntil + 4000 { break }
+            }
+            let open = ledger.jobs.filter { !$0.value.stage.isFinal }.map { "job \($0.key) in \($0.value.stage.rawValue)" }
+            return .stuck("after \(events) events and \(Int(clock.now)) s: \(open.joined(separator: ", "))")
+        } catch { return .wrong("at \(clock.now) s: \(error)") }
+    }
+
+    private var isOver: Bool { clock.now > faultsUntil && !ledger.jobs.isEmpty && ledger.jobs.values.allSatisfy(\.stage.isFinal) && clock.now > 20 }
+
+    private func submit() {
+        let id = ledger.add(drawJob())
+        record.note(clock.now, "job \(id) is submitted")
+        // Where the coordinator is away, it finds the job when it comes back.
+        if core != nil { post(.submitted(RestoredJob(id: id, description: ledger.jobs[id]!.description, stage: .queued))) }
+    }
+
+    private func drawJob() -> JobDescription {
+        var job = JobDescription(name: "j", datasets: [])
+        let id = Int64(ledger.jobs.count + 1)
+        var files: [[SimFile]] = []
+        for dataset in 0..<1 + random.below(2) {
+            var patterns: [String] = []
+            for pattern in 0..<1 + random.below(2) {
+                patterns.append("p\(dataset)\(pattern)")
+                files.append((0..<1 + random.below(4)).map { drawFile(id, dataset, pattern, $0) })
+            }
+            job.datasets.append(.init(name: "d\(dataset)", label: dataset, tree: "t", files: patterns))
+        }
+        job.chunkEvents = Int64(1 + random.below(60))
+        job.onError = random.chance(0.5) ? .skip : .fail
+        job.priority = random.below(3)
+        job.workersMost = random.chance(0.2) ? 1 + random.below(3) : nil
+        job.split.seed = random.next() >> 1
+        if random.chance(0.7) {
+            var training = JobDescription.Training()
+            (training.lanes, training.batch, training.epochs) = (1 + random.below(6), 8 + random.below(30), 1 + random.below(3))
+            job.train = training
+            if random.chance(0.5) { job.publish = .init(model: "m", nodes: ["n"]) }
+        }
+        jobs[id] = SimJob(description: job, files: files)
+        return job
+    }
+
+    private func drawFile(_ job: Int64, _ dataset: Int, _ pattern: Int, _ number: Int) -> SimFile {
+        let site = random.below(siteAway.count)
+        var boundaries: [Int64] = [0]
+        for _ in 0..<1 + random.below(10) { boundaries.append(boundaries.last! + Int64(1 + random.below(30))) }
+        var file = SimFile(url: "sim/s\(site)/\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(), boundaries: boundaries)
+        file.isBroken = random.chance(0.02)
+        file.isDeadly = random.chance(0.01)
+        return file
+    }
+
+    // MARK: The coordinator
+
+    func startCoordinator() throws {
+        coordinatorLife += 1
+        record.note(clock.now, "the coordinator starts")
+        core = try CoordinatorCore(settings, store: ledger, now: clock.now, planner: { [unowned self] in plan($0, $1) })
+        inbox = []
+        // Jobs that nobody told it of are in the ledger.
+        let life = coordinatorLife
+        tick(life)
+    }
+
+    private func tick(_ life: Int) {
+        guard life == coordinatorLife, core != nil else { return }
+        post(.tick)
+        clock.at(clock.now + 0.2) { [self] in tick(life) }
+    }
+
+    func post(_ event: Scheduler.Event) {
+        guard core != nil else { return }
+        inbox.append(event)
+        guard inbox.count == 1 else { return }
+        let life = coordinatorLife
+        clock.at(clock.now + random.between(0.0005, 0.02)) { [self] in if life == coordinatorLife { try work() } }
+    }
+
+    private func work() throws {
+        let events = inbox
+        inbox = []
+        let expanded = events.flatMap { event in
+            guard case .message(let worker, .receipts(let receipts), _) = event else { return [event] }
+            return receipts.map { .receipt(worker: worker, $0, digest: digest($0), unacceptable: nil) }
+        }
+        ledger.onCommit = { [unowned self] in try checker.check($0) }
+        let outcome = core!.process(expanded, now: clock.now, time: clock.now + wallOffset)
+        if let wrong = ledger.wrong { throw wrong }
+        if ledger.isDead { return crashCoordinator() }
+        if let broken = core!.scheduler.validate() { throw SimWrong("the scheduler: \(broken)") }
+        for line in outcome.log { record.note(clock.now, line.text) }
+        for (worker, reply) in outcome.replies { try send(reply, to: worker) }
+        for request in outcome.requests { carryOut(request) }
+    }
+
+    private func digest(_ receipt: Receipt) -> String {
+        var hash = stableHash("\(receipt.result)")
+        for byte in receipt.specs { hash = mix(hash ^ UInt64(byte)) }
+        return String(hash, radix: 16)
+    }
+
+    private func carryOut(_ request: Scheduler.Request) {
+        let life = coordinatorLife
+        switch request {
+        case .close(let worker): if let connection = connectionOf[worker] { close(connection) }
+        case .bundle(let job): post(.bundled(job: job, .success(ledger.jobs[job]!.checkpoint!.digest)))
+        case .publish(let job):
+            clock.at(clock.now + random.between(0.1, 4)) { [self] in
+                guard life == coordinatorLife else { return }
+                post(.published(job: job, node: "n", digest: ledger.jobs[job]!.bundle ?? ""))
+                post(.publishedEverywhere(job: job))
+            }
+        case .plan, .recall, .removeBlob: break
+        }
+    }
+
+    /// What the shell's planner does, with the same planners.
+    private func plan(_ id: Int64, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
+        var plan = StagePlan()
+        var job = ledger.jobs[id]!
+        job.stage = stage
+        switch stage {
+        case .list, .survey: plan.units = ledger.units(job)
+        case .specs:
+            for file in job.files.filter({ $0.skipped == nil }).sorted(by: { ($0.dataset, $0.url) < ($1.dataset, $1.url) }) {
+                guard let survey = file.survey else { return .failure(PlanFailure("\(file.url) was not surveyed")) }
+                let cuts = ChunkPlanner.cuts(survey.boundaries, clusters: survey.clusters, events: job.description.chunkEvents)
+                plan.writes.append(.cuts(file: file.id, cuts))
+                plan.units.append(WorkUnit(id: file.id, queue: SimLedger.site(file.url), cuts: cuts))
+            }
+        case .train, .evaluate:
+            let manifest = manifest(id, job)
+            let rows = manifest.blocks.reduce(0) { $0 + $1.rows[0] }
+            guard rows > 0 else { return .failure(PlanFailure("no event is in the training part")) }
+            let name = "m\(id)-\(manifest.blocks.count)"
+            manifests[name] = manifest
+            plan.training = TrainingFacts(manifest: name, lanes: manifest.lanes.count, localPaths: [], files: [])
+        default: break
+        }
+        return .success(plan)
+    }
+
+    private func manifest(_ id: Int64, _ job: SimLedger.Job) -> TrainingManifest {
+        var blocks: [TrainingBlock] = []
+        let files = job.files.filter { $0.folded != nil }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }
+        for (index, file) in files.enumerated() {
+            for (block, rows) in file.folded!.blockRows.enumerated() {
+                blocks.append(TrainingBlock(
+                    dataset: file.dataset, label: file.dataset, input: index, first: file.survey!.boundaries[block], end: file.survey!.boundaries[block + 1],
+                    rows: rows.map(Int.init)))
+            }
+        }
+        let training = job.description.train!
+        return TrainingManifest(
+            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks,
+            lanes: LanePlan.deal(blocks, lanes: training.lanes, seed: job.description.split.seed))
+    }
+
+    func crashCoordinator() {
+        record.note(clock.now, "the coordinator dies")
+        core = nil
+        coordinatorLife += 1
+        ledger.isDead = false
+        for index in connections.indices where connections[index].isOpen { close(index) }
+        clock.at(clock.now + random.between(0.2, 6)) { [self] in if core == nil { try startCoordinator() } }
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import Simulation
+import Testing
+
+@Suite struct SimulationTests {
+    private static let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.build/release/simulate").standardizedFileURL
+
+    private func check(_ seed: UInt64) {
+        let result = simulate(seed: seed)
+        #expect(result.end == .fine, "seed \(seed): \(result.end)")
+    }
+
+    @Test func fixedSeeds() { for seed in 0..<UInt64(300) { check(seed) } }
+
+    @Test func freshSeeds() {
+        let first = UInt64.random(in: 1 << 20..<1 << 40)
+        print("simulation: fresh seeds from \(first)")
+        for seed in first..<first + 300 { check(seed) }
+    }
+
+    @Test(arguments: PlantedFault.allCases) func plantedFaultsAreCaught(_ fault: PlantedFault) {
+        let caught = (0..<UInt64(60)).count { seed in
+            if case .wrong = simulate(seed: seed, planted: fault).end { true } else { false }
+        }
+        #expect(caught >= 10, "\(fault) was caught with \(caught) of 60 seeds")
+    }
+
+    @Test func oneSeedGivesOneTranscriptInTwoProcesses() throws {
+        func run() throws -> String {
+            let process = Process()
+            process.executableURL = Self.program
+            process.arguments = ["4711"]
+            let pipe = Pipe()
+            process.standardOutput = pipe
+            try process.run()
+            let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0, "\(output)")
+            return output
+        }
+        let first = try run()
+        #expect(first.contains("transcript"))
+        #expect(try first == run())
+    }
+}
