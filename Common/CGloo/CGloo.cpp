@@ -102,8 +102,12 @@ cgl_channel *cgl_channel_make(cgl_round *round, size_t count, char *error, size_
 
 int64_t *cgl_channel_buffer(cgl_channel *channel) { return channel->buffer.data(); }
 
-int cgl_channel_sum(cgl_channel *channel, char *error, size_t error_size) try {
-  for (auto &slice : channel->slices) slice->run();
+int cgl_channel_sum(cgl_channel *channel, size_t slices_most, char *error, size_t error_size) try {
+  for (size_t slice = 0; slice < channel->slices.size(); ++slice) {
+    if (slice == slices_most) throw std::runtime_error("the sum was broken off before slice " + std::to_string(slice));
+    channel->slices[slice]->run();
+  }
+  if (slices_most == channel->slices.size()) throw std::runtime_error("the sum was broken off after its last slice");
   return 0;
 } catch (const std::exception &failure) {
   report(failure.what(), error, error_size);

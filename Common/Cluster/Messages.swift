@@ -135,9 +135,11 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     /// The digest and step of the coordinator's checkpoint; nil at the beginning.
     package var checkpoint: String?
     package var checkpointStep: Int64
+    /// Epochs whose metrics the coordinator has.
+    package var epochs: Int
 
     package init(
-        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?, checkpointStep: Int64
+        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?, checkpointStep: Int64, epochs: Int
     ) {
         self.job = job
         self.round = round
@@ -147,6 +149,7 @@ package struct RoundOrder: Codable, Sendable, Equatable {
         self.manifest = manifest
         self.checkpoint = checkpoint
         self.checkpointStep = checkpointStep
+        self.epochs = epochs
     }
 }
 

@@ -96,6 +96,8 @@ package final class Round: @unchecked Sendable {
     package final class Channel: @unchecked Sendable {
         package let buffer: UnsafeMutableBufferPointer<Int64>
         private let round: Round
+        /// For tests: a sum ends with an error before this slice, as where the connection is lost.
+        package var slicesMost = Int.max
         private let handle: OpaquePointer?
 
         fileprivate init(_ round: Round, _ connection: OpaquePointer?, _ count: Int) throws(FormatError) {
@@ -118,7 +120,7 @@ package final class Round: @unchecked Sendable {
         package func sum() throws(FormatError) {
             guard let handle else { return }
             var code: Int32 = 0
-            let failure = withErrorText { code = cgl_channel_sum(handle, $0, $1) }
+            let failure = withErrorText { code = cgl_channel_sum(handle, slicesMost, $0, $1) }
             guard code == 0 else { throw FormatError(.unreachable, "a member of the round was lost: \(failure)") }
         }
     }

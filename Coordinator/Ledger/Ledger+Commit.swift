@@ -163,6 +163,7 @@ extension Ledger: LedgerStore {
         job.round = record.round
         job.checkpoint = try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [record.id])
             .map { StoredCheckpoint(digest: $0["digest"], step: $0["step"], round: $0["round"]) }
+        job.epochs = try Int.fetchOne(db, sql: "SELECT MAX(epoch) FROM epoch WHERE job = ?", arguments: [record.id]) ?? 0
         guard record.stage.hasTasks else { return job }
         var cursors: [Int64: (end: Int32, open: Int)] = [:]
         let rows = try Row.fetchCursor(

@@ -46,6 +46,8 @@ package struct JobMachine: Sendable {
     package var rounds: RoundKeeper
     package var facts: TrainingFacts?
     package var checkpoint: StoredCheckpoint?
+    /// Epochs whose metrics are in the ledger.
+    package var epochs = 0
     package var progress: Progress?
     package var publishWaits: String?
     package var notes: [String] = []
@@ -68,6 +70,7 @@ package struct JobMachine: Sendable {
         unitsDone = job.unitsAll - job.units.count
         rounds = RoundKeeper(lanes: max(1, job.description.train?.lanes ?? 1), lastRound: job.round)
         checkpoint = job.checkpoint
+        epochs = job.epochs
     }
 
     package var stage: JobStage {

@@ -82,6 +82,8 @@ package struct RestoredJob: Sendable, Equatable {
     package var tasks: [OpenTask] = []
     package var round: Int64 = 0
     package var checkpoint: StoredCheckpoint?
+    /// Epochs whose metrics are known.
+    package var epochs = 0
 
     package init(id: Int64, description: JobDescription, stage: JobStage, paused: Bool = false) {
         self.id = id

@@ -67,7 +67,7 @@ extension Scheduler {
         guard let job = jobs[id], let membership = job.rounds.membership, let facts = job.facts, let rank = membership.members.firstIndex(of: member) else { return }
         reply(member, .startRound(RoundOrder(
             job: id, round: membership.round, rank: rank, members: membership.members.map { workers[$0]?.hello.name ?? "?" }, owners: membership.owners,
-            manifest: facts.manifest, checkpoint: job.checkpoint?.digest, checkpointStep: job.checkpoint?.step ?? 0)))
+            manifest: facts.manifest, checkpoint: job.checkpoint?.digest, checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs)))
     }
 
     mutating func training(_ report: TrainingReport, round: Int64, from worker: Int64) {
@@ -99,6 +99,7 @@ extension Scheduler {
     private mutating func keep(_ id: Int64, _ checkpoint: StoredCheckpoint) {
         // A member that was cut off may tell late what is old by now; its metrics count all the same.
         output.writes.append(.checkpoint(job: id, checkpoint))
+        jobs[id]!.epochs = max(jobs[id]!.epochs, checkpoint.metrics?.epoch ?? 0)
         if let known = jobs[id]!.checkpoint, known.step > checkpoint.step { return }
         if let old = jobs[id]!.checkpoint?.digest, old != checkpoint.digest { output.requests.append(.removeBlob(old)) }
         jobs[id]!.checkpoint = checkpoint

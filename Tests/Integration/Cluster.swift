@@ -173,4 +173,19 @@ final class TestCluster {
         let output = try Self.run(Self.executable, client(["specs", "\(job)", "--json"])).output
         return try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any] ?? [:]
     }
+
+    func workers() throws -> [[String: Any]] {
+        let output = try Self.run(Self.executable, client(["workers", "--json"]), expect: nil).output
+        return (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [[String: Any]]) ?? []
+    }
+
+    @discardableResult
+    func tell(_ arguments: [String]) throws -> String { try Self.run(Self.executable, client(arguments)).output }
+
+    /// The finished model as it is published.
+    func bundle(_ job: Int) throws -> Data {
+        let file = path("bundle-\(job).tar")
+        try Self.run("/usr/bin/curl", ["-sf", "-o", file, "http://localhost:\(restPort)/api/v1/jobs/\(job)/bundle"])
+        return try Data(contentsOf: URL(filePath: file))
+    }
 }

@@ -17,12 +17,6 @@ import Testing
         """
     }
 
-    private func bundle(_ cluster: TestCluster, _ job: Int) throws -> Data {
-        let file = cluster.path("bundle-\(job).tar")
-        try TestCluster.run("/usr/bin/curl", ["-sf", "-o", file, "http://localhost:\(cluster.restPort)/api/v1/jobs/\(job)/bundle"])
-        return try Data(contentsOf: URL(filePath: file))
-    }
-
     @Test func theBundleIsTheSameBytesWhateverDies() throws {
         let cluster = try TestCluster(events: 40_000)
         try cluster.startCoordinator()
@@ -30,7 +24,7 @@ import Testing
         let text = cluster.job(chunk: 10_000, extra: Self.train(epochs: 6))
         let alone = try cluster.submit(text)
         #expect(try cluster.waitForEnd(alone) == "done")
-        let reference = try bundle(cluster, alone)
+        let reference = try cluster.bundle(alone)
         #expect(reference.count > 10_000)
 
         try cluster.startWorker("w2", threads: 2)
@@ -41,7 +35,7 @@ import Testing
         cluster.killHard("w2")
         #expect(try cluster.waitForEnd(three) == "done")
         #expect(try cluster.status(three)["round"] as? Int ?? 0 >= 0)
-        #expect(try bundle(cluster, three) == reference)
+        #expect(try cluster.bundle(three) == reference)
 
         // The coordinator dies in training; a worker joins while it is away.
         let third = try cluster.submit(text)
@@ -50,7 +44,7 @@ import Testing
         try cluster.startWorker("w4")
         try cluster.startCoordinator()
         #expect(try cluster.waitForEnd(third) == "done")
-        #expect(try bundle(cluster, third) == reference)
+        #expect(try cluster.bundle(third) == reference)
     }
 
     @Test func theModelIsServedAndAgreesWithTheOracles() throws {
@@ -63,7 +57,7 @@ import Testing
         try cluster.waitUntil("the job waits for the node") { (try cluster.status(job)["waiting"] as? String)?.contains("inference node") == true }
         try cluster.start("inference", ["inference", "--state", cluster.path("models"), "--port", "\(cluster.inferencePort)"])
         #expect(try cluster.waitForEnd(job) == "done")
-        _ = try bundle(cluster, job)
+        _ = try cluster.bundle(job)
         try TestCluster.run(TestCluster.executable, cluster.client(["status", "\(job)", "--json"])).output
             .write(toFile: cluster.path("status.json"), atomically: true, encoding: .utf8)
         func oracle() throws {
@@ -101,12 +95,12 @@ import Testing
         }
         let small = try cluster.submit(job("trigger"))
         #expect(try cluster.waitForEnd(small) == "done")
-        let reference = try bundle(cluster, small)
+        let reference = try cluster.bundle(small)
         cluster.killHard("w1")
         try cluster.startWorker("w2", threads: 2)
         let large = try cluster.submit(job("trigger"))
         #expect(try cluster.waitForEnd(large) == "done")
-        #expect(try bundle(cluster, large) == reference)
+        #expect(try cluster.bundle(large) == reference)
         #expect(!String(decoding: reference, as: UTF8.self).contains("\"branch\":\"trigger\""))
         // A branch that is no class fails the job at once, with the reason.
         let bad = try cluster.submit(job("feat0"))

@@ -182,7 +182,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         restored.nextRound = (jobs.values.map(\.round).max() ?? 0) + 1
         for (id, job) in jobs where !job.stage.isFinal {
             var live = RestoredJob(id: id, description: job.description, stage: job.stage, paused: job.paused)
-            (live.round, live.checkpoint) = (job.round, job.checkpoint)
+            (live.round, live.checkpoint, live.epochs) = (job.round, job.checkpoint, job.epochs.keys.max() ?? 0)
             var units = units(job)
             live.unitsAll = units.count
             for (number, task) in job.tasks {

@@ -84,12 +84,11 @@ extension World {
         case .member(let rank, let step): (member.step, member.digest) = (step, UInt64(statements[rank].digest, radix: 16)!)
         }
         let steps = member.manifest.stepsPerEpoch
-        let edge = order.checkpointStep / steps
-        member.epochs = RoundStart.epochs(statements).filter { $0.epoch > edge && Int64($0.epoch) * steps <= member.step }
+        member.epochs = RoundStart.epochs(statements).filter { $0.epoch > order.epochs && Int64($0.epoch) * steps <= member.step }
         keep(worker, member)
         for metrics in member.epochs { store(worker, member, metrics) }
         let epoch = member.step / steps
-        let isEvaluated = member.step % steps != 0 || epoch == 0 || epoch * steps <= order.checkpointStep || member.epochs.contains { $0.epoch == epoch }
+        let isEvaluated = member.step % steps != 0 || epoch == 0 || epoch <= order.epochs || member.epochs.contains { $0.epoch == epoch }
         try isEvaluated ? goOn(worker, member) : evaluate(worker, member)
     }
 

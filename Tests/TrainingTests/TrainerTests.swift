@@ -13,6 +13,16 @@ final class MemoryRendezvous: Rendezvous {
     private let condition = NSCondition()
     private let values = Mutex<[String: [UInt8]]>([:])
 
+    private let isStopped = Atomic(false)
+
+    /// A member has left: nobody waits for it.
+    func stop() {
+        isStopped.store(true, ordering: .relaxed)
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
+    }
+
     func set(_ key: String, _ value: [UInt8]) {
         condition.lock()
         values.withLock { $0[key] = value }
@@ -24,7 +34,7 @@ final class MemoryRendezvous: Rendezvous {
         condition.lock()
         defer { condition.unlock() }
         let deadline = Date().addingTimeInterval(20)
-        while Date() < deadline {
+        while Date() < deadline, !isStopped.load(ordering: .relaxed) {
             if let value = values.withLock({ $0[key] }) { return value }
             condition.wait(until: Date().addingTimeInterval(0.5))
         }
@@ -154,6 +164,93 @@ final class Recorder: TrainingObserver {
         #expect(part.test == nil && !part.checkpoint.isEmpty)
         let rest = try train(manifest, rows, members: 2, from: part.checkpoint)
         #expect(rest.checkpoint == whole.checkpoint && rest.test == whole.test)
+    }
+
+    /// One round of members that may have something from an earlier one; what each has afterwards.
+    private func round(
+        _ manifest: TrainingManifest, _ rows: [BlockRows], _ memories: [TrainingMemory?], breaking: (rank: Int, step: Int64, slice: Int)? = nil
+    ) -> (memories: [TrainingMemory?], checkpoint: [UInt8], epochs: [EpochMetrics]) {
+        let rendezvous = MemoryRendezvous()
+        let recorder = Recorder()
+        let after = Mutex(memories)
+        let group = DispatchGroup()
+        for rank in memories.indices {
+            let thread = Thread {
+                defer { group.leave() }
+                guard let round = try? Round(rank: rank, size: memories.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous) else { return }
+                let plan = RoundPlan(
+                    members: memories.indices.map { "m\($0)" }, owners: manifest.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
+                let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
+                guard let trainer = try? Trainer(manifest, round: round, plan: plan, threads: 1, cache: cache) else { return }
+                if let breaking, breaking.rank == rank { trainer.breaks = (breaking.step, breaking.slice) }
+                // A sum that breaks ends the round; the trainer's end closes its connections, which the others see.
+                do { try trainer.run(rank == 0 ? recorder : Recorder()) } catch { rendezvous.stop() }
+                after.withLock { $0[rank] = trainer.memory }
+            }
+            thread.stackSize = 8 << 20
+            group.enter()
+            thread.start()
+        }
+        group.wait()
+        let record = recorder.record.withLock { $0 }
+        return (after.withLock { $0 }, record.checkpoint, record.epochs)
+    }
+
+    @Test func aSumThatBreaksInAnySliceLosesNoStep() throws {
+        var (manifest, rows) = manifest([[60, 10, 10], [60, 10, 10]], lanes: 6, batch: 24)
+        manifest.training.layers = [.dense(units: 400, activation: .relu), .dense(units: 500, activation: .relu), .dense(units: 1, activation: .sigmoid)]
+        let alone = try train(manifest, rows, members: 1)
+        var differed = 0
+        // Before each of the four slices, and after the last, when the others have the sum.
+        for slice in 0...4 {
+            for rank in [0, 2] {
+                // In the first epoch, and in its last step.
+                for step in [Int64(2), manifest.stepsPerEpoch - 1] {
+                    let broken = round(manifest, rows, [nil, nil, nil], breaking: (rank, step, slice))
+                    let steps = broken.memories.map { $0?.state.step ?? -1 }
+                    #expect(steps.allSatisfy { $0 == step || $0 == step + 1 } && steps[rank] == step, "\(steps)")
+                    if Set(steps).count > 1 { differed += 1 }
+                    // The one whose connection broke is gone; then all three, the lost one without anything.
+                    var survivors = broken.memories
+                    survivors.remove(at: rank)
+                    let two = round(manifest, rows, survivors)
+                    #expect(two.checkpoint == alone.checkpoint && two.epochs == alone.epochs, "slice \(slice), rank \(rank), step \(step)")
+                    let three = round(manifest, rows, survivors + [nil])
+                    #expect(three.checkpoint == alone.checkpoint && three.epochs == alone.epochs)
+                }
+            }
+        }
+        #expect(differed >= 4, "in \(differed) of 20 broken sums the members were a step apart")
+    }
+
+    @Test func twoStatesAfterOneStepEndTheTraining() throws {
+        let (manifest, rows) = manifest(Self.sizes)
+        let network = Network(inputs: Self.width, layers: manifest.training.layers)
+        var one = TrainingState(network, manifest.training, seed: 1)
+        var other = TrainingState(network, manifest.training, seed: 2)
+        (one.step, other.step) = (3, 3)
+        let states = [one, other]
+        let rendezvous = MemoryRendezvous()
+        let said = Mutex<[String]>([])
+        DispatchQueue.concurrentPerform(iterations: 2) { rank in
+            do {
+                let round = try Round(rank: rank, size: 2, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
+                let plan = RoundPlan(members: ["a", "b"], owners: manifest.lanes.indices.map { $0 % 2 }, memory: TrainingMemory(states[rank]))
+                _ = try Trainer(manifest, round: round, plan: plan, threads: 1, cache: RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] })
+            } catch { said.withLock { $0.append("\(error)") } }
+        }
+        #expect(said.withLock { $0 }.count == 2 && said.withLock { $0 }.allSatisfy { $0.contains("step 3") && $0.contains("a and b") })
+    }
+
+    @Test func multipliersFollowTheGradients() throws {
+        // Gradients too small for 40 bits after the point: the multipliers grow, and the model is the same for any membership.
+        var (manifest, rows) = manifest([[200, 4, 4], [200, 4, 4]], epochs: 2, rate: 1e-4)
+        manifest.training.layers = [.dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
+        let small = rows.map { (rows: BlockRows) in BlockRows(rows: rows.rows.map { $0.map { $0.isNaN ? 0 : $0 * 1e-9 } }, labels: rows.labels) }
+        let alone = try train(manifest, small, members: 1)
+        let state = try Checkpoint.decode(alone.checkpoint, for: Network(inputs: Self.width, layers: manifest.training.layers))
+        #expect(state.exponents[0] > 60 && state.exponents[1] < state.exponents[0], "\(state.exponents)")
+        #expect(alone.checkpoint == (try train(manifest, small, members: 3)).checkpoint)
     }
 
     @Test func unevenLanesAndFewRows() throws {

@@ -36,15 +36,18 @@ package struct RoundPlan: Sendable {
     package var memory: TrainingMemory?
     /// The step of the coordinator's checkpoint, and how to get it.
     package var checkpointStep: Int64?
+    /// Epochs whose metrics the coordinator has.
+    package var epochs: Int
     package var checkpoint: @Sendable () throws -> [UInt8]
 
     package init(
-        members: [String], owners: [Int], memory: TrainingMemory? = nil, checkpointStep: Int64? = nil, checkpoint: @escaping @Sendable () throws -> [UInt8] = { [] }
+        members: [String], owners: [Int], memory: TrainingMemory? = nil, checkpointStep: Int64? = nil, epochs: Int = 0, checkpoint: @escaping @Sendable () throws -> [UInt8] = { [] }
     ) {
         self.members = members
         self.owners = owners
         self.memory = memory
         self.checkpointStep = checkpointStep
+        self.epochs = epochs
         self.checkpoint = checkpoint
     }
 }
@@ -63,7 +66,7 @@ package final class Trainer {
     private let network: Network
     private let round: Round
     private let members: [String]
-    private let checkpointStep: Int64?
+    private let epochsKnown: Int
     private let lanes: [LaneRunner]
     private let threads: Int
     private let stepsPerEpoch: Int64
@@ -75,11 +78,14 @@ package final class Trainer {
     package private(set) var memory: TrainingMemory
     private var state: TrainingState { memory.state }
 
+    /// For tests: the sum of this step breaks before this slice.
+    package var breaks: (step: Int64, slice: Int)?
+
     package init(_ manifest: TrainingManifest, round: Round, plan: RoundPlan, threads: Int, cache: RowCache) throws {
         self.manifest = manifest
         self.round = round
         members = plan.members
-        checkpointStep = plan.checkpointStep
+        epochsKnown = plan.epochs
         let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
         self.network = network
         memory = try Self.start(manifest, network, round, plan)
@@ -111,7 +117,6 @@ package final class Trainer {
             let names = error.ranks.map { plan.members[$0] }.joined(separator: " and ")
             throw TrainingFailure(description: "the training states after step \(error.step) differ: those of \(names) are not the same")
         }
-        let edge = (plan.checkpointStep ?? 0) / max(1, manifest.stepsPerEpoch)
         var memory: TrainingMemory
         switch decision {
         case .beginning: memory = TrainingMemory(TrainingState(network, manifest.training, seed: manifest.split.seed))
@@ -123,7 +128,7 @@ package final class Trainer {
                 memory.state = try Checkpoint.decode(bytes, for: network)
             }
         }
-        memory.epochs = RoundStart.epochs(statements).filter { $0.epoch > edge && Int64($0.epoch) * manifest.stepsPerEpoch <= memory.state.step }
+        memory.epochs = RoundStart.epochs(statements).filter { $0.epoch > plan.epochs && Int64($0.epoch) * manifest.stepsPerEpoch <= memory.state.step }
         return memory
     }
 
@@ -152,9 +157,8 @@ package final class Trainer {
         observer.finished(state, test: test, truncated: metricChannel.buffer[metricSums.free])
     }
 
-    /// A checkpoint of the coordinator's at an epoch's very end is written after its metrics.
     private func isEvaluated(_ epoch: Int) -> Bool {
-        Int64(epoch) * stepsPerEpoch <= (checkpointStep ?? 0) || memory.epochs.contains { $0.epoch == epoch }
+        epoch <= epochsKnown || memory.epochs.contains { $0.epoch == epoch }
     }
 
     private func finishEpoch(_ epoch: Int, _ observer: some TrainingObserver) throws {
@@ -212,6 +216,7 @@ package final class Trainer {
             let buffer = stepChannel.buffer
             for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 &+ $1.sums[place] } }
             buffer[layout.digests + round.rank] = state.digest
+            if let breaks, breaks.step == state.step { stepChannel.slicesMost = breaks.slice }
             try stepChannel.sum()
             try check(buffer, layout)
             let coarse = network.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }

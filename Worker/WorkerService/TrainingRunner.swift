@@ -77,7 +77,7 @@ final class TrainingRunner: Sendable {
             let round = try Round(rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
             let plan = RoundPlan(
                 members: order.members, owners: order.owners, memory: known?.manifest == order.manifest ? known?.memory : nil,
-                checkpointStep: order.checkpoint.map { _ in order.checkpointStep },
+                checkpointStep: order.checkpoint.map { _ in order.checkpointStep }, epochs: order.epochs,
                 checkpoint: { try blocking { try await blobs.get(order.checkpoint ?? "") } })
             let trainer = try Trainer(manifest, round: round, plan: plan, threads: settings.threads, cache: cache)
             // Whatever ends the round, what was trained is not lost.

@@ -27,7 +27,7 @@ void cgl_close(cgl_round *round);
 cgl_channel *cgl_channel_make(cgl_round *round, size_t count, char *error, size_t error_size);
 int64_t *cgl_channel_buffer(cgl_channel *channel);
 // 0, or not 0 with the reason in `error`; then the round is over.
-int cgl_channel_sum(cgl_channel *channel, char *error, size_t error_size);
+int cgl_channel_sum(cgl_channel *channel, size_t slices_most, char *error, size_t error_size);
 void cgl_channel_free(cgl_channel *channel);
 
 #ifdef __cplusplus

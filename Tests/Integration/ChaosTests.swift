@@ -1,0 +1,150 @@
+import Foundation
+import Testing
+
+/// Workers are killed, stopped and added every five seconds, the coordinator is killed twice: the results are the quiet run's, byte for byte.
+@Suite(.serialized) struct ChaosTests {
+    @Test func whateverHappensTheResultsAreTheSame() throws {
+        let cluster = try TestCluster(events: 60_000)
+        let text = cluster.job(chunk: 500, extra: TrainingStageTests.train(epochs: 240))
+        try cluster.startCoordinator()
+        for name in ["w1", "w2", "w3"] { try cluster.startWorker(name) }
+        let quiet = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(quiet) == "done")
+        let reference = try cluster.bundle(quiet)
+        let specs = try cluster.specs(quiet)["sha256"] as? String
+        #expect(specs?.isEmpty == false)
+
+        let seed = UInt64.random(in: 0..<1 << 30)
+        print("chaos: seed \(seed)")
+        var random = Seeded(state: seed)
+        let job = try cluster.submit(text)
+        var names = ["w1", "w2", "w3"]
+        var next = 4
+        var coordinatorKills = 0
+        var actions: [String] = []
+        let deadline = Date().addingTimeInterval(150)
+        while try !["done", "failed", "cancelled"].contains(cluster.stage(job)), Date() < deadline {
+            Thread.sleep(forTimeInterval: actions.isEmpty ? 1 : 5)
+            // Between three and five workers; the coordinator goes twice.
+            if coordinatorKills < 2, actions.count % 3 == 1 {
+                coordinatorKills += 1
+                actions.append("coordinator")
+                cluster.killHard("coordinator")
+                try cluster.startCoordinator()
+                continue
+            }
+            let victim = names[Int(random.next() % UInt64(names.count))]
+            switch random.next() % 3 {
+            case 0 where names.count > 3:
+                actions.append("kill \(victim)")
+                cluster.killHard(victim)
+                names.removeAll { $0 == victim }
+            case 1:
+                actions.append("stop \(victim)")
+                cluster.send(SIGSTOP, to: victim)
+                Thread.sleep(forTimeInterval: 2)
+                cluster.send(SIGCONT, to: victim)
+            default:
+                if names.count >= 5 {
+                    actions.append("kill \(victim)")
+                    cluster.killHard(victim)
+                    names.removeAll { $0 == victim }
+                }
+                actions.append("add w\(next)")
+                names.append("w\(next)")
+                try cluster.startWorker("w\(next)")
+                next += 1
+            }
+        }
+        print("chaos: \(actions.joined(separator: ", "))")
+        #expect(try cluster.waitForEnd(job) == "done", "\(cluster.logs())")
+        #expect(try cluster.specs(job)["sha256"] as? String == specs)
+        #expect(try cluster.bundle(job) == reference)
+        #expect(actions.count >= 4 && coordinatorKills >= 1, "\(actions)")
+        // The ledger accounts for every entry once.
+        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")]).output
+        let entries = try cluster.status(job)["entries"] as? Int ?? 0
+        #expect(check.contains("the ledger is whole") && check.contains("job \(job) tth: done, \(entries) entries"), "\(check)")
+    }
+
+    @Test func trainingGoesOnSoonAfterAMemberDies() throws {
+        let cluster = try TestCluster(events: 20_000)
+        try cluster.startCoordinator()
+        for name in ["w1", "w2", "w3"] { try cluster.startWorker(name) }
+        let job = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 100_000)))
+        func progress() throws -> (round: Int, step: Int) { (try cluster.status(job)["round"] as? Int ?? 0, try cluster.status(job)["step"] as? Int ?? 0) }
+        try cluster.waitUntil("three train") { try cluster.workers().filter { ($0["phase"] as? String) == "training" }.count == 3 && progress().step > 100 }
+        let before = try progress()
+        let killed = Date()
+        cluster.killHard("w2")
+        try cluster.waitUntil("the others go on") { try progress().round > before.round && progress().step > before.step + 100 }
+        print("training: went on \(Date().timeIntervalSince(killed)) s after a member was killed")
+        let after = try progress()
+        #expect(after.step > before.step)
+        // Nothing went back to a checkpoint: the log of the coordinator has no other round than these.
+        #expect(after.round <= before.round + 2)
+    }
+
+    @Test func pauseResumeDrainRetryAndStories() throws {
+        let cluster = try TestCluster(events: 12_000)
+        try cluster.startCoordinator()
+        try cluster.startWorker("w1")
+        let text = cluster.job(chunk: 500, extra: TrainingStageTests.train(epochs: 100_000))
+        let job = try cluster.submit(text)
+        try cluster.waitUntil("it trains") { (try cluster.status(job)["step"] as? Int ?? 0) > 10 }
+        try cluster.tell(["pause", "\(job)"])
+        try cluster.waitUntil("nobody trains") { try cluster.workers().allSatisfy { $0["round"] == nil } }
+        let paused = try cluster.status(job)["step"] as? Int
+        // Another job is done meanwhile.
+        let other = try cluster.submit(cluster.job(chunk: 500))
+        #expect(try cluster.waitForEnd(other) == "done")
+        #expect(try cluster.status(job)["paused"] as? Bool == true && cluster.status(job)["step"] as? Int == paused)
+        try cluster.tell(["resume", "\(job)"])
+        try cluster.waitUntil("it goes on") { (try cluster.status(job)["step"] as? Int ?? 0) > (paused ?? 0) + 10 }
+        // A drained worker ends by itself; the job waits for another.
+        let number = try cluster.workers()[0]["id"] as? Int ?? 0
+        try cluster.tell(["drain", "\(number)"])
+        try cluster.waitUntil("the worker ends") { !cluster.isRunning("w1") }
+        try cluster.startWorker("w2")
+        let step = try cluster.status(job)["step"] as? Int ?? 0
+        try cluster.waitUntil("the other trains") { (try cluster.status(job)["step"] as? Int ?? 0) > step + 10 }
+        try cluster.tell(["cancel", "\(job)"])
+        try cluster.tell(["retry", "\(job)"])
+        try cluster.waitUntil("it trains again") { try cluster.stage(job) == "train" }
+        try cluster.tell(["cancel", "\(job)"])
+        let story = try cluster.tell(["story", "job", "\(job)"])
+        for word in ["stage specs", "paused", "resumed", "training round", "cancelled", "tried again"] { #expect(story.contains(word), "\(story)") }
+        #expect(try cluster.tell(["story", "worker", "\(number)"]).contains("drained"))
+    }
+
+    @Test func aJobIsTriedAgainWithoutWhatCannotBeRead() throws {
+        let cluster = try TestCluster(events: 9000)
+        try Data("this is no ROOT file".utf8).write(to: URL(filePath: cluster.path("site1/store/tth/zz_broken.root")))
+        try cluster.startCoordinator()
+        try cluster.startWorker("w1")
+        let job = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 1)))
+        #expect(try cluster.waitForEnd(job) == "failed")
+        #expect((try cluster.status(job)["error"] as? String)?.contains("zz_broken.root") == true)
+        try cluster.tell(["retry", "\(job)", "--without-unreadable"])
+        #expect(try cluster.waitForEnd(job) == "done")
+        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")]).output
+        #expect(check.contains("the ledger is whole"), "\(check)")
+        // The copy is whole, and so is what is left after the room was given back.
+        try TestCluster.run(TestCluster.executable, ["ledger", "backup", cluster.path("copy.sqlite"), "--state", cluster.path("state")])
+        try TestCluster.run(TestCluster.executable, ["ledger", "compact", "--state", cluster.path("state")])
+        #expect(try cluster.stage(job) == "done")
+        #expect(FileManager.default.fileExists(atPath: cluster.path("copy.sqlite")))
+    }
+}
+
+/// SplitMix64.
+private struct Seeded {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+}
