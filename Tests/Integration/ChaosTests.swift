@@ -5,7 +5,7 @@ import Testing
 @Suite(.serialized) struct ChaosTests {
     @Test func whateverHappensTheResultsAreTheSame() throws {
         let cluster = try TestCluster(events: 60_000)
-        let text = cluster.job(chunk: 500, extra: TrainingStageTests.train(epochs: 240))
+        let text = cluster.job(chunk: 500, extra: TrainingStageTests.train(epochs: 60))
         try cluster.startCoordinator()
         for name in ["w1", "w2", "w3"] { try cluster.startWorker(name) }
         let quiet = try cluster.submit(text)

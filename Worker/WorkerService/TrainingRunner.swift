@@ -20,8 +20,9 @@ final class TrainingRunner: Sendable {
     private let log: Logger
     private let queue = DispatchQueue(label: "beamline.training")
     private let current = Mutex<RoundAttempt?>(nil)
-    /// The rows of one manifest and the training's state, kept from round to round.
-    private let kept = Mutex<(manifest: String, cache: RowCache, memory: TrainingMemory?)?>(nil)
+    /// The rows of one manifest, and the state of one job's training, kept from round to round.
+    private let kept = Mutex<(manifest: String, cache: RowCache)?>(nil)
+    private let memory = Mutex<(job: Int64, manifest: String, memory: TrainingMemory)?>(nil)
     /// The newest round that this member left by itself, and what it said then.
     private let left = Mutex<(round: Int64, report: TrainingReport)?>(nil)
 
@@ -67,7 +68,7 @@ final class TrainingRunner: Sendable {
         let order = attempt.order
         var inputs: [InputTree] = []
         do {
-            let known = kept.withLock { $0 }
+            let known = memory.withLock { $0 }
             let manifest = try WireCoding.value(TrainingManifest.self, Data(try blocking { try await blobs.get(order.manifest) }))
             inputs = manifest.inputs
             let cache = cache(order.manifest, manifest)
@@ -76,12 +77,12 @@ final class TrainingRunner: Sendable {
             attempt.entered(.connecting)
             let round = try Round(rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
             let plan = RoundPlan(
-                members: order.members, owners: order.owners, memory: known?.manifest == order.manifest ? known?.memory : nil,
+                members: order.members, owners: order.owners, memory: known.flatMap { $0.job == order.job && $0.manifest == order.manifest ? $0.memory : nil },
                 checkpointStep: order.checkpoint.map { _ in order.checkpointStep }, epochs: order.epochs,
                 checkpoint: { try blocking { try await blobs.get(order.checkpoint ?? "") } })
             let trainer = try Trainer(manifest, round: round, plan: plan, threads: settings.threads, cache: cache)
             // Whatever ends the round, what was trained is not lost.
-            defer { kept.withLock { if $0?.manifest == order.manifest { $0!.memory = trainer.memory } } }
+            defer { memory.withLock { $0 = (order.job, order.manifest, trainer.memory) } }
             try trainer.run(attempt)
             attempt.drain()
         } catch is RoundStopped {
@@ -114,7 +115,7 @@ final class TrainingRunner: Sendable {
                 try Self.check(rows, manifest, manifest.blocks[index])
                 return rows
             }
-            kept = (digest, cache, nil)
+            kept = (digest, cache)
             return cache
         }
     }
