@@ -253,6 +253,11 @@ final class World: @unchecked Sendable {
                 plan.units.append(WorkUnit(id: file.id, queue: SimLedger.site(file.url), cuts: cuts))
             }
         case .train, .evaluate:
+            for file in job.files {
+                guard let folded = file.folded, let survey = file.survey, folded.blockRows.count != survey.boundaries.count - 1 else { continue }
+                ledger.wrong = SimWrong("job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \(folded.blockRows.count)")
+                return .failure(PlanFailure("wrong specs"))
+            }
             let manifest = manifest(id, job)
             let rows = manifest.blocks.reduce(0) { $0 + $1.rows[0] }
             guard rows > 0 else { return .failure(PlanFailure("no event is in the training part")) }
