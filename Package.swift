@@ -97,6 +97,9 @@ let package = Package(
         .executableTarget(
             name: "read-benchmark", dependencies: ["Bytes", "Cluster", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
         .executableTarget(
+            name: "cluster-benchmark", dependencies: ["Cluster", "Scheduling", "Specs", "Wire", grpc, grpcTransport], path: "Benchmarks/ClusterBenchmark",
+            swiftSettings: swiftSettings),
+        .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
                 "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,

@@ -51,19 +51,23 @@ extension LeaseTable {
     package mutating func lend(_ job: Int64, to borrower: Borrower, deadline: Double, now: Double, tasksMost: (String) -> Int) -> [Loan] {
         var loans: [Loan] = []
         var refused: [Int] = []
-        while loans.count < borrower.room, let work = work[job], work.uncut > 0 || work.waiting > 0 {
-            var best: Int?
-            for place in work.queues.indices where !refused.contains(place) {
-                let queue = work.queues[place]
-                guard !queue.units.isEmpty || !queue.returned.isEmpty, queue.out < (best.map { work.queues[$0].out } ?? .max), queue.out < tasksMost(queue.name)
-                else { continue }
-                if let path = queue.localPath, !mayRead(path, below: borrower.roots) { continue }
-                best = place
-            }
-            guard let place = best else { break }
+        while loans.count < borrower.room, let place = best(job, borrower, refused, tasksMost) {
             if let loan = returned(job, place, borrower, deadline, now) ?? cut(job, place, borrower, deadline, now) { loans.append(loan) } else { refused.append(place) }
         }
         return loans
+    }
+
+    /// Of the queues that have something for the borrower, the one with the fewest tasks out.
+    private func best(_ job: Int64, _ borrower: Borrower, _ refused: [Int], _ tasksMost: (String) -> Int) -> Int? {
+        guard let work = work[job], work.uncut > 0 || work.waiting > 0 else { return nil }
+        var best: (place: Int, out: Int)?
+        for place in work.queues.indices where !refused.contains(place) {
+            let queue = work.queues[place]
+            guard !queue.units.isEmpty || !queue.returned.isEmpty, queue.out < best?.out ?? .max, queue.out < tasksMost(queue.name) else { continue }
+            if let path = queue.localPath, !mayRead(path, below: borrower.roots) { continue }
+            best = (place, queue.out)
+        }
+        return best?.place
     }
 
     /// The oldest task that was given back, and that this worker has not failed on; where all others have failed too, any.

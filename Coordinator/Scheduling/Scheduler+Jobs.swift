@@ -97,16 +97,16 @@ extension Scheduler {
     // MARK: Receipts
 
     mutating func receipt(_ receipt: Receipt, _ digest: String, _ unacceptable: String?, from id: Int64) {
-        guard workers[id] != nil else { return output.requests.append(.close(worker: id)) }
-        workers[id]!.heard = now
-        if workers[id]!.takesWork { roomy.append(id) }
+        guard let place = workers.index(forKey: id) else { return output.requests.append(.close(worker: id)) }
+        workers.values[place].heard = now
+        if workers.values[place].takesWork { roomy.append(id) }
         let lease = receipt.lease
         switch leases.judge(lease) {
         case .refuse(let reason): return reply(id, .refused(lease, reason: reason))
         case .unknown: return output.requests.append(.recall(worker: id, lease, digest: digest))
         case .count: break
         }
-        guard let loan = leases.loan(lease, worker: id), let job = jobs[loan.job] else { return reply(id, .refused(lease, reason: "its job has ended")) }
+        guard let loan = leases.loan(lease, worker: id), jobs[loan.job] != nil else { return reply(id, .refused(lease, reason: "its job has ended")) }
         if let unacceptable {
             warn("a receipt of worker \(id) (\(workers[id]!.hello.name)) is refused: \(unacceptable)")
             reply(id, .refused(lease, reason: unacceptable))
@@ -117,18 +117,18 @@ extension Scheduler {
             reply(id, .acknowledged([lease]))
             return setback(loan, "failed at worker \(id): \(reason)", believe: !transient, reason: reason, from: id)
         }
-        count(loan, job, receipt, digest, from: id)
+        count(loan, receipt, digest, at: place)
     }
 
-    private mutating func count(_ loan: Loan, _ job: JobMachine, _ receipt: Receipt, _ digest: String, from id: Int64) {
+    private mutating func count(_ loan: Loan, _ receipt: Receipt, _ digest: String, at place: Int) {
+        let id = workers.keys[place]
         // Others could not do it, and this worker could: they are to blame.
         for other in leases.failures(loan.lease.task).workers where other != id { blame(other, "worker \(id) did task \(loan.lease.task), which it could not") }
         var seconds: Double?
         if case .counted(_, let worked) = receipt.result { seconds = worked }
         let (complete, beaten) = leases.settle(loan.lease, seconds: seconds)
         if let beaten, beaten != id { outrun(beaten) }
-        workers[id]!.counted += 1
-        (workers[id]!.wrong, workers[id]!.slow) = (0, 0)
+        workers.values[place].succeeded()
         output.writes.append(.count(CountedReceipt(loan: loan, digest: digest, result: receipt.result, specs: receipt.specs, completes: complete)))
         reply(id, .acknowledged([receipt.lease]))
         if complete {

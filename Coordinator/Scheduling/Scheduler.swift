@@ -273,8 +273,10 @@ package struct Scheduler: Sendable {
             let job = candidates[place]
             let stage = jobs[job]!.stage
             // With others beside it a job takes one at a time, so that shares stay equal.
-            var borrower = LeaseTable.Borrower(worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots, workers: workers.count) { [self] in
-                able(job, $0)
+            // Of the workers alone: a copy of the scheduler would have its tables copied at their next change.
+            let (workers, most) = (workers, jobs[job]!.description.workersMost)
+            var borrower = LeaseTable.Borrower(worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots, workers: workers.count) {
+                Self.able(workers, most, $0)
             }
             let deadline = now + settings.leaseSeconds
             let sites = sites
@@ -304,8 +306,10 @@ package struct Scheduler: Sendable {
     }
 
     /// How many workers may and can do a job's work at a path.
-    func able(_ job: Int64, _ localPath: String?) -> Int {
-        let taking = workers.values.filter { worker in worker.takesWork }.prefix(jobs[job]!.description.workersMost ?? .max)
+    func able(_ job: Int64, _ localPath: String?) -> Int { Self.able(workers, jobs[job]!.description.workersMost, localPath) }
+
+    private static func able(_ workers: OrderedDictionary<Int64, WorkerEntry>, _ most: Int?, _ localPath: String?) -> Int {
+        let taking = workers.values.filter { worker in worker.takesWork }.prefix(most ?? .max)
         return taking.count { worker in localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
     }
 

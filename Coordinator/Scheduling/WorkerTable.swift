@@ -27,6 +27,12 @@ package struct WorkerEntry: Sendable, Equatable {
         heard = now
     }
 
+    /// A task of it was counted.
+    mutating func succeeded() {
+        counted += 1
+        (wrong, slow) = (0, 0)
+    }
+
     package var takesWork: Bool { !draining && setAside == nil }
     package var roomMost: Int { min(max(1, hello.threads), 1024) + min(max(0, hello.readAhead), 4096) }
 }

@@ -1,0 +1,115 @@
+"""How much one coordinator does: durable receipts a second through its real ledger and gRPC, the time until a grant, and its machines alone.
+
+The workers are `cluster-benchmark`'s, which compute nothing; coordinator, ledger and network are the real ones, all on this machine.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+
+class Coordinator:
+    def __init__(self, beamline, folder):
+        self.beamline, self.folder = beamline, folder
+        self.client = ["--coordinator", "http://localhost:24300"]
+        self.log = open(os.path.join(folder, "log"), "w")
+        self.process = subprocess.Popen(
+            [beamline, "coordinator", "--state", f"{folder}/state", "--port", "24300", "--workers-port", "24301"], stdout=self.log, stderr=self.log)
+        while subprocess.run([beamline, "jobs", *self.client], capture_output=True).returncode != 0:
+            time.sleep(0.05)
+
+    def submit(self, **extra):
+        path = os.path.join(self.folder, "job.yaml")
+        with open(path, "w") as file:
+            json.dump({"name": "bench", "tree": "t", "datasets": [{"name": "all", "files": "root://bench//"}], "chunk": {"events": 1000}, **extra}, file)
+        return subprocess.run([self.beamline, "submit", path, *self.client], capture_output=True, text=True, check=True).stdout.split()[1]
+
+    def status(self, job):
+        return json.loads(subprocess.run([self.beamline, "status", job, "--json", *self.client], capture_output=True, text=True, check=True).stdout)
+
+    def wait(self, job):
+        while (status := self.status(job))["stage"] not in ("done", "failed", "cancelled"):
+            time.sleep(0.2)
+        return status
+
+    def resources(self):
+        """Seconds of CPU so far, and resident MB."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        with open(f"/proc/{self.process.pid}/status") as file:
+            resident = next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), resident
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+def receipts(options, workers, branches, tasks):
+    coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
+    try:
+        files = max(1, options.receipts // 2000)
+        load = subprocess.Popen(
+            [options.ours, "work", "24301", str(workers), str(files), "2000", str(branches), str(tasks)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if load.stderr.readline() != "joined\n":
+            raise SystemExit(load.stderr.read())
+        job = coordinator.submit()
+        cpu = coordinator.resources()[0]
+        line = json.loads(load.communicate()[0])
+        status = coordinator.wait(job)
+        used, resident = coordinator.resources()
+        counted = subprocess.run([options.beamline, "ledger", "check", "--state", f"{coordinator.folder}/state"], capture_output=True, text=True).stdout
+        whole = "the ledger is whole" in counted and f"{files * 2000 * 1000} entries" in counted
+        print(
+            f"{workers:5} workers, {branches:3} branches: {line['receiptsPerSecond']:9,.0f} receipts/s ({line['receipts']:,} in {line['seconds']:.1f} s; "
+            f"coordinator {used - cpu:.1f} s of CPU, {resident:.0f} MB); {status['stage']}, ledger {'whole' if whole else 'NOT WHOLE: ' + counted}", flush=True)
+    finally:
+        coordinator.stop()
+
+
+def grants(options, idle, number):
+    coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
+    try:
+        load = subprocess.Popen([options.ours, "grants", "24301", str(idle), str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if load.stderr.readline() != "joined\n":
+            raise SystemExit(load.stderr.read())
+        coordinator.submit(workers={"most": 1})
+        line = json.loads(load.communicate()[0])
+        print(
+            f"{idle:5} idle workers: a grant takes {1000 * line['median']:.2f} ms (median), {1000 * line['p99']:.2f} ms (p99), {1000 * line['most']:.2f} ms (most of {line['grants']}); "
+            f"coordinator {coordinator.resources()[1]:.0f} MB", flush=True)
+    finally:
+        coordinator.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--beamline", required=True)
+    parser.add_argument("--ours", required=True)
+    parser.add_argument("--receipts", type=int, default=400_000)
+    parser.add_argument("--workers", default="1,10,100")
+    parser.add_argument("--idle", default="0,1000")
+    parser.add_argument("--grants", type=int, default=1000)
+    parser.add_argument("--machines", default="100x100000,1000x1000000,1000x10000000,10000x1000000,10000x10000000")
+    options = parser.parse_args()
+    numbers = lambda text: [int(word) for word in text.split(",") if word]
+    print("durable receipts through gRPC and the ledger")
+    for workers in numbers(options.workers):
+        receipts(options, workers, 8, 4096 // workers)
+    if options.workers:
+        receipts(options, numbers(options.workers)[-1], 74, 4096 // numbers(options.workers)[-1])
+    print("from a receipt to the next grant, one task after another")
+    for idle in numbers(options.idle):
+        grants(options, idle, options.grants)
+    print("the machines alone")
+    for size in options.machines.split(","):
+        if size:
+            print(subprocess.run([options.ours, "machines", *size.split("x")], capture_output=True, text=True, check=True).stdout.strip(), flush=True)
+
+
+main()
