@@ -7,9 +7,11 @@ package enum SpecsCoding {
     /// - Parameter blocks: for each block its three parts.
     package static func encode(_ blocks: [[PartialSpecs]]) -> [UInt8] {
         var bytes: [UInt8] = []
+        let branches = blocks.first?.first?.branches.count ?? 0
+        bytes.reserveCapacity(16 + blocks.count * 3 * (8 + branches * recordSize))
         func put(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
         put(UInt64(blocks.count))
-        put(UInt64(blocks.first?.first?.branches.count ?? 0))
+        put(UInt64(branches))
         for part in blocks.joined() {
             put(UInt64(bitPattern: part.rows))
             for branch in part.branches {
@@ -25,43 +27,45 @@ package enum SpecsCoding {
     /// - Throws: `FormatError` where the length contradicts the counts.
     package static func decode(_ bytes: [UInt8]) throws(FormatError) -> [[PartialSpecs]] {
         var reader = ByteReader(bytes.span.bytes)
-        let blocks = try decodeCount(&reader)
-        let branches = try decodeCount(&reader)
-        let (partSize, overflow) = branches.multipliedReportingOverflow(by: recordSize)
-        guard !overflow, reader.remaining % 3 == 0, blocks.multipliedReportingOverflow(by: 3 * (partSize + 8)).partialValue == reader.remaining else {
+        let blocks = try reader.little(UInt64.self)
+        let branches = try reader.little(UInt64.self)
+        // As many records as there are bytes: from here on nothing can be missing.
+        let (partSize, isLarge) = branches.multipliedReportingOverflow(by: UInt64(recordSize))
+        let (size, isLarger) = blocks.multipliedReportingOverflow(by: 3 &* (partSize &+ 8))
+        guard !isLarge, !isLarger, partSize <= UInt64(bytes.count), size == UInt64(reader.remaining) else {
             throw FormatError(.badLength, "partial specs of the wrong length", expected: "\(blocks) blocks of \(branches) branches", found: "\(bytes.count) bytes")
         }
-        var result: [[PartialSpecs]] = []
-        for _ in 0..<blocks {
-            var parts: [PartialSpecs] = []
-            for _ in 0..<3 {
-                var part = PartialSpecs(rows: try integer(&reader), branches: [])
-                for _ in 0..<branches { part.branches.append(try statistics(&reader)) }
-                parts.append(part)
-            }
-            result.append(parts)
+        return bytes.withUnsafeBytes { base in
+            var words = Words(base: base, offset: 16)
+            return (0..<blocks).map { _ in (0..<3).map { _ in part(&words, Int(branches)) } }
         }
-        return result
     }
 
-    private static func integer(_ reader: inout ByteReader) throws(FormatError) -> Int64 { Int64(bitPattern: try reader.u64().byteSwapped) }
-    private static func real(_ reader: inout ByteReader) throws(FormatError) -> Double { Double(bitPattern: try reader.u64().byteSwapped) }
+    /// Little-endian words one after another; whoever reads knows that they are there.
+    private struct Words {
+        let base: UnsafeRawBufferPointer
+        var offset: Int
 
-    private static func decodeCount(_ reader: inout ByteReader) throws(FormatError) -> Int {
-        let value = try integer(&reader)
-        guard value >= 0, value < 1 << 40 else { throw FormatError(.badLength, "a count makes no sense", found: "\(value)") }
-        return Int(value)
+        mutating func next() -> UInt64 {
+            defer { offset += 8 }
+            return UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+        }
+
+        mutating func integer() -> Int64 { Int64(bitPattern: next()) }
+        mutating func real() -> Double { Double(bitPattern: next()) }
     }
 
-    private static func statistics(_ reader: inout ByteReader) throws(FormatError) -> BranchStatistics {
-        var result = BranchStatistics()
-        result.values = try integer(&reader)
-        result.nonfinite = try integer(&reader)
-        result.multiplicity = try integer(&reader)
-        result.min = try real(&reader)
-        result.max = try real(&reader)
-        result.mean = try real(&reader)
-        result.squares = try real(&reader)
-        return result
+    private static func part(_ words: inout Words, _ branches: Int) -> PartialSpecs {
+        let rows = words.integer()
+        let statistics = [BranchStatistics](unsafeUninitializedCapacity: branches) { buffer, count in
+            for place in 0..<branches {
+                var result = BranchStatistics()
+                (result.values, result.nonfinite, result.multiplicity) = (words.integer(), words.integer(), words.integer())
+                (result.min, result.max, result.mean, result.squares) = (words.real(), words.real(), words.real(), words.real())
+                buffer.initializeElement(at: place, to: result)
+            }
+            count = branches
+        }
+        return PartialSpecs(rows: rows, branches: statistics)
     }
 }

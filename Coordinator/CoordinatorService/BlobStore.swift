@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import Foundation
 
@@ -11,7 +12,7 @@ package final class BlobStore: Sendable {
     }
 
     package static func digest(_ bytes: [UInt8]) -> String {
-        SHA256.hash(data: bytes).map { String(UInt16($0) + 256, radix: 16).dropFirst() }.joined()
+        hexadecimal(Array(SHA256.hash(data: bytes)))
     }
 
     package func put(_ bytes: [UInt8]) throws -> String {

@@ -31,6 +31,11 @@ package actor Coordinator {
     struct Traffic {
         var events: Int64 = 0
         var bytes: Int64 = 0
+
+        mutating func add(events: Int64, bytes: Int64) {
+            self.events += events
+            self.bytes += bytes
+        }
     }
 
     let ledger: Ledger
@@ -60,7 +65,7 @@ package actor Coordinator {
         blobs = try BlobStore(settings.state.appending(path: "blobs"))
         let planner = StagePlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
         self.planner = planner
-        files = FileCache(ledger)
+        files = FileCache(ledger, settings.catalog)
         var scheduling = settings.scheduling
         let catalog = settings.catalog
         scheduling.readsMost = { catalog.limits(ofSite: $0).readsMost }
@@ -139,9 +144,7 @@ package actor Coordinator {
 
     private func count(_ receipt: Receipt, _ loan: Loan, _ file: FileCache.Entry, _ boundaries: ArraySlice<Int64>) {
         guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.judge(receipt.lease) == .count else { return }
-        let site = settings.catalog.siteName(file.url)
-        stages[loan.job]?.traffic[site, default: Traffic()].events += boundaries.last! - boundaries.first!
-        stages[loan.job]?.traffic[site, default: Traffic()].bytes += Int64(max(0, min(bytes, 1 << 50)))
+        stages[loan.job]?.traffic[file.site, default: Traffic()].add(events: boundaries.last! - boundaries.first!, bytes: Int64(max(0, min(bytes, 1 << 50))))
     }
 
     private func noteStages() {

@@ -9,6 +9,8 @@ import Wire
 struct FileCache {
     struct Entry {
         let url: String
+        /// The site of its first place.
+        let site: String
         let boundaries: [Int64]
         /// Its InputTree in JSON.
         let input: Data
@@ -21,17 +23,21 @@ struct FileCache {
 
     private static let limit = 4096
     private let ledger: Ledger
+    private let catalog: SiteCatalog
     private var files: [Int64: Entry] = [:]
     private var order: [Int64] = []
     private var plans: [Int64: (coded: Data, branches: Int)] = [:]
 
-    init(_ ledger: Ledger) { self.ledger = ledger }
+    init(_ ledger: Ledger, _ catalog: SiteCatalog) {
+        self.ledger = ledger
+        self.catalog = catalog
+    }
 
     mutating func file(_ id: Int64) throws -> Entry? {
         if let known = files[id] { return known }
         guard let record = try ledger.file(id), let survey = record.survey, let job = try ledger.job(record.job)?.description else { return nil }
         let input = InputTree(record.surveyed, tree: job.datasets[record.dataset].tree, identity: survey.identity, verify: job.verify != nil)
-        let entry = Entry(url: record.url, boundaries: survey.boundaries, input: try WireCoding.body(input))
+        let entry = Entry(url: record.url, site: catalog.siteName(record.url), boundaries: survey.boundaries, input: try WireCoding.body(input))
         if files.count >= Self.limit {
             // The older half goes.
             for old in order.prefix(Self.limit / 2) { files[old] = nil }

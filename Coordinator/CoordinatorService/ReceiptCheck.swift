@@ -14,7 +14,7 @@ enum ReceiptCheck {
             withUnsafeBytes(of: (Int64(bytes), seconds.bitPattern)) { hash.update(bufferPointer: $0) }
         } else { hash.update(data: (try? WireCoding.body(receipt.result)) ?? Data()) }
         receipt.specs.withUnsafeBytes { hash.update(bufferPointer: $0) }
-        return hash.finalize().prefix(16).map { String(UInt16($0) + 256, radix: 16).dropFirst() }.joined()
+        return hexadecimal(Array(hash.finalize().prefix(16)))
     }
 
     private static func broken(_ text: String, _ receipt: Receipt) -> FormatError { FormatError(.corrupt, text, object: "task \(receipt.lease.task)") }

@@ -72,6 +72,7 @@ extension LeaseTable {
 
     /// The oldest task that was given back, and that this worker has not failed on; where all others have failed too, any.
     private mutating func returned(_ job: Int64, _ place: Int, _ borrower: Borrower, _ deadline: Double, _ now: Double) -> Loan? {
+        guard !work[job]!.queues[place].returned.isEmpty else { return nil }
         var passed: [Int64] = []
         defer { for id in passed.reversed() { work[job]!.queues[place].returned.prepend(id) } }
         // A worker dies with one suspect at a time: then it is known which it was.

@@ -198,7 +198,8 @@ package struct LeaseTable: Sendable {
     }
 
     mutating func unhold(_ id: Int64, _ worker: Int64) {
-        held.change(worker) { $0.removeAll { $0 == id } }
+        // Most are done in the order in which they were lent.
+        held.change(worker) { tasks in if let place = tasks.firstIndex(of: id) { tasks.remove(at: place) } }
         if held[worker]?.isEmpty == true { held[worker] = nil }
     }
 
@@ -295,7 +296,7 @@ package struct LeaseTable: Sendable {
         }
     }
 
-    mutating func hold(_ task: Int64, _ worker: Int64) { held[worker, default: []].append(task) }
+    mutating func hold(_ task: Int64, _ worker: Int64) { if held.change(worker, { $0.append(task) }) == nil { held[worker] = [task] } }
 
     /// A waiting task is lent.
     mutating func nowLent(_ task: Task) {

@@ -63,7 +63,7 @@ package final class ModelStore: Sendable {
     }
 
     package static func digest(_ bytes: [UInt8]) -> String {
-        SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        hexadecimal(Array(SHA256.hash(data: bytes)))
     }
 
     /// Checks, stores, loads and warms a bundle; only then it is available.

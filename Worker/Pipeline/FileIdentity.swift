@@ -10,7 +10,7 @@ enum FileIdentity {
     }
 
     static func of(_ source: any RangeSource, uuid: [UInt8]) throws(FormatError) -> String {
-        if uuid.contains(where: { $0 != 0 }) { return uuid.map(hex).joined() }
+        if uuid.contains(where: { $0 != 0 }) { return hexadecimal(uuid) }
         let size = source.size
         let length = min(size, 64 << 10)
         let ends = try source.read([ByteRange(offset: 0, length: length), ByteRange(offset: size - length, length: length)])
@@ -18,8 +18,6 @@ enum FileIdentity {
         hash.update(data: Array(String(size).utf8))
         hash.update(data: ends.bytes(0))
         hash.update(data: ends.bytes(1))
-        return "sha256:" + hash.finalize().map(hex).joined()
+        return "sha256:" + hexadecimal(Array(hash.finalize()))
     }
-
-    private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 }

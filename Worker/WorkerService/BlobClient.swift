@@ -9,7 +9,7 @@ struct BlobClient: Sendable {
     let workers: Beamline_Workers.Client<HTTP2ClientTransport.Posix>
 
     static func digest(_ bytes: [UInt8]) -> String {
-        SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        hexadecimal(Array(SHA256.hash(data: bytes)))
     }
 
     func get(_ digest: String) async throws -> [UInt8] {
