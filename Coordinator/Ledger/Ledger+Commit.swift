@@ -91,23 +91,30 @@ extension Ledger: LedgerStore {
         return patterns[Int(loan.unit)].dataset
     }
 
-    /// A complete file's partial specs are folded in the order of its blocks, and dropped.
+    /// A complete file's partial specs are folded in the order of its blocks, and dropped, with the tasks that made them.
     private static func addPartial(_ receipt: CountedReceipt, _ db: Database) throws {
         let file = receipt.loan.unit
+        let task = receipt.loan.lease.task
         guard receipt.completes else {
-            return try run("INSERT INTO partial (file, first, specs) VALUES (?, ?, ?)", [file, receipt.loan.first, Data(receipt.specs)], db)
+            return try run("INSERT INTO partial (file, first, task, specs) VALUES (?, ?, ?, ?)", [file, receipt.loan.first, task, Data(receipt.specs)], db)
         }
         var chunks = try Row.fetchAll(db.cachedStatement(sql: "SELECT first, specs FROM partial WHERE file = ?"), arguments: [file])
             .map { (first: $0["first"] as Int32, specs: [UInt8]($0["specs"] as Data)) }
-        if !chunks.isEmpty { try run("DELETE FROM partial WHERE file = ?", [file], db) }
         chunks.append((receipt.loan.first, receipt.specs))
         let folded = try FoldedSpecs(chunks.sorted { $0.first < $1.first }.map(\.specs))
         try run("UPDATE file SET specs = ?, block_rows = ? WHERE id = ?", [Data(folded.specsBytes), Data(folded.rowBytes), file], db)
+        try rememberTasks(db)
+        try run("DELETE FROM task WHERE id = ?1 OR id IN (SELECT task FROM partial WHERE file = ?2)", [task, file], db)
+        try run("DELETE FROM partial WHERE file = ?", [file], db)
     }
 
-    /// Numbers of tasks are never used again.
+    /// Numbers of tasks are never used again: the largest is noted before any is deleted.
+    private static func rememberTasks(_ db: Database) throws {
+        try run("INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)", [], db)
+    }
+
     static func deleteTasks(_ which: String, _ arguments: StatementArguments, _ db: Database) throws {
-        try db.execute(sql: "INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)")
+        try rememberTasks(db)
         try run("DELETE FROM task WHERE " + which, arguments, db)
     }
 
@@ -178,7 +185,7 @@ extension Ledger: LedgerStore {
                 id: row["id"], unit: unit, first: row["first"], end: row["end"], token: row["token"], secondToken: row["second"], attempts: row["attempts"], kills: row["kills"]))
         }
         let units = try units(record, db)
-        job.unitsAll = units.count
+        job.unitsAll = units.count + (record.stage == .specs ? try foldedFiles(record.id, db) : 0)
         job.blocksMost = blocksMost(record.branches?.count ?? 0)
         job.units = units.compactMap { unit in
             var unit = unit
@@ -196,11 +203,16 @@ extension Ledger: LedgerStore {
     private static func units(_ record: JobRecord, _ db: Database) throws -> [WorkUnit] {
         if record.stage == .list { return record.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "") } }
         let rows = try Row.fetchAll(
-            db, sql: "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL ORDER BY dataset, logical, url", arguments: [record.id])
+            db, sql: "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL \(record.stage == .specs ? "AND specs IS NULL" : "") ORDER BY dataset, logical, url",
+            arguments: [record.id])
         return rows.compactMap { row in
             guard record.stage == .specs else { return WorkUnit(id: row["id"], queue: "") }
             let cuts = (row["cuts"] as Data?).map(integers) ?? []
             return cuts.isEmpty ? nil : WorkUnit(id: row["id"], queue: "", cuts: cuts)
         }
+    }
+
+    private static func foldedFiles(_ job: Int64, _ db: Database) throws -> Int {
+        try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL", arguments: [job]) ?? 0
     }
 }

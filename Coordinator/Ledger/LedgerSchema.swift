@@ -40,7 +40,8 @@ extension Ledger {
     /// files. Jobs that were under way begin anew: their results are the same.
     ///
     /// - task: blocks `first..<end` of a unit (a pattern's ordinal, or a file); `token` and `second` are the tokens that count (0 for none),
-    ///   `counted` the one that did, with the receipt's digest. Kept until the stage ends.
+    ///   `counted` the one that did, with the receipt's digest. Kept until its file is complete, or the stage
+    ///   ends.
     /// - partial: the partial specs of a chunk, until its file is complete.
     /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives (FoldedSpecs);
     ///   `unreadable`, what a retry may leave out.
@@ -50,7 +51,7 @@ extension Ledger {
         CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, unit INTEGER NOT NULL,
           first INTEGER NOT NULL, "end" INTEGER NOT NULL, token INTEGER NOT NULL, second INTEGER NOT NULL DEFAULT 0, worker INTEGER NOT NULL,
           attempts INTEGER NOT NULL DEFAULT 1, kills INTEGER NOT NULL DEFAULT 0, counted INTEGER, digest TEXT);
-        CREATE TABLE partial (file INTEGER NOT NULL REFERENCES file, first INTEGER NOT NULL, specs BLOB NOT NULL);
+        CREATE TABLE partial (file INTEGER NOT NULL REFERENCES file, first INTEGER NOT NULL, task INTEGER NOT NULL, specs BLOB NOT NULL);
         CREATE UNIQUE INDEX partial_once ON partial (file, first);
         ALTER TABLE file ADD COLUMN cuts BLOB;
         ALTER TABLE file ADD COLUMN specs BLOB;

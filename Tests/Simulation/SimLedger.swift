@@ -115,10 +115,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         case .cuts(let file, let cuts): change(file: file) { $0.cuts = cuts }
         case .skip(let file, let reason):
             change(file: file) { ($0.skipped, $0.partial, $0.folded) = (reason, [], nil) }
-            for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) {
-                lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? 0)
-                jobs[job]!.tasks.removeAll { $0.value.unit == file }
-            }
+            for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) { forgetTasks(of: file, in: job) }
         case .round(let job, let round): jobs[job]!.round = round
         case .checkpoint(let job, let checkpoint):
             if let metrics = checkpoint.metrics { jobs[job]!.epochs[metrics.epoch] = metrics }
@@ -136,6 +133,11 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     private func change(file: Int64, _ body: (inout File) -> Void) {
         for job in jobs.keys { if let place = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[place]) } }
+    }
+
+    private func forgetTasks(of file: Int64, in job: Int64) {
+        lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? 0)
+        jobs[job]!.tasks.removeAll { $0.value.unit == file }
     }
 
     private func count(_ receipt: CountedReceipt) throws {
@@ -159,6 +161,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
                 hasPlanted = true
                 times = planted == .dropReceipt ? 0 : 2
             }
+            if receipt.completes { forgetTasks(of: loan.unit, in: loan.job) }
             change(file: loan.unit) { file in
                 for _ in 0..<times { file.partial.append((loan.first, receipt.specs)) }
                 guard receipt.completes else { return }
@@ -185,6 +188,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
             (live.round, live.checkpoint, live.epochs) = (job.round, job.checkpoint, job.epochs.keys.max() ?? 0)
             var units = units(job)
             live.unitsAll = units.count
+            if job.stage == .specs { units.removeAll { unit in job.files.contains { $0.id == unit.id && $0.folded != nil } } }
             for (number, task) in job.tasks {
                 if let place = units.firstIndex(where: { $0.id == task.unit }) {
                     units[place].next = max(units[place].next, units[place].cuts.count { $0 <= task.end })
