@@ -28,6 +28,9 @@ let grpc: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2"
 let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -36,9 +39,11 @@ let package = Package(
     products: [.executable(name: "beamline", targets: ["BeamlineCommand"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.0"),
@@ -71,13 +76,14 @@ let package = Package(
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         // Coordinator
         room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections, deques]),
+        room("Access", in: "Coordinator", ["Bytes", crypto, x509]),
         room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
         room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", grdb]),
         room(
             "CoordinatorService", in: "Coordinator",
             [
-                "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", "Models", crypto, logging, grpc, grpcTransport,
-                hummingbird, httpClient,
+                "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", "Models", crypto, logging, grpc, grpcTransport,
+                hummingbird, hummingbirdTLS, httpClient, nioSSL,
             ]),
         // Worker
         room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels", crypto]),
@@ -102,7 +108,8 @@ let package = Package(
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
-                "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger", "CoordinatorService", "WorkerService", "InferenceService", arguments, logging, httpClient,
+                "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger", "CoordinatorService", "WorkerService", "InferenceService", arguments,
+                logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         .testTarget(

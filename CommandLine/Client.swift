@@ -1,14 +1,34 @@
 import ArgumentParser
 import AsyncHTTPClient
+import Bytes
 import Cluster
 import Foundation
 import NIOCore
+import NIOSSL
+import Synchronization
 
 struct ClientOptions: ParsableArguments {
     @Option(help: "The coordinator's REST address.")
     var coordinator = ProcessInfo.processInfo.environment["BEAMLINE_COORDINATOR"] ?? "http://localhost:8080"
 
-    var client: RestClient { RestClient(base: coordinator) }
+    @Option(help: "A file with the token that the coordinator asks for; or the environment has it in BEAMLINE_TOKEN.")
+    var tokenFile: String?
+
+    @Option(help: "The authority (PEM) that vouches for a coordinator at https://; by default those of the system.")
+    var tlsAuthority = ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
+
+    var client: RestClient { RestClient(base: coordinator, authority: tlsAuthority, token: { try readToken(tokenFile) }) }
+}
+
+/// The token of a file, or of the environment; nil where there is none.
+func readToken(_ file: String?) throws -> String? {
+    let text: String
+    if let file {
+        guard let content = try? String(contentsOfFile: file, encoding: .utf8) else { throw FormatError(.input, "cannot read the token file", object: file) }
+        text = content
+    } else { text = ProcessInfo.processInfo.environment["BEAMLINE_TOKEN"] ?? "" }
+    let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+    return token.isEmpty ? nil : token
 }
 
 /// Speaks JSON over HTTP; what goes wrong becomes one sentence and an exit code.
@@ -20,13 +40,31 @@ struct RestClient {
     }
 
     let base: String
+    /// A PEM file; nil for the system's authorities.
+    var authority: String?
+    var token: @Sendable () throws -> String? = { nil }
 
-    /// A server that is not there is an answer at once.
-    private static let http: HTTPClient = {
-        var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(5)))
-        configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
+    private static let clients = Mutex<[String: HTTPClient]>([:])
+
+    /// A server that is not there is an answer at once; nobody is followed elsewhere with a token.
+    private var http: HTTPClient {
+        get throws {
+            if let authority, !FileManager.default.isReadableFile(atPath: authority) { throw FormatError(.input, "cannot read the authority", object: authority) }
+            return Self.clients.withLock { clients in
+                if let known = clients[authority ?? ""] { return known }
+                var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow, timeout: .init(connect: .seconds(5)))
+                configuration.connectionPool.retryConnectionEstablishment = false
+                if let authority {
+                    var tls = TLSConfiguration.makeClientConfiguration()
+                    tls.trustRoots = .file(authority)
+                    configuration.tlsConfiguration = tls
+                }
+                let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+                clients[authority ?? ""] = client
+                return client
+            }
+        }
+    }
 
     func data(_ method: String, _ path: String, body: Data? = nil, quiet: Bool = false) async throws -> Data {
         var request = HTTPClientRequest(url: base + path)
@@ -37,8 +75,16 @@ struct RestClient {
         }
         let response: HTTPClientResponse
         let content: Data
+        let http: HTTPClient
         do {
-            response = try await Self.http.execute(request, timeout: .seconds(60))
+            if let token = try token() { request.headers.add(name: "authorization", value: "Bearer " + token) }
+            http = try self.http
+        } catch let error as FormatError {
+            printError(error.description)
+            throw ExitStatus.usage
+        }
+        do {
+            response = try await http.execute(request, timeout: .seconds(60))
             content = Data(buffer: try await response.body.collect(upTo: 1 << 30))
         } catch {
             let reason = "\(error)".contains("Connection refused") ? "connection refused" : "\(error)"

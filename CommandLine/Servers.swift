@@ -1,3 +1,4 @@
+import Access
 import ArgumentParser
 import Cluster
 import ConfigurationFiles
@@ -75,11 +76,14 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
     var sites: String?
 
-    @Option(help: "A certificate chain (PEM): workers then connect over TLS, with --tls-authority.")
+    @Option(help: "A certificate chain (PEM): workers and people then connect over TLS, with --tls-authority. 'beamline ca init' makes one.")
     var tlsCertificate: String?
 
     @Option(help: "The certificate's key (PEM).")
     var tlsKey: String?
+
+    @Flag(help: "Asks for tokens on the loopback address too; on all others they are always asked for. 'beamline token create' makes them.")
+    var requireTokens = false
 
     func validate() throws {
         guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key are given together") }
@@ -105,10 +109,16 @@ struct CoordinatorCommand: AsyncParsableCommand {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }
-        let (host, workersPort, port) = (host, workersPort, port)
-        try await runUntilSignalled {
-            try await runCoordinator(coordinator, host: host, workersPort: workersPort, restPort: port, certificate: certificate, log: log)
+        var listening = Listening(host: host, workersPort: workersPort, restPort: port, certificate: certificate)
+        let isLoopback = host == "localhost" || host.hasPrefix("127.") || host == "::1"
+        if requireTokens || !isLoopback {
+            let tokens = TokenStore(state: settings.state)
+            listening.tokens = tokens
+            if tokens.list().isEmpty { log.warning("tokens are asked for and there is none yet: make them with 'beamline token create --state \(state)'") }
+            if certificate == nil, !isLoopback { log.warning("tokens and data travel in the clear on \(host): 'beamline ca init' makes what --tls-certificate needs") }
         }
+        let final = listening
+        try await runUntilSignalled { try await runCoordinator(coordinator, final, log: log) }
     }
 }
 
@@ -137,6 +147,9 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(help: "The authority (PEM) that vouches for the coordinator: connects over TLS.")
     var tlsAuthority: String?
+
+    @Option(help: "A file with the token to join with, read at each connection; or the environment has it in BEAMLINE_TOKEN.")
+    var tokenFile: String?
 
     @Option(help: "This worker's own sites file: its credentials and cache come before the coordinator's.")
     var sites: String?
@@ -170,6 +183,8 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.readAhead = readAhead
         settings.joinsRounds = collective == .gloo
         settings.authority = tlsAuthority
+        let tokenFile = tokenFile
+        settings.token = { try readToken(tokenFile) }
         settings.memoryBytes = max(16, memoryMegabytes) << 20
         settings.cacheBytes = max(1, cacheMegabytes) << 20
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))

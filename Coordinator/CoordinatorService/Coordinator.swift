@@ -52,7 +52,7 @@ package actor Coordinator {
     /// What the workers have now; never logged, never in the ledger.
     var lentToken: String?
     private var workerNumbers: Range<Int64> = 0..<0
-    nonisolated let mailbox = Mailbox<Scheduler.Event>(limit: 20_000)
+    nonisolated let mailbox = Mailbox<Scheduler.Event>(limit: 20_000, bytesLimit: 256 << 20)
 
     private let executor = QueueExecutor(label: "beamline.coordinator")
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -90,8 +90,8 @@ package actor Coordinator {
 
     // MARK: Events
 
-    nonisolated func post(_ event: Scheduler.Event) {
-        if mailbox.put(event) { Task { await self.work() } }
+    nonisolated func post(_ event: Scheduler.Event, bytes: Int = 0) {
+        if mailbox.put(event, bytes: bytes) { Task { await self.work() } }
     }
 
     /// Handles all that has come, as one batch.
@@ -175,6 +175,9 @@ package actor Coordinator {
 
     /// A worker said hello.
     func join(_ hello: Hello, send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
+        guard (1...256).contains(hello.name.utf8.count), (1...65_536).contains(hello.threads), (0...65_536).contains(hello.readAhead), hello.localRoots.count <= 1000,
+            hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256, hello.kernels.utf8.count <= 256
+        else { throw FormatError(.input, "a worker's hello makes no sense", expected: "a name of at most 256 bytes, 1 to 65536 threads, at most 1000 directories") }
         if workerNumbers.isEmpty {
             let last = try ledger.next("worker", by: 1000)
             workerNumbers = last - 999..<last + 1

@@ -5,21 +5,28 @@ import Synchronization
 final class Mailbox<Element: Sendable>: Sendable {
     private struct State {
         var waiting: [Element] = []
+        var bytes = 0
         /// The reader was woken and has not come yet.
         var isWoken = false
         var closed: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Mutex(State())
-    /// Senders wait while so many are there.
+    /// Senders wait while so many are there, or so many bytes.
     private let limit: Int
+    private let bytesLimit: Int
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, bytesLimit: Int) {
+        self.limit = limit
+        self.bytesLimit = bytesLimit
+    }
 
+    /// - Parameter bytes: about what it takes of memory.
     /// - Returns: whether the reader must be woken.
-    func put(_ element: Element) -> Bool {
+    func put(_ element: Element, bytes: Int) -> Bool {
         state.withLock { state in
             state.waiting.append(element)
+            state.bytes += bytes
             defer { state.isWoken = true }
             return !state.isWoken
         }
@@ -29,7 +36,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     func room() async {
         await withCheckedContinuation { continuation in
             let isFree = state.withLock { state in
-                if state.waiting.count < limit { return true }
+                if state.waiting.count < limit, state.bytes < bytesLimit { return true }
                 state.closed.append(continuation)
                 return false
             }
@@ -40,7 +47,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     /// All that has come.
     func take() -> [Element] {
         let (taken, waiting) = state.withLock { state in
-            defer { (state.waiting, state.closed, state.isWoken) = ([], [], false) }
+            defer { (state.waiting, state.bytes, state.closed, state.isWoken) = ([], 0, [], false) }
             return (state.waiting, state.closed)
         }
         for continuation in waiting { continuation.resume() }

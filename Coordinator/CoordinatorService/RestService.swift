@@ -1,8 +1,10 @@
+import Access
 import Bytes
 import Cluster
 import ConfigurationFiles
 import Foundation
 import Hummingbird
+import HummingbirdTLS
 import JobFile
 import Ledger
 import Logging
@@ -11,6 +13,7 @@ import Scheduling
 /// The REST face that people speak to, under `/api/v1`; stateless over the coordinator.
 struct RestService {
     let coordinator: Coordinator
+    let access: AccessGuard
 
     struct Submission: Codable {
         var description: String
@@ -24,19 +27,35 @@ struct RestService {
 
     func router() -> Router<BasicRequestContext> {
         let router = Router()
-        let api = router.group("api/v1")
-        api.post("jobs") { request, _ in try await submit(request) }
-        api.get("jobs") { _, _ in try await Self.json(coordinator.statuses()) }
-        api.get("jobs/:id") { _, context in
-            guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
-            return try Self.json(status)
+        func group(_ role: Role) -> RouterGroup<BasicRequestContext> { router.group("api/v1").add(middleware: RoleMiddleware(access: access, role: role)) }
+        addReading(group(.reader))
+        addSteering(group(.submitter))
+        group(.admin).post("workers/:id/drain") { _, context in
+            guard try await coordinator.drain(Self.id(context)) else { return try Self.json(Failure(error: "no worker \(Self.id(context)) is joined"), .notFound) }
+            return try Self.json(await coordinator.workerStatuses())
         }
+        return router
+    }
+
+    private func addSteering(_ api: RouterGroup<BasicRequestContext>) {
+        api.post("jobs") { request, _ in try await submit(request) }
         api.delete("jobs/:id") { _, context in
             guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
             guard try await coordinator.command(.cancel, job: status.id) == true else {
                 return try Self.json(Failure(error: "job \(status.id) is \(status.stage) already"), .conflict)
             }
             return try Self.json(try await coordinator.status(status.id))
+        }
+        for command in Coordinator.Command.allCases {
+            api.post("jobs/:id/\(command.rawValue)") { request, context in try await self.command(command, request, context) }
+        }
+    }
+
+    private func addReading(_ api: RouterGroup<BasicRequestContext>) {
+        api.get("jobs") { _, _ in try await Self.json(coordinator.statuses()) }
+        api.get("jobs/:id") { _, context in
+            guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
+            return try Self.json(status)
         }
         api.get("jobs/:id/bundle") { _, context in
             guard let bytes = try await coordinator.bundle(Self.id(context)) else {
@@ -52,9 +71,6 @@ struct RestService {
                 return Self.response(data)
             } catch let error as FormatError { return try Self.json(Failure(error: error.description), .conflict) }
         }
-        for command in Coordinator.Command.allCases {
-            api.post("jobs/:id/\(command.rawValue)") { request, context in try await self.command(command, request, context) }
-        }
         api.get("stories/:subject/:id") { _, context in
             guard let subject = context.parameters.get("subject").flatMap(StorySubject.init(rawValue:)), let story = try await coordinator.story(subject, Self.id(context)) else {
                 return try Self.json(Failure(error: "no story of \(context.parameters.get("subject") ?? "") \(context.parameters.get("id") ?? "")"), .notFound)
@@ -62,12 +78,7 @@ struct RestService {
             return try Self.json(story)
         }
         api.get("workers") { _, _ in try Self.json(await coordinator.workerStatuses()) }
-        api.post("workers/:id/drain") { _, context in
-            guard try await coordinator.drain(Self.id(context)) else { return try Self.json(Failure(error: "no worker \(Self.id(context)) is joined"), .notFound) }
-            return try Self.json(await coordinator.workerStatuses())
-        }
         api.get("sites") { _, _ in try Self.json(await coordinator.siteStatuses()) }
-        return router
     }
 
     private func command(_ command: Coordinator.Command, _ request: Request, _ context: BasicRequestContext) async throws -> Response {
@@ -110,17 +121,33 @@ struct RestService {
     }
 }
 
+/// Where a coordinator listens, and to whom.
+package struct Listening: Sendable {
+    package var host: String
+    package var workersPort: Int
+    package var restPort: Int
+    /// Workers and people are spoken to over TLS where there is one.
+    package var certificate: ServerCertificate?
+    /// Whose tokens are asked for; nil where everybody is let in.
+    package var tokens: TokenStore?
+
+    package init(host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, tokens: TokenStore? = nil) {
+        self.host = host
+        self.workersPort = workersPort
+        self.restPort = restPort
+        self.certificate = certificate
+        self.tokens = tokens
+    }
+}
+
 /// Runs a coordinator: gRPC for workers, REST for people, timers. Returns when the task is cancelled.
-///
-/// - Parameter certificate: workers are spoken to over TLS where there is one.
-package func runCoordinator(
-    _ coordinator: Coordinator, host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, log: Logger
-) async throws {
+package func runCoordinator(_ coordinator: Coordinator, _ listening: Listening, log: Logger) async throws {
+    let access = AccessGuard(tokens: listening.tokens)
     let application = Application(
-        router: RestService(coordinator: coordinator).router(),
-        configuration: .init(address: .hostname(host, port: restPort)), logger: log)
+        router: RestService(coordinator: coordinator, access: access).router(), server: try listening.certificate.map { try .tls(tlsConfiguration: $0.tlsConfiguration()) } ?? .http1(),
+        configuration: .init(address: .hostname(listening.host, port: listening.restPort)), logger: log)
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await serveWorkers(coordinator, host: host, port: workersPort, certificate: certificate) }
+        group.addTask { try await serveWorkers(coordinator, listening, access, log: log) }
         group.addTask { try await application.runService() }
         group.addTask { try await coordinator.run() }
         defer { group.cancelAll() }

@@ -113,7 +113,11 @@ final class TestCluster {
 
     func isRunning(_ name: String) -> Bool { processes[name]?.isRunning == true }
 
-    func client(_ arguments: [String]) -> [String] { arguments + ["--coordinator", "http://localhost:\(restPort)"] }
+    /// Of the REST interface; and what clients are told besides.
+    var scheme = "http"
+    var clientOptions: [String] = []
+
+    func client(_ arguments: [String]) -> [String] { arguments + ["--coordinator", "\(scheme)://localhost:\(restPort)"] + clientOptions }
 
     func waitUntil(_ what: String, seconds: Double = 60, _ condition: () throws -> Bool) throws {
         let deadline = Date().addingTimeInterval(seconds)

@@ -30,9 +30,10 @@ import Testing
         "ConfigurationFiles": ["Cluster", "Yams"],
         "JobFile": ["Cluster", "ConfigurationFiles", "Yams"],
         "Ledger": ["Bytes", "Cluster", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
+        "Access": ["Bytes", "Crypto", "Foundation", "SwiftASN1", "X509"],
         "CoordinatorService": [
-            "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
-            "GRPCNIOTransportHTTP2Posix", "Hummingbird", "Logging",
+            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
+            "GRPCNIOTransportHTTP2Posix", "Hummingbird", "HummingbirdTLS", "Logging", "NIOSSL",
         ],
         "Session": ["Cluster", "OrderedCollections"],
         "Pipeline": [

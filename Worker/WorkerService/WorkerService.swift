@@ -24,6 +24,8 @@ package struct WorkerService: Sendable {
         package var readAhead = 8
         /// The certificate authority, a PEM file, that vouches for the coordinator; nil for a connection without TLS.
         package var authority: String?
+        /// The token to join with, asked for at each connection; nil where the coordinator asks for none.
+        package var token: @Sendable () throws -> String? = { nil }
         /// Stored bytes held at once, on their way or waiting for a thread.
         package var memoryBytes = 1 << 30
         /// The worker's own sites file.
@@ -84,8 +86,9 @@ package struct WorkerService: Sendable {
             .tls { $0.trustRoots = .certificates([.file(path: path, format: .pem)]) }
         } ?? .plaintext
         let transport = try HTTP2ClientTransport.Posix(
-            target: .dns(host: settings.coordinatorHost, port: settings.coordinatorPort), transportSecurity: security)
-        try await withGRPCClient(transport: transport) { client in
+            target: .dns(host: settings.coordinatorHost, port: settings.coordinatorPort), transportSecurity: security,
+            config: .defaults { $0.connection.keepalive = .init(time: .seconds(20), timeout: .seconds(20), allowWithoutCalls: true) })
+        try await withGRPCClient(transport: transport, interceptors: [TokenInterceptor(token: try settings.token())]) { client in
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
             let (messages, continuation) = AsyncStream.makeStream(of: Beamline_Envelope.self)
