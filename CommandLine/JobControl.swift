@@ -57,6 +57,42 @@ struct Retry: AsyncParsableCommand {
     func run() async throws { try await JobControl.tell(job, "retry", options, query: withoutUnreadable ? "?withoutUnreadable=true" : "") }
 }
 
+struct Fetch: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Saves a job's finished model, and what of it depends on where it ran.",
+        discussion: """
+            Writes DIRECTORY/bundle.tar, whose bytes depend on the job and the data alone, and run.json: the workers of its training rounds, their
+            processors' kernel types, times and versions.
+
+            Example:
+              beamline fetch 1 --directory model
+            """)
+
+    @Argument(help: "The job's number.")
+    var job: Int64
+
+    @Option(help: "Where to; made where it does not exist.")
+    var directory = "."
+
+    @OptionGroup var options: ClientOptions
+
+    func run() async throws {
+        let record = try await options.client.data("GET", "/api/v1/jobs/\(job)/run")
+        let bundle = try await options.client.data("GET", "/api/v1/jobs/\(job)/bundle")
+        do {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            for (name, data) in [("bundle.tar", bundle), ("run.json", record)] {
+                let path = URL(filePath: directory).appending(path: name)
+                try data.write(to: path, options: .atomic)
+                print(path.path)
+            }
+        } catch {
+            printError("cannot write to \(directory): \(error.localizedDescription)")
+            throw ExitStatus.refused
+        }
+    }
+}
+
 struct Workers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Lists the workers that are joined.", discussion: "Example:\n  beamline workers")
 

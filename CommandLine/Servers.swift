@@ -122,6 +122,23 @@ struct CoordinatorCommand: AsyncParsableCommand {
     }
 }
 
+/// The numbers of the open files.
+func openFiles() -> Set<Int32> { Set(((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).compactMap { Int32($0) }) }
+
+/// Replaces this process by itself, with other kernels: OpenBLAS chooses them once, when it is loaded.
+/// - Parameter inherited: the files that its parent gave it, and may watch.
+func startAnew(kernels: String, inherited: Set<Int32>) throws {
+    setenv("OPENBLAS_CORETYPE", kernels, 1)
+    setenv(WorkerService.ownKernelsVariable, WorkerService.ownKernels, 1)
+    for number in openFiles().subtracting(inherited) { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, nil)
+    var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
+    execv("/proc/self/exe", &arguments)
+    throw POSIXError(.init(rawValue: errno) ?? .EIO)
+}
+
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "worker", abstract: "Runs a worker: it reads sites, computes specs, and trains.",
@@ -174,6 +191,7 @@ struct WorkerCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let inherited = openFiles()
         let parts = coordinator.split(separator: ":")
         var settings = WorkerService.Settings(
             coordinatorHost: String(parts[0]), coordinatorPort: Int(parts[1])!, name: name, threads: threads,
@@ -188,6 +206,8 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.memoryBytes = max(16, memoryMegabytes) << 20
         settings.cacheBytes = max(1, cacheMegabytes) << 20
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
-        try await runUntilSignalled(before: { await worker.sayGoodbye() }) { try await worker.run() }
+        try await runUntilSignalled(before: { await worker.sayGoodbye() }) {
+            if case .restart(let kernels) = try await worker.run() { try startAnew(kernels: kernels, inherited: inherited) }
+        }
     }
 }

@@ -73,6 +73,8 @@ package struct JobDescription: Codable, Sendable, Equatable {
         package var optimizer = Optimizer.adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
         package var loss = Loss.binary
         package var layers: [Layer] = []
+        /// OpenBLAS's kernel type for all workers; nil for the least type of those that are there first.
+        package var kernels: String?
         package init() {}
     }
 

@@ -137,9 +137,11 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var checkpointStep: Int64
     /// Epochs whose metrics the coordinator has.
     package var epochs: Int
+    /// What all members' linear algebra must use.
+    package var kernels: String
 
     package init(
-        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?, checkpointStep: Int64, epochs: Int
+        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?, checkpointStep: Int64, epochs: Int, kernels: String
     ) {
         self.job = job
         self.round = round
@@ -150,6 +152,7 @@ package struct RoundOrder: Codable, Sendable, Equatable {
         self.checkpoint = checkpoint
         self.checkpointStep = checkpointStep
         self.epochs = epochs
+        self.kernels = kernels
     }
 }
 
@@ -207,6 +210,8 @@ package struct Hello: Codable, Sendable, Equatable {
     package var joinsRounds = true
     /// The kernels that its linear algebra uses.
     package var kernels = ""
+    /// Those that it would use by itself.
+    package var ownKernels = ""
 
     package init(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String) {
         self.name = name
@@ -294,4 +299,6 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case credential
     /// The worker is drained and may end.
     case dismissed
+    /// A job that the worker is to train uses other kernels: it starts itself anew with these.
+    case useKernels(String)
 }

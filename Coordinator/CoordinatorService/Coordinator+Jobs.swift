@@ -61,6 +61,14 @@ extension Coordinator {
         return try blobs.get(digest)
     }
 
+    /// Nil where the job has no finished model.
+    package func runRecord(_ id: Int64) throws -> RunRecord? {
+        guard let job = try ledger.job(id), let bundle = job.bundle else { return nil }
+        return RunRecord(
+            job: id, name: job.description.name, version: settings.version, bundle: bundle, kernels: job.kernels ?? "", submitted: job.submitted, finished: job.finished,
+            members: try ledger.members(id))
+    }
+
     /// - Returns: JSON; nil where there is no such job.
     package func specs(_ id: Int64, format: String?) throws -> Data? {
         guard let job = try ledger.job(id) else { return nil }

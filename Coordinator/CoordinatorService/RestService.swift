@@ -63,6 +63,12 @@ struct RestService {
             }
             return Response(status: .ok, headers: [.contentType: "application/x-tar"], body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
         }
+        api.get("jobs/:id/run") { _, context in
+            guard let record = try await coordinator.runRecord(Self.id(context)) else {
+                return try Self.json(Failure(error: "job \(Self.id(context)) has no finished model"), .notFound)
+            }
+            return try Self.json(record)
+        }
         api.get("jobs/:id/specs") { request, context in
             do {
                 guard let data = try await coordinator.specs(Self.id(context), format: request.uri.queryParameters.get("format")) else {

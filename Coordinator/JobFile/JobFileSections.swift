@@ -113,10 +113,14 @@ extension JobFileParser {
     }
 
     private mutating func training(_ node: Node) -> JobDescription.Training {
-        let fields = fields(node, "train", known: ["lanes", "batch", "epochs", "optimizer", "loss", "model"], required: ["model"])
+        let fields = fields(node, "train", known: ["lanes", "batch", "epochs", "optimizer", "loss", "model", "kernels"], required: ["model"])
         var training = JobDescription.Training()
         training.lanes = integer(fields["lanes"], "train: lanes", 1...4096) ?? 8
         training.batch = integer(fields["batch"], "train: batch", 1...10_000_000) ?? 100
+        if let kernels = text(fields["kernels"], "train: kernels") {
+            training.kernels = KernelTypes.ladder.first { $0.lowercased() == kernels.lowercased() }
+            if training.kernels == nil { fail(fields["kernels"] ?? node, "train: kernels: expected one of \(KernelTypes.ladder.joined(separator: ", ")); found \(kernels)") }
+        }
         if training.batch < training.lanes {
             fail(fields["batch"] ?? node, "train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), lanes \(training.lanes)")
         }

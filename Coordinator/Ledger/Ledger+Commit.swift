@@ -53,6 +53,13 @@ extension Ledger: LedgerStore {
             let known = try String.fetchOne(db, sql: "SELECT notes FROM job WHERE id = ?", arguments: [job]) ?? "[]"
             let all = try value([String].self, known)
             try run("UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
+        case .kernels(let job, let kernels): try run("UPDATE job SET kernels = ? WHERE id = ?", [kernels, job], db)
+        case .member(let job, let round, let name, let kernels, let own):
+            try run(
+                """
+                INSERT INTO member (job, name, kernels, own_kernels, first_round, last_round) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                ON CONFLICT (job, name, kernels) DO UPDATE SET last_round = excluded.last_round
+                """, [job, name, kernels, own, round], db)
         case .round(let job, let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
         case .checkpoint(let job, let checkpoint): try record(checkpoint, job, db)
         case .test(let job, let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
@@ -167,7 +174,7 @@ extension Ledger: LedgerStore {
     /// A job's stage as far as it has come.
     static func restored(_ record: JobRecord, _ db: Database) throws -> RestoredJob {
         var job = RestoredJob(id: record.id, description: record.description, stage: record.stage, paused: record.paused)
-        job.round = record.round
+        (job.round, job.kernels) = (record.round, record.kernels)
         job.checkpoint = try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [record.id])
             .map { StoredCheckpoint(digest: $0["digest"], step: $0["step"], round: $0["round"]) }
         job.epochs = try Int.fetchOne(db, sql: "SELECT MAX(epoch) FROM epoch WHERE job = ?", arguments: [record.id]) ?? 0

@@ -57,6 +57,15 @@ extension Ledger {
         return story
     }
 
+    /// Who took part in a job's training.
+    package func members(_ job: Int64) throws -> [RunRecord.Member] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM member WHERE job = ? ORDER BY first_round, name, kernels", arguments: [job]).map {
+                RunRecord.Member(name: $0["name"], kernels: $0["kernels"], ownKernels: $0["own_kernels"], firstRound: $0["first_round"], lastRound: $0["last_round"])
+            }
+        }
+    }
+
     /// A failed or cancelled job goes back to where it was.
     /// - Parameter withoutUnreadable: files that failed it are left out, and a training begins anew from the specs that are left.
     /// - Returns: nil where there is nothing to be retried.
@@ -69,8 +78,8 @@ extension Ledger {
                 try db.execute(sql: "DELETE FROM partial WHERE file IN (SELECT id FROM file WHERE job = ? AND unreadable IS NOT NULL)", arguments: [id])
                 try db.execute(sql: "UPDATE file SET skipped = unreadable, specs = NULL, block_rows = NULL WHERE job = ? AND unreadable IS NOT NULL", arguments: [id])
                 if stage.trains || stage == .publish {
-                    for table in ["checkpoint", "epoch", "publication"] { try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id]) }
-                    try db.execute(sql: "UPDATE job SET manifest = NULL, bundle = NULL, test = NULL WHERE id = ?", arguments: [id])
+                    for table in ["checkpoint", "epoch", "publication", "member"] { try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id]) }
+                    try db.execute(sql: "UPDATE job SET manifest = NULL, bundle = NULL, test = NULL, kernels = NULL WHERE id = ?", arguments: [id])
                     stage = .train
                 }
             }

@@ -56,6 +56,10 @@ package final class Ledger: Sendable {
         package var failedStage: JobStage?
         /// Of training.
         package var round: Int64
+        /// Of its training.
+        package var kernels: String?
+        package var submitted: Double
+        package var finished: Double?
     }
 
     package func addJob(_ job: JobDescription, at time: Double) throws -> Int64 {
@@ -87,7 +91,8 @@ package final class Ledger: Sendable {
             stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"], notes: try value([String].self, row["notes"]),
             branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"], bundle: row["bundle"],
             test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) }, paused: row["paused"],
-            failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"])
+            failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"], kernels: row["kernels"],
+            submitted: row["submitted"], finished: row["finished"])
     }
 
     /// When each stage of a job began, in their order; seconds since 1970.

@@ -45,6 +45,7 @@ extension Ledger {
     /// - partial: the partial specs of a chunk, until its file is complete.
     /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives (FoldedSpecs);
     ///   `unreadable`, what a retry may leave out.
+    /// - member: who took part in a job's training rounds, with what kernels.
     /// - story: what happened to a job (0), a chunk (1), a worker (2), for people.
     private static let fourth = """
         DROP TABLE receipt; DROP TABLE lease; DROP TABLE task;
@@ -60,6 +61,9 @@ extension Ledger {
         ALTER TABLE job ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE job ADD COLUMN failed_stage TEXT;
         ALTER TABLE job ADD COLUMN round INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE job ADD COLUMN kernels TEXT;
+        CREATE TABLE member (job INTEGER NOT NULL REFERENCES job, name TEXT NOT NULL, kernels TEXT NOT NULL, own_kernels TEXT NOT NULL,
+          first_round INTEGER NOT NULL, last_round INTEGER NOT NULL, PRIMARY KEY (job, name, kernels)) WITHOUT ROWID;
         CREATE TABLE story (subject INTEGER NOT NULL, id INTEGER NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
         CREATE INDEX story_of ON story (subject, id);
         DELETE FROM checkpoint WHERE job IN (SELECT id FROM job WHERE stage NOT IN ('done', 'failed', 'cancelled'));

@@ -48,6 +48,8 @@ package struct JobMachine: Sendable {
     package var checkpoint: StoredCheckpoint?
     /// Epochs whose metrics are in the ledger.
     package var epochs = 0
+    /// What its training's linear algebra uses, once that is settled.
+    package var kernels: String?
     package var progress: Progress?
     package var publishWaits: String?
     package var notes: [String] = []
@@ -71,6 +73,7 @@ package struct JobMachine: Sendable {
         rounds = RoundKeeper(lanes: max(1, job.description.train?.lanes ?? 1), lastRound: job.round)
         checkpoint = job.checkpoint
         epochs = job.epochs
+        kernels = job.kernels ?? job.description.train?.kernels
     }
 
     package var stage: JobStage {

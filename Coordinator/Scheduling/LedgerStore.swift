@@ -62,6 +62,10 @@ package enum LedgerWrite: Sendable, Equatable {
     case manifest(job: Int64, digest: String)
     case notes(job: Int64, [String])
     case round(job: Int64, Int64)
+    /// The kernels that a job's training uses from now on.
+    case kernels(job: Int64, String)
+    /// A worker takes part in a round.
+    case member(job: Int64, round: Int64, name: String, kernels: String, ownKernels: String)
     case checkpoint(job: Int64, StoredCheckpoint)
     case test(job: Int64, PartMetrics)
     case bundle(job: Int64, digest: String)
@@ -84,6 +88,7 @@ package struct RestoredJob: Sendable, Equatable {
     package var checkpoint: StoredCheckpoint?
     /// Epochs whose metrics are known.
     package var epochs = 0
+    package var kernels: String?
 
     package init(id: Int64, description: JobDescription, stage: JobStage, paused: Bool = false) {
         self.id = id

@@ -1,36 +1,66 @@
 import Cluster
 
 extension Scheduler {
-    /// The workers that may train a job, those that can read all its files, in their order of joining.
-    private func eligible(_ facts: TrainingFacts) -> [Int64] {
-        workers.values.filter { worker in worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.hello.localRoots) } }.map(\.id)
+    /// The workers that may train a job, those that can read all its files and use its kernels, in their order of joining; those that would
+    /// have to start anew come last.
+    private func eligible(_ facts: TrainingFacts, _ kernels: String?) -> [Int64] {
+        let able = workers.values.filter { worker in
+            worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.hello.localRoots) }
+                && (kernels.map { KernelTypes.runs($0, on: worker.hello.ownKernels) || $0 == worker.hello.kernels } ?? true)
+        }
+        return (able.filter { kernels == nil || $0.hello.kernels == kernels } + able.filter { kernels != nil && $0.hello.kernels != kernels }).map(\.id)
     }
 
     /// Deals the workers to the jobs that train.
     mutating func shareTrainers() {
         membershipChanged = false
+        changeKernels(shares())
         for (id, available) in trainers() {
             if let action = jobs[id]!.rounds.available(available, now: now) { perform(action, of: id) }
         }
     }
 
-    private func trainers() -> [(id: Int64, workers: [Int64])] {
+    private func trainers() -> [(id: Int64, workers: [Int64])] { shares().map { ($0.id, usable($0.workers, for: $0.id)) } }
+
+    /// Who may train what, whatever their kernels.
+    private func shares() -> [(id: Int64, workers: [Int64])] {
         let training = jobs.values.filter { $0.isWorking && $0.stage.trains && !$0.paused }
-        let shares = LaneAssignment.share(training.map { job in
-            let able = job.facts.map(eligible) ?? []
+        return LaneAssignment.share(training.map { job in
+            let able = job.facts.map { eligible($0, job.kernels) } ?? []
             return (
                 id: job.id, priority: job.description.priority, most: min(job.rounds.lanes, job.description.workersMost ?? .max), eligible: able,
                 members: job.rounds.membership?.members ?? []
             )
         })
-        return shares.map { ($0.id, usable($0.workers)) }
     }
 
-    /// One that joins no rounds trains alone, and only where there is nobody else; so does one whose kernels are not the others'.
-    private func usable(_ ids: [Int64]) -> [Int64] {
+    /// One that joins no rounds trains alone, and only where there is nobody else. All have the job's kernels.
+    private func usable(_ ids: [Int64], for job: Int64) -> [Int64] {
+        let kernels = kernels(ids, for: job)
+        let equal = ids.filter { workers[$0]!.hello.kernels == kernels }
+        let joining = equal.filter { workers[$0]!.hello.joinsRounds }
+        return joining.isEmpty ? Array(equal.prefix(1)) : joining
+    }
+
+    /// The job's, or where that is not settled yet, the least of those that would train it.
+    private func kernels(_ ids: [Int64], for job: Int64) -> String? {
+        if let settled = jobs[job]?.kernels { return settled }
         let joining = ids.filter { workers[$0]!.hello.joinsRounds }
-        guard let first = joining.first else { return Array(ids.prefix(1)) }
-        return joining.filter { workers[$0]!.hello.kernels == workers[first]!.hello.kernels }
+        return KernelTypes.least((joining.isEmpty ? ids : joining).map { workers[$0]!.hello.kernels })
+    }
+
+    /// Workers that would train a job with other kernels, and can use the job's, start anew with those.
+    private mutating func changeKernels(_ shares: [(id: Int64, workers: [Int64])]) {
+        for (job, ids) in shares {
+            guard let kernels = jobs[job]?.kernels else { continue }
+            for id in ids where workers[id]!.hello.kernels != kernels && KernelTypes.runs(kernels, on: workers[id]!.hello.ownKernels) {
+                workers[id]!.changing = kernels
+                roomy.remove(id)
+                reply(id, .useKernels(kernels))
+                say("worker \(id) (\(workers[id]!.hello.name)) starts anew with the kernels \(kernels) for job \(job)")
+                output.writes.append(.story(.worker, id, "starts anew with the kernels \(kernels) for job \(job)"))
+            }
+        }
     }
 
     /// Somebody could train the job.
@@ -57,9 +87,22 @@ extension Scheduler {
             let names = membership.members.map { workers[$0]!.hello.name }
             say("job \(id): training round \(membership.round) with \(names.joined(separator: ", "))")
             output.writes.append(.round(job: id, membership.round))
+            settleKernels(id, membership)
             output.writes.append(.story(.job, id, "training round \(membership.round) with \(names.joined(separator: ", "))"))
             for member in membership.members { order(id, to: member) }
         }
+    }
+
+    /// The first round settles what all later ones use; others that are to train are told.
+    private mutating func settleKernels(_ id: Int64, _ membership: RoundKeeper.Membership) {
+        let kernels = workers[membership.members[0]]!.hello.kernels
+        output.writes.append(.kernels(job: id, kernels))
+        jobs[id]!.kernels = kernels
+        for member in membership.members {
+            let hello = workers[member]!.hello
+            output.writes.append(.member(job: id, round: membership.round, name: hello.name, kernels: hello.kernels, ownKernels: hello.ownKernels))
+        }
+        membershipChanged = true
     }
 
     /// Tells a member of its round.
@@ -67,7 +110,8 @@ extension Scheduler {
         guard let job = jobs[id], let membership = job.rounds.membership, let facts = job.facts, let rank = membership.members.firstIndex(of: member) else { return }
         reply(member, .startRound(RoundOrder(
             job: id, round: membership.round, rank: rank, members: membership.members.map { workers[$0]?.hello.name ?? "?" }, owners: membership.owners,
-            manifest: facts.manifest, checkpoint: job.checkpoint?.digest, checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs)))
+            manifest: facts.manifest, checkpoint: job.checkpoint?.digest, checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs,
+            kernels: job.kernels ?? "")))
     }
 
     mutating func training(_ report: TrainingReport, round: Int64, from worker: Int64) {

@@ -235,6 +235,7 @@ package struct Scheduler: Sendable {
             } else { reply(id, .stopRound(round: round.round)) }
         }
         if let job, beat.round?.round != job.rounds.membership!.round { order(job.id, to: id) }
+        if let kernels = workers[id]!.changing { reply(id, .useKernels(kernels)) }
         if workers[id]!.draining, beat.held.isEmpty, beat.round == nil, leases.heldCount(id) == 0, job == nil, !workers[id]!.dismissed {
             workers[id]!.dismissed = true
             reply(id, .dismissed)
@@ -324,6 +325,11 @@ package struct Scheduler: Sendable {
         var members: OrderedSet<Int64> = []
         for member in jobs.values.compactMap(\.rounds.membership).flatMap(\.members) where !members.append(member).inserted {
             return "worker \(member) is in two rounds"
+        }
+        for job in jobs.values {
+            if let member = job.rounds.membership?.members.first(where: { workers[$0].map { $0.hello.kernels != job.kernels } ?? false }) {
+                return "worker \(member) trains job \(job.id) with other kernels than \(job.kernels ?? "none")"
+            }
         }
         return leases.validate() ?? sites.validate()
     }

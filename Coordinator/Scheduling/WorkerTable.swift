@@ -2,6 +2,8 @@ import Cluster
 
 /// One worker's session.
 ///
+///     joined --(a job it is to train uses other kernels)--> changing: it goes, and joins anew with them
+///        |
 ///     joined --(drained by the user)--> draining --(nothing held, in no round)--> dismissed
 ///        `--(wrong too often)--> set aside: holds what it has, is lent nothing more until it joins anew
 package struct WorkerEntry: Sendable, Equatable {
@@ -10,6 +12,8 @@ package struct WorkerEntry: Sendable, Equatable {
     package var heard: Double
     package var draining = false
     package var dismissed = false
+    /// The kernels with which it was told to start anew.
+    package var changing: String?
     /// Why it is lent nothing more.
     package var setAside: String?
     /// Times in a row that others did what it could not.
@@ -33,6 +37,6 @@ package struct WorkerEntry: Sendable, Equatable {
         (wrong, slow) = (0, 0)
     }
 
-    package var takesWork: Bool { !draining && setAside == nil }
+    package var takesWork: Bool { !draining && changing == nil && setAside == nil }
     package var roomMost: Int { min(max(1, hello.threads), 1024) + min(max(0, hello.readAhead), 4096) }
 }

@@ -85,6 +85,35 @@ import Testing
         #expect(after.round <= before.round + 2)
     }
 
+    /// Workers whose processors would choose other kernels start anew with the least of those that joined first.
+    @Test func allTrainWithTheSameKernels() throws {
+        let cluster = try TestCluster(events: 6000)
+        let text = cluster.job(extra: TrainingStageTests.train(epochs: 6))
+        // One alone, with kernels that every processor has.
+        try cluster.startCoordinator()
+        try cluster.startWorker("old", environment: ["OPENBLAS_CORETYPE": "Nehalem"])
+        let alone = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(alone) == "done")
+        // Two newer ones beside it.
+        for name in ["new1", "new2"] { try cluster.startWorker(name) }
+        try cluster.waitUntil("all are there") { try cluster.workers().count == 3 }
+        let together = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 400)))
+        try cluster.waitUntil("all three train") { try cluster.workers().count { ($0["phase"] as? String) == "training" } == 3 }
+        #expect(try cluster.waitForEnd(together) == "done")
+        #expect(try cluster.workers().allSatisfy { ($0["kernels"] as? String) == "Nehalem" })
+        // The user's choice; the same job gives the same bytes, whoever did it.
+        let chosen = try cluster.submit(text.replacingOccurrences(of: "train:", with: "train:\n  kernels: nehalem"))
+        #expect(try cluster.waitForEnd(chosen) == "done")
+        let again = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(again) == "done")
+        #expect(try cluster.bundle(again) == cluster.bundle(alone))
+        try cluster.tell(["fetch", "\(together)", "--directory", cluster.path("model")])
+        let record = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: cluster.path("model/run.json")))) as? [String: Any]
+        let members = record?["members"] as? [[String: Any]] ?? []
+        #expect(record?["kernels"] as? String == "Nehalem" && Set(members.compactMap { $0["name"] as? String }) == ["old", "new1", "new2"], "\(record ?? [:])")
+        #expect(try Data(contentsOf: URL(filePath: cluster.path("model/bundle.tar"))) == cluster.bundle(together))
+    }
+
     @Test func pauseResumeDrainRetryAndStories() throws {
         let cluster = try TestCluster(events: 12_000)
         try cluster.startCoordinator()

@@ -45,6 +45,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         var epochs: [Int: EpochMetrics] = [:]
         var manifest: TrainingManifest?
         var bundle: String?
+        var kernels: String?
         var published: [String] = []
     }
 
@@ -123,7 +124,10 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         case .bundle(let job, let digest): jobs[job]!.bundle = digest
         case .publication(let job, let node, _): jobs[job]!.published.append(node)
         case .paused(let job, let paused): jobs[job]!.paused = paused
-        case .branches, .manifest, .notes, .test, .unreadable, .story: break
+        case .kernels(let job, let kernels):
+            if let known = jobs[job]!.kernels, known != kernels { throw SimWrong("job \(job) goes on with the kernels \(kernels), after \(known)") }
+            jobs[job]!.kernels = kernels
+        case .branches, .manifest, .notes, .test, .unreadable, .story, .member: break
         }
     }
 
@@ -185,6 +189,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         restored.nextRound = (jobs.values.map(\.round).max() ?? 0) + 1
         for (id, job) in jobs where !job.stage.isFinal {
             var live = RestoredJob(id: id, description: job.description, stage: job.stage, paused: job.paused)
+            live.kernels = job.kernels
             (live.round, live.checkpoint, live.epochs) = (job.round, job.checkpoint, job.epochs.keys.max() ?? 0)
             var units = units(job)
             live.unitsAll = units.count

@@ -6,7 +6,7 @@ import Training
 /// A worker's process: the real session machine, and what it does with what it is lent.
 final class SimWorker {
     let index: Int
-    let hello: Hello
+    var hello: Hello
     /// Grows with each restart: what an earlier life began is forgotten.
     var life = 0
     var isAlive = true

@@ -12,6 +12,7 @@ extension World {
         if let left = worker.left, left.round == order.round { return say(.training(round: left.round, left.report), from: worker) }
         if let member = worker.member, member.order.round >= order.round { return }
         stopMember(worker)
+        guard order.kernels == worker.hello.kernels else { throw SimWrong("worker \(worker.index) with the kernels \(worker.hello.kernels) is to train with \(order.kernels)") }
         guard let manifest = manifests[order.manifest] else { throw SimWrong("the manifest \(order.manifest) was never planned") }
         let member = SimMember(order, manifest)
         worker.member = member

@@ -32,6 +32,10 @@ extension World {
         case .dismissed:
             worker.session.dismissed()
             if let connection = worker.connection { close(connection) }
+        case .useKernels(let kernels):
+            worker.hello.kernels = kernels
+            say(.goodbye, from: worker)
+            crash(worker, "it starts anew with the kernels \(kernels)")
         case .catalog, .sites, .credential: break
         }
     }

@@ -100,7 +100,8 @@ final class World: @unchecked Sendable {
 
     private func addWorker(_ index: Int) {
         var hello = Hello(name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
-        hello.kernels = "sim"
+        hello.ownKernels = ["Haswell", "Zen", "SkylakeX"][random.below(3)]
+        hello.kernels = hello.ownKernels
         hello.joinsRounds = !random.chance(0.05)
         let worker = SimWorker(index: index, hello: hello, isFaulty: index > 0 && random.chance(0.1))
         workers.append(worker)

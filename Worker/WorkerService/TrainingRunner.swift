@@ -68,6 +68,9 @@ final class TrainingRunner: Sendable {
         let order = attempt.order
         var inputs: [InputTree] = []
         do {
+            guard order.kernels == LinearAlgebra.kernels else {
+                throw FormatError(.input, "the round's kernels are not this worker's", expected: LinearAlgebra.kernels, found: order.kernels)
+            }
             let known = memory.withLock { $0 }
             let manifest = try WireCoding.value(TrainingManifest.self, Data(try blocking { try await blobs.get(order.manifest) }))
             inputs = manifest.inputs

@@ -8,6 +8,7 @@ import Logging
 import Models
 import Pipeline
 import Storage
+import Synchronization
 import Wire
 
 /// A worker: a session with the coordinator, kept up for as long as the process lives, and threads that do what is lent.
@@ -50,6 +51,20 @@ package struct WorkerService: Sendable {
     private let threads: TaskThreads
     private let intake: Intake
     private let outbox = Outbox()
+    private let wanted = Wanted()
+
+    /// The kernels with which it is to start anew.
+    private final class Wanted: Sendable {
+        private let kernels = Mutex<String?>(nil)
+        func withLock<R: Sendable>(_ body: (inout sending String?) -> sending R) -> R { kernels.withLock(body) }
+    }
+
+    /// Why a worker's work is over.
+    package enum Ending: Sendable {
+        case drained, cancelled
+        /// The process is to start itself anew, its linear algebra with these kernels.
+        case restart(kernels: String)
+    }
 
     package init(_ settings: Settings, version: String, log: Logger) {
         self.settings = settings
@@ -66,12 +81,16 @@ package struct WorkerService: Sendable {
     }
 
     /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, or drained.
-    package func run() async throws {
+    package func run() async throws -> Ending {
         let trainer = TrainingRunner(settings: settings, intake: intake, outbox: outbox, log: log)
         while !Task.isCancelled {
             do {
                 try await session(trainer)
-                if outbox.isDismissed { return log.info("drained: nothing is left to do here") }
+                if outbox.isDismissed {
+                    log.info("drained: nothing is left to do here")
+                    return .drained
+                }
+                if let kernels = wanted.withLock({ $0 }) { return .restart(kernels: kernels) }
                 log.warning("the coordinator closed the session; connecting again")
             } catch {
                 log.warning("no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(error); trying again")
@@ -79,7 +98,12 @@ package struct WorkerService: Sendable {
             trainer.stop()
             try await Task.sleep(for: .milliseconds(500))
         }
+        return .cancelled
     }
+
+    /// The kernels that this processor's linear algebra uses unless told otherwise. A worker that started itself anew knows from before.
+    package static let ownKernels = ProcessInfo.processInfo.environment[ownKernelsVariable] ?? LinearAlgebra.kernels
+    package static let ownKernelsVariable = "BEAMLINE_OWN_KERNELS"
 
     private func session(_ trainer: TrainingRunner) async throws {
         let security: HTTP2ClientTransport.Posix.TransportSecurity = settings.authority.map { path in
@@ -95,7 +119,7 @@ package struct WorkerService: Sendable {
             var hello = Hello(
                 name: settings.name, threads: settings.threads, readAhead: settings.readAhead, localRoots: settings.localRoots, version: version)
             hello.joinsRounds = settings.joinsRounds
-            hello.kernels = LinearAlgebra.kernels
+            (hello.kernels, hello.ownKernels) = (LinearAlgebra.kernels, Self.ownKernels)
             continuation.yield(try WireCoding.envelope(WorkerMessage.hello(hello)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
@@ -120,6 +144,7 @@ package struct WorkerService: Sendable {
                 for try await envelope in response.messages {
                     for message in try reader.messages(envelope) { handle(message, [UInt8](envelope.payload), trainer, blobs) }
                     if outbox.isDismissed { return }
+                    if wanted.withLock({ $0 }) != nil { return try await Task.sleep(for: .milliseconds(300)) }
                 }
             }
         }
@@ -137,6 +162,10 @@ package struct WorkerService: Sendable {
             log.warning("a receipt was refused: \(reason)")
             outbox.settled([lease])
         case .dismissed: outbox.dismissed()
+        case .useKernels(let kernels):
+            log.info("a job that this worker is to train uses the kernels \(kernels); starting anew with those instead of \(LinearAlgebra.kernels)")
+            outbox.send(.goodbye)
+            wanted.withLock { $0 = kernels }
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
         case .catalog(let catalog):

@@ -1,0 +1,22 @@
+/// The kernel types of OpenBLAS for x86-64, by the names of OPENBLAS_CORETYPE. Two of them may round a product's last bit otherwise, so all
+/// members of a training use the same.
+package enum KernelTypes {
+    /// A processor that is made for one runs all before it.
+    package static let ladder = ["Prescott", "Core2", "Penryn", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake", "Sapphirerapids"]
+
+    private static func rank(_ name: String) -> Int? { ladder.firstIndex { $0.lowercased() == name.lowercased() } }
+
+    /// Whether a processor that would choose `own` can use `other`.
+    package static func runs(_ other: String, on own: String) -> Bool {
+        if own == other { return true }
+        guard let mine = rank(own), let wanted = rank(other) else { return false }
+        return wanted <= mine
+    }
+
+    /// What all can use; the first where one is not in the ladder. Nil for none.
+    package static func least(_ names: [String]) -> String? {
+        let ranks = names.map(rank)
+        guard let place = ranks.indices.min(by: { ranks[$0] ?? -1 < ranks[$1] ?? -1 }) else { return nil }
+        return ranks[place] == nil ? names[0] : names[place]
+    }
+}

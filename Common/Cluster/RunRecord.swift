@@ -1,0 +1,44 @@
+/// What of a training depends on where and when it ran; `run.json` beside the bundle, which has nothing of this.
+package struct RunRecord: Codable, Sendable, Equatable {
+    package struct Member: Codable, Sendable, Equatable {
+        package var name: String
+        /// The kernel type that its linear algebra used, and the one that its processor would choose.
+        package var kernels: String
+        package var ownKernels: String
+        /// The first and the last training round that it took part in.
+        package var firstRound: Int64
+        package var lastRound: Int64
+
+        package init(name: String, kernels: String, ownKernels: String, firstRound: Int64, lastRound: Int64) {
+            self.name = name
+            self.kernels = kernels
+            self.ownKernels = ownKernels
+            self.firstRound = firstRound
+            self.lastRound = lastRound
+        }
+    }
+
+    package var job: Int64
+    package var name: String
+    /// Of the coordinator.
+    package var version: String
+    /// The bundle's SHA-256.
+    package var bundle: String
+    /// The kernel type that the whole training used.
+    package var kernels: String
+    /// Seconds since 1970.
+    package var submitted: Double
+    package var finished: Double?
+    package var members: [Member]
+
+    package init(job: Int64, name: String, version: String, bundle: String, kernels: String, submitted: Double, finished: Double?, members: [Member]) {
+        self.job = job
+        self.name = name
+        self.version = version
+        self.bundle = bundle
+        self.kernels = kernels
+        self.submitted = submitted
+        self.finished = finished
+        self.members = members
+    }
+}
