@@ -97,7 +97,7 @@ let package = Package(
         .target(
             name: "Simulation", dependencies: ["Cluster", "Scheduling", "Session", "Specs", "Training", collections], path: "Tests/Simulation", swiftSettings: swiftSettings),
         .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
-        tests("SimulationTests", ["Simulation"]),
+        tests("SimulationTests", ["Cluster", "Ledger", "Simulation", "Specs"]),
         .executableTarget(name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
         .executableTarget(name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz", swiftSettings: swiftSettings),
         .executableTarget(
@@ -120,6 +120,7 @@ let package = Package(
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
         tests("JobFileTests", ["Cluster", "ConfigurationFiles", "JobFile"]),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
+        tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
         tests("CollectivesTests", ["Collectives"]),
         tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training"]),
         .testTarget(

@@ -109,6 +109,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
             printError("cannot open the ledger in \(state): \(error)")
             throw ExitStatus.refused
         }
+        // A limit on the size of files is an error of the ledger's, like a full disk.
+        signal(SIGXFSZ, SIG_IGN)
         var listening = Listening(host: host, workersPort: workersPort, restPort: port, certificate: certificate)
         let isLoopback = host == "localhost" || host.hasPrefix("127.") || host == "::1"
         if requireTokens || !isLoopback {

@@ -27,7 +27,9 @@ struct RestService {
 
     func router() -> Router<BasicRequestContext> {
         let router = Router()
-        func group(_ role: Role) -> RouterGroup<BasicRequestContext> { router.group("api/v1").add(middleware: RoleMiddleware(access: access, role: role)) }
+        func group(_ role: Role) -> RouterGroup<BasicRequestContext> {
+            router.group("api/v1").add(middleware: RoleMiddleware(access: access, role: role)).add(middleware: TroubleMiddleware())
+        }
         addReading(group(.reader))
         addSteering(group(.submitter))
         group(.admin).post("workers/:id/drain") { _, context in
@@ -124,6 +126,17 @@ struct RestService {
 
     private static func response(_ data: Data, _ status: HTTPResponse.Status = .ok) -> Response {
         Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: data)))
+    }
+}
+
+/// What the ledger throws is told in a sentence.
+private struct TroubleMiddleware: RouterMiddleware {
+    typealias Context = BasicRequestContext
+
+    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+        do { return try await next(request, context) } catch let error as any HTTPResponseError { throw error } catch {
+            return try RestService.json(RestService.Failure(error: "the ledger cannot be read or written: \(error)"), .serviceUnavailable)
+        }
     }
 }
 

@@ -2,7 +2,7 @@ import GRDB
 
 extension Ledger {
     /// Only ever appended to.
-    static var migrator: DatabaseMigrator {
+    package static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { db in try db.execute(sql: first) }
         // A file's places, size and checksum, as its list gave them.

@@ -85,6 +85,33 @@ import Testing
         #expect(after.round <= before.round + 2)
     }
 
+    /// The ledger's disk is full in the midst of a job: nothing is granted, it is said why, and when there is room again the job goes on.
+    @Test func aFullDiskStopsAndLosesNothing() throws {
+        let cluster = try TestCluster(events: 12_000)
+        let text = cluster.job(chunk: 50, extra: TrainingStageTests.train(epochs: 60))
+        try cluster.startCoordinator()
+        for name in ["w1", "w2"] { try cluster.startWorker(name) }
+        let quiet = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(quiet) == "done")
+        let coordinator = "\(cluster.processes["coordinator"]!.processIdentifier)"
+        let job = try cluster.submit(text)
+        try cluster.waitUntil("it trains") { (try cluster.status(job)["step"] as? Int ?? 0) > 10 }
+        // Writes that make a file larger fail from now on, as they do on a full disk.
+        try TestCluster.run("/usr/bin/prlimit", ["--pid", coordinator, "--fsize=4096:"])
+        try cluster.waitUntil("it is said") { (try cluster.status(job)["waiting"] as? String)?.contains("the ledger, which cannot be written") == true }
+        let file = cluster.path("late.yaml")
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        let late = try TestCluster.run(TestCluster.executable, cluster.client(["submit", file]), expect: nil)
+        #expect(late.code != 0 && late.output.contains("the ledger cannot be written"), "\(late)")
+        #expect(try cluster.stage(job) == "train")
+        try TestCluster.run("/usr/bin/prlimit", ["--pid", coordinator, "--fsize=unlimited:"])
+        #expect(try cluster.waitForEnd(job) == "done")
+        #expect(try cluster.specs(job)["sha256"] as? String == cluster.specs(quiet)["sha256"] as? String)
+        #expect(try cluster.bundle(job) == cluster.bundle(quiet))
+        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")]).output
+        #expect(check.contains("the ledger is whole"), "\(check)")
+    }
+
     /// Workers whose processors would choose other kernels start anew with the least of those that joined first.
     @Test func allTrainWithTheSameKernels() throws {
         let cluster = try TestCluster(events: 6000)

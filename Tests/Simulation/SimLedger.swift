@@ -67,10 +67,19 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     /// What a checker found in the midst of a commit.
     var wrong: (any Error)?
 
+    /// A second ledger that is told the same, and must give the same answers.
+    var mirror: LedgerMirror?
+
     func add(_ description: JobDescription) -> Int64 {
         let id = Int64(jobs.count + 1)
         jobs[id] = Job(description: description)
+        if let mirror { check { try mirror.add(description) == id ? nil : "another number than \(id) for a job" } }
         return id
+    }
+
+    /// Holds what the second ledger says against this one.
+    func check(_ difference: () throws -> String?) {
+        do { if let text = try difference() { wrong = wrong ?? SimWrong("the second ledger has \(text)") } } catch { wrong = wrong ?? SimWrong("the second ledger throws \(error)") }
     }
 
     func set(manifest: TrainingManifest, of job: Int64) { jobs[job]!.manifest = manifest }
@@ -90,6 +99,12 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
             wrong = error
             jobs = before
             throw error
+        }
+        if let mirror {
+            check {
+                try mirror.store.commit(writes, at: time)
+                return nil
+            }
         }
         if dies != nil { throw Died() }
     }
@@ -177,6 +192,12 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     }
 
     func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
+        let own = known(task)
+        if let mirror { check { try mirror.store.counted(task).map { "\($0)" } == own.map { "\($0)" } ? nil : "another receipt of task \(task)" } }
+        return own
+    }
+
+    private func known(_ task: Int64) -> (token: Int64, digest: String)? {
         for job in jobs.values { if let task = job.tasks[task], let token = task.counted { return (token, task.digest) } }
         return nil
     }
@@ -205,7 +226,30 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
             live.units = units.filter { unit in unit.next < unit.cuts.count || live.tasks.contains { $0.unit == unit.id } }
             restored.jobs.append(live)
         }
+        if let mirror { check { Self.difference(restored, try mirror.store.restore()) } }
         return restored
+    }
+
+    /// In what only a ledger knows: the queues' names and the largest tasks come from elsewhere.
+    private static func difference(_ own: Restored, _ other: Restored) -> String? {
+        func bare(_ job: RestoredJob) -> RestoredJob {
+            var job = job
+            job.units = job.units.map { WorkUnit(id: $0.id, queue: "", cuts: $0.cuts, next: $0.next) }.sorted { $0.id < $1.id }
+            job.tasks.sort { $0.id < $1.id }
+            job.blocksMost = 0
+            job.checkpoint?.metrics = nil
+            return job
+        }
+        if own.nextTask != other.nextTask || own.nextRound != other.nextRound { return "task \(other.nextTask) and round \(other.nextRound) as its next, not \(own.nextTask) and \(own.nextRound)" }
+        let (mine, others) = (own.jobs.map(bare), other.jobs.map(bare))
+        guard mine.map(\.id) == others.map(\.id) else { return "the jobs \(others.map(\.id)), not \(mine.map(\.id))" }
+        for (a, b) in zip(mine, others) where a != b {
+            var (a, b) = (a, b)
+            a.description = JobDescription(name: "", datasets: [])
+            b.description = a.description
+            return "\(b), not \(a)"
+        }
+        return nil
     }
 
     func units(_ job: Job) -> [WorkUnit] {
@@ -229,4 +273,16 @@ public enum PlantedFault: String, CaseIterable, Sendable { case noFencing, dropR
 struct SimWrong: Error, CustomStringConvertible {
     var description: String
     init(_ text: String) { description = text }
+}
+
+/// A ledger beside the simulated one.
+package struct LedgerMirror: @unchecked Sendable {
+    let store: any LedgerStore
+    let add: (JobDescription) throws -> Int64
+    /// The folded specs of a job's files, one after another.
+    let folded: (Int64) throws -> [FoldedSpecs]
+
+    package init(store: any LedgerStore, add: @escaping (JobDescription) throws -> Int64, folded: @escaping (Int64) throws -> [FoldedSpecs]) {
+        (self.store, self.add, self.folded) = (store, add, folded)
+    }
 }

@@ -57,6 +57,10 @@ extension World {
             guard entries == file.survey!.entries else { throw SimWrong("job \(id): \(entries) entries of \(file.url) were counted, which has \(file.survey!.entries)") }
             bytes += SpecsCoding.encode([folded.parts])
         }
+        if let mirror = ledger.mirror {
+            ledger.check { try mirror.folded(id) == files.map { $0.folded! } ? nil : "other specs for job \(id)" }
+            if let wrong = ledger.wrong { throw wrong }
+        }
         guard bytes == truth.specs else { throw SimWrong("job \(id): the specs are not those of one sequential pass") }
         guard let manifest = truth.manifest else { return }
         let last = truth.digests.last!

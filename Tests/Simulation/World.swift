@@ -26,8 +26,14 @@ public struct SimResult: Sendable {
 ///   - eventsMost: gives up as stuck after so many.
 ///   - prints: every line of the transcript.
 public func simulate(seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false) -> SimResult {
+    simulate(seed: seed, eventsMost: eventsMost, planted: planted, prints: prints, mirror: nil)
+}
+
+/// - Parameter mirror: another ledger that is told the same and must answer the same.
+package func simulate(seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false, mirror: LedgerMirror?) -> SimResult {
     let world = World(seed: seed, planted: planted)
     world.record.prints = prints
+    world.ledger.mirror = mirror
     let end = world.run(eventsMost: eventsMost)
     let summary = "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
     return SimResult(end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary)

@@ -1,5 +1,8 @@
+import Cluster
 import Foundation
+import Ledger
 import Simulation
+import Specs
 import Testing
 
 @Suite struct SimulationTests {
@@ -41,5 +44,28 @@ import Testing
         let first = try run()
         #expect(first.contains("transcript"))
         #expect(try first == run())
+    }
+
+    /// The real ledger is told what the simulated one is told, through all its restarts, and gives the same answers.
+    @Test func theRealLedgerIsAsTheSimulatedOne() throws {
+        let first = UInt64.random(in: 1 << 20..<1 << 40)
+        print("simulation with SQLite: fresh seeds from \(first)")
+        for seed in Array(0..<12) + Array(first..<first + 8) {
+            let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-ledger-\(UUID().uuidString.prefix(8))")
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: directory) }
+            let path = directory.appending(path: "ledger.sqlite").path
+            let ledger = try Ledger(path: path)
+            let mirror = LedgerMirror(store: ledger, add: { try ledger.addJob($0, at: 0) }) { job in
+                var all: [FoldedSpecs] = []
+                try ledger.forEachFolded(job) { _, folded in all.append(folded) }
+                return all
+            }
+            let result = simulate(seed: seed, mirror: mirror)
+            #expect(result.end == .fine, "seed \(seed): \(result.end)")
+            #expect(result.transcript == simulate(seed: seed).transcript, "seed \(seed)")
+            let report = try LedgerMaintenance(state: directory).check()
+            #expect(report.mistakes.isEmpty, "seed \(seed): \(report.mistakes)")
+        }
     }
 }

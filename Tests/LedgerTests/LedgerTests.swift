@@ -1,0 +1,75 @@
+import Cluster
+import Foundation
+import GRDB
+import Ledger
+import Scheduling
+import Testing
+
+@Suite struct LedgerTests {
+    private let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-ledger-\(UUID().uuidString.prefix(8))")
+
+    init() throws { try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true) }
+
+    private var path: String { directory.appending(path: "ledger.sqlite").path }
+    private func remove() { try? FileManager.default.removeItem(at: directory) }
+
+    /// A ledger of the third version: what is done stays as it is, what was under way begins anew, and nothing else is left of it.
+    @Test func anEarlierVersionIsBroughtUpToDate() throws {
+        defer { remove() }
+        let description = try Ledger.json(JobDescription(name: "old", datasets: [.init(name: "a", label: 0, tree: "t", files: ["root://x//y"])]))
+        do {
+            let database = try DatabaseQueue(path: path)
+            try Ledger.migrator.migrate(database, upTo: "3")
+            try database.write { db in
+                for (id, stage) in [(1, "done"), (2, "specs"), (3, "train")] {
+                    try db.execute(
+                        sql: "INSERT INTO job (id, name, description, stage, notes, bundle, manifest, submitted) VALUES (?, 'old', ?, ?, '[\"a note\"]', 'b', 'm', 1)",
+                        arguments: [id, description, stage])
+                    try db.execute(sql: "INSERT INTO file (job, dataset, logical, url) VALUES (?, 0, '/y', 'root://x//y')", arguments: [id])
+                    try db.execute(sql: "INSERT INTO task (job, stage, dataset, file, body) VALUES (?1, 'specs', 0, (SELECT id FROM file WHERE job = ?1), '{}')", arguments: [id])
+                    try db.execute(sql: "INSERT INTO checkpoint VALUES (?, 'c', 7, 1)", arguments: [id])
+                }
+                try db.execute(sql: "INSERT INTO lease VALUES (1, 5, 1, 1); INSERT INTO receipt VALUES (2, 6, 'd', '{}', x'00')")
+            }
+        }
+        let ledger = try Ledger(path: path)
+        let jobs = try ledger.jobs()
+        #expect(jobs.map(\.stage) == [.done, .queued, .queued])
+        #expect(jobs[0].bundle == "b" && jobs[0].notes == ["a note"] && jobs[1].notes.isEmpty && jobs[2].manifest == nil)
+        let restored = try ledger.restore()
+        #expect(restored.jobs.map(\.id) == [2, 3] && restored.jobs.allSatisfy { $0.units.isEmpty && $0.tasks.isEmpty && $0.checkpoint == nil })
+        #expect(try LedgerMaintenance(state: directory).check().mistakes.isEmpty)
+    }
+
+    /// A transaction with a receipt under an old token fails as a whole.
+    @Test func aFencedReceiptTakesItsBatchWithIt() throws {
+        defer { remove() }
+        let ledger = try Ledger(path: path)
+        let job = try ledger.addJob(JobDescription(name: "j", datasets: [.init(name: "a", label: 0, tree: "t", files: ["p"])]), at: 0)
+        func loan(_ token: Int64) -> Loan { Loan(lease: LeaseName(task: 1, token: token), job: job, unit: 0, first: 0, end: 1, worker: 1) }
+        func receipt(_ token: Int64, _ file: String) -> LedgerWrite {
+            .count(CountedReceipt(loan: loan(token), digest: "d", result: .listed([FileReplicas(file)]), specs: [], completes: true))
+        }
+        try ledger.commit([.stage(job: job, .list, error: nil), .lend(loan(10), stage: .list)], at: 1)
+        try ledger.commit([.lendAnew(loan(11))], at: 2)
+        #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 10))) { try ledger.commit([.notes(job: job, ["never"]), receipt(10, "root://a//b")], at: 3) }
+        #expect(try ledger.job(job)?.notes == [] && ledger.counted(1) == nil)
+        try ledger.commit([receipt(11, "root://a//b")], at: 4)
+        #expect(try ledger.counted(1)?.token == 11)
+        // Once counted, under no token again.
+        #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 11))) { try ledger.commit([receipt(11, "root://a//c")], at: 5) }
+    }
+
+    /// Two coordinators on one ledger: the older one is refused from the newer one's start on.
+    @Test func theNewestLifeWrites() throws {
+        defer { remove() }
+        let old = try Ledger(path: path)
+        _ = try old.restore()
+        try old.commit([.story(.worker, 1, "written")], at: 0)
+        let new = try Ledger(path: path)
+        _ = try new.restore()
+        #expect(throws: LedgerFailure.takenOver) { try old.commit([.story(.worker, 1, "not written")], at: 1) }
+        try new.commit([.story(.worker, 1, "written too")], at: 1)
+        #expect(try new.story(.worker, 1)?.map(\.text) == ["written", "written too"])
+    }
+}
