@@ -1,16 +1,18 @@
 import Glibc
 import Simulation
 
-// swift run simulate [SEED] [--seeds N] [--ticks-max N] [--print] [--plant FAULT]
+// swift run simulate [SEED] [--seeds N] [--seconds S] [--ticks-max N] [--print] [--plant FAULT]
+// With --seconds as many seeds as fit, N at most.
 // Exit codes: 0 all fine, 1 a wrong result, 2 wrong usage, 3 a job that never ends; a trap ends with its signal.
 
 func usage(_ text: String) -> Never {
-    print("simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice]")
+    print("simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--seconds S] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice]")
     exit(2)
 }
 
 var seed: UInt64?
 var seeds = 1
+var limit: Int?
 var ticks = 3_000_000
 var prints = false
 var planted: PlantedFault?
@@ -22,6 +24,7 @@ var arguments = CommandLine.arguments.dropFirst().makeIterator()
 while let argument = arguments.next() {
     switch argument {
     case "--seeds": seeds = number(argument)
+    case "--seconds": limit = number(argument)
     case "--ticks-max": ticks = number(argument)
     case "--print": prints = true
     case "--plant":
@@ -33,10 +36,15 @@ while let argument = arguments.next() {
     }
 }
 
+if limit != nil, seeds == 1 { seeds = .max }
+let started = ContinuousClock.now
 let first = seed ?? UInt64.random(in: 0..<1 << 40)
 var events = 0
 var seconds = 0.0
+var done = 0
 for offset in 0..<UInt64(seeds) {
+    if let limit, ContinuousClock.now - started > .seconds(limit) { break }
+    done += 1
     let seed = first + offset
     if seeds == 1 || offset == 0 {
         print("seed \(seed)")
@@ -54,4 +62,4 @@ for offset in 0..<UInt64(seeds) {
     case .stuck: exit(3)
     }
 }
-if seeds > 1 { print("\(seeds) seeds from \(first): fine, \(events) events, \(Int(seconds)) simulated seconds") }
+if seeds > 1 { print("\(done) seeds from \(first): fine, \(events) events, \(Int(seconds)) simulated seconds") }
