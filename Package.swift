@@ -78,7 +78,7 @@ let package = Package(
         room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections, deques]),
         room("Access", in: "Coordinator", ["Bytes", crypto, x509]),
         room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
-        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", grdb]),
+        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", crypto, grdb]),
         room(
             "CoordinatorService", in: "Coordinator",
             [

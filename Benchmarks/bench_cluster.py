@@ -20,6 +20,8 @@ class Coordinator:
         self.process = subprocess.Popen(
             [beamline, "coordinator", "--state", f"{folder}/state", "--port", "24300", "--workers-port", "24301"], stdout=self.log, stderr=self.log)
         while subprocess.run([beamline, "jobs", *self.client], capture_output=True).returncode != 0:
+            if self.process.poll() is not None:
+                raise SystemExit(f"the coordinator ended: {open(self.log.name).read()[-2000:]}")
             time.sleep(0.05)
 
     def submit(self, **extra):
@@ -52,10 +54,10 @@ class Coordinator:
 
 def receipts(options, workers, branches, tasks):
     coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
+    files = max(1, options.receipts // 2000)
+    load = subprocess.Popen(
+        [options.ours, "work", "24301", str(workers), str(files), "2000", str(branches), str(tasks)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        files = max(1, options.receipts // 2000)
-        load = subprocess.Popen(
-            [options.ours, "work", "24301", str(workers), str(files), "2000", str(branches), str(tasks)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if load.stderr.readline() != "joined\n":
             raise SystemExit(load.stderr.read())
         job = coordinator.submit()
@@ -69,13 +71,14 @@ def receipts(options, workers, branches, tasks):
             f"{workers:5} workers, {branches:3} branches: {line['receiptsPerSecond']:9,.0f} receipts/s ({line['receipts']:,} in {line['seconds']:.1f} s; "
             f"coordinator {used - cpu:.1f} s of CPU, {resident:.0f} MB); {status['stage']}, ledger {'whole' if whole else 'NOT WHOLE: ' + counted}", flush=True)
     finally:
+        load.kill()
         coordinator.stop()
 
 
 def grants(options, idle, number):
     coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
+    load = subprocess.Popen([options.ours, "grants", "24301", str(idle), str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        load = subprocess.Popen([options.ours, "grants", "24301", str(idle), str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if load.stderr.readline() != "joined\n":
             raise SystemExit(load.stderr.read())
         coordinator.submit(workers={"most": 1})
@@ -84,6 +87,7 @@ def grants(options, idle, number):
             f"{idle:5} idle workers: a grant takes {1000 * line['median']:.2f} ms (median), {1000 * line['p99']:.2f} ms (p99), {1000 * line['most']:.2f} ms (most of {line['grants']}); "
             f"coordinator {coordinator.resources()[1]:.0f} MB", flush=True)
     finally:
+        load.kill()
         coordinator.stop()
 
 

@@ -95,6 +95,7 @@ private final class Child: @unchecked Sendable {
     private let log: String
     private var process = Process()
     private var restarts: [Date] = []
+    private var isOver = false
 
     init(_ name: String, _ arguments: [String], _ state: String) {
         (self.name, self.arguments, log) = (name, arguments, "\(state)/\(name).log")
@@ -115,7 +116,13 @@ private final class Child: @unchecked Sendable {
 
     /// - Returns: false where it died too often.
     func superviseOnce() -> Bool {
-        guard !process.isRunning else { return true }
+        guard !process.isRunning, !isOver else { return true }
+        // A drained worker has ended by itself, and is to stay away.
+        if process.terminationReason == .exit, process.terminationStatus == 0 {
+            isOver = true
+            print("\(name) has ended")
+            return true
+        }
         restarts = restarts.filter { $0.timeIntervalSinceNow > -60 }
         guard restarts.count < 5 else {
             printError("\(name) died more than five times in a minute; see \(log)")

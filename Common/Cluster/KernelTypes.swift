@@ -13,10 +13,8 @@ package enum KernelTypes {
         return wanted <= mine
     }
 
-    /// What all can use; the first where one is not in the ladder. Nil for none.
+    /// What all of the ladder can use; the first where none is in it. Nil for no names.
     package static func least(_ names: [String]) -> String? {
-        let ranks = names.map(rank)
-        guard let place = ranks.indices.min(by: { ranks[$0] ?? -1 < ranks[$1] ?? -1 }) else { return nil }
-        return ranks[place] == nil ? names[0] : names[place]
+        names.filter { rank($0) != nil }.min { rank($0)! < rank($1)! } ?? names.first
     }
 }

@@ -190,8 +190,8 @@ package struct EpochMetrics: Codable, Sendable, Equatable {
 /// What the first member of a round tells of its progress.
 package enum TrainingReport: Codable, Sendable, Equatable {
     case progress(step: Int64, epoch: Int, stepsPerEpoch: Int64, stepsPerSecond: Double, loss: Double)
-    /// A checkpoint was stored under `digest`; `metrics` where it ends an epoch.
-    case checkpoint(digest: String, step: Int64, metrics: EpochMetrics?)
+    /// A checkpoint was stored under `digest`; `metrics` of all epochs that ended since the one that the round began with.
+    case checkpoint(digest: String, step: Int64, metrics: [EpochMetrics])
     case finished(digest: String, step: Int64, test: PartMetrics, truncated: Int64)
     /// This member left the round; `fatal` where another round would end the same way; `input` the manifest's input that cannot be read.
     case failed(reason: String, fatal: Bool, input: Int?)
@@ -212,6 +212,8 @@ package struct Hello: Codable, Sendable, Equatable {
     package var kernels = ""
     /// Those that it would use by itself.
     package var ownKernels = ""
+    /// Of this life of the process: one that joins again with the same has not died meanwhile.
+    package var process = ""
 
     package init(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String) {
         self.name = name

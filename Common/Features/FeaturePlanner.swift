@@ -6,6 +6,8 @@ import Specs
 package enum FeaturePlanner {
     /// The most features a job may have without naming paddings itself.
     package static let limit = 4096
+    /// The most that any job may have.
+    private static let widthMost = 1 << 20
 
     /// - Parameters:
     ///   - branches: the resolved branches, the label's left out.
@@ -16,8 +18,12 @@ package enum FeaturePlanner {
         var inputs: [FeatureSchema.Input] = []
         for (branch, statistics) in zip(branches, specs) {
             let named = settings.pad.first { matches(branch.name, pattern: $0.pattern) }
-            let items = branch.fixedValues ?? (named?.items ?? Int(statistics.multiplicity)) * branch.itemValues
+            let (product, isLarge) = (named?.items ?? Int(statistics.multiplicity)).multipliedReportingOverflow(by: branch.itemValues)
+            let items = branch.fixedValues ?? (isLarge ? .max : product)
             guard items > 0 else { continue }
+            guard items <= widthMost else {
+                throw FormatError(.limit, "the branch \(branch.name) makes too many features", expected: "at most \(widthMost)", found: "\(items)", hint: "Name a padding for it, or leave it out.")
+            }
             let low: Double
             let range: Double
             switch settings.normalise {
@@ -40,6 +46,9 @@ package enum FeaturePlanner {
             inputs.append(.init(branch: branch.name, width: items, jagged: branch.fixedValues == nil, offset: offset, scale: scale, fill: fill))
         }
         let schema = FeatureSchema(inputs: inputs)
+        guard schema.width <= widthMost else {
+            throw FormatError(.limit, "the branches make too many features", expected: "at most \(widthMost)", found: "\(schema.width)", hint: "Name smaller paddings, or leave branches out.")
+        }
         guard schema.width > 0 else { throw FormatError(.input, "no feature is left: every kept branch is empty in the training part") }
         guard schema.width <= limit || !settings.pad.isEmpty else {
             let widest = inputs.filter(\.jagged).max { $0.width < $1.width }

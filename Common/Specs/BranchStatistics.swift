@@ -22,7 +22,8 @@ package struct BranchStatistics: Sendable, Equatable {
 
     /// Adds statistics that come later in the canonical order (Chan, Golub and LeVeque's update).
     package mutating func merge(_ other: BranchStatistics) {
-        nonfinite += other.nonfinite
+        // Counts from outside may be too large to be true: their sum must not stop the process.
+        nonfinite &+= other.nonfinite
         multiplicity = Swift.max(multiplicity, other.multiplicity)
         guard other.values > 0 else { return }
         guard values > 0 else {
@@ -31,11 +32,11 @@ package struct BranchStatistics: Sendable, Equatable {
             (nonfinite, multiplicity) = kept
             return
         }
-        let total = Double(values + other.values)
+        let total = Double(values &+ other.values)
         let delta = other.mean - mean
         mean += delta * (Double(other.values) / total)
         squares += other.squares + delta * delta * (Double(values) * Double(other.values) / total)
-        values += other.values
+        values &+= other.values
         min = Swift.min(min, other.min)
         max = Swift.max(max, other.max)
     }
@@ -54,7 +55,7 @@ package struct PartialSpecs: Sendable, Equatable {
     }
 
     package mutating func merge(_ other: PartialSpecs) {
-        rows += other.rows
+        rows &+= other.rows
         for index in branches.indices { branches[index].merge(other.branches[index]) }
     }
 }

@@ -10,6 +10,10 @@ extension WireCoding {
         return name
     }
 
+    /// In one message.
+    private static let receiptsMost = 8192
+    private static let payloadMost = 8 << 20
+
     private static func lease(_ name: Beamline_LeaseName) -> LeaseName { LeaseName(task: name.task, token: name.token) }
 
     // MARK: From the worker
@@ -30,6 +34,11 @@ extension WireCoding {
 
     package static func messages(ofWorker envelope: Beamline_Envelope) throws -> [WorkerMessage] {
         var messages: [WorkerMessage] = []
+        guard envelope.receipts.count <= receiptsMost, envelope.payload.count <= payloadMost else {
+            throw FormatError(
+                .limit, "a message is too large", expected: "at most \(receiptsMost) receipts and \(payloadMost) bytes beside them",
+                found: "\(envelope.receipts.count) receipts, \(envelope.payload.count) bytes")
+        }
         if !envelope.body.isEmpty { messages.append(try value(WorkerMessage.self, envelope.body)) }
         if !envelope.receipts.isEmpty {
             messages.append(.receipts(try envelope.receipts.map { coded in

@@ -21,8 +21,8 @@ extension Coordinator {
     }
 
     /// Nothing is taken on while it could not be remembered.
-    private func checkLedger() throws {
-        if let trouble = core.trouble { throw FormatError(.refused, "the ledger cannot be written: \(trouble)", hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.") }
+    private func checkLedger(_ failure: String? = nil) throws {
+        if let trouble = failure ?? core.trouble { throw FormatError(.refused, "the ledger cannot be written: \(trouble)", hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.") }
     }
 
     /// What `beamline pause` and the like ask for.
@@ -33,6 +33,9 @@ extension Coordinator {
         guard let job = try ledger.job(id) else { return nil }
         try checkLedger()
         guard command != .retry else {
+            if withoutUnreadable, job.stage.isFinal, try ledger.unreadable(id) == 0 {
+                throw FormatError(.input, "no file made job \(id) fail: there is nothing to leave out", hint: "Retry it without --without-unreadable.")
+            }
             guard let restored = try ledger.retry(id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970) else { return false }
             files.forget(job: id)
             process([.submitted(try planner.complete(restored))])
@@ -40,9 +43,9 @@ extension Coordinator {
         }
         guard !job.stage.isFinal else { return false }
         switch command {
-        case .pause: process([.pause(job: id)])
-        case .resume: process([.resume(job: id)])
-        default: process([.cancel(job: id)])
+        case .pause: try checkLedger(process([.pause(job: id)]))
+        case .resume: try checkLedger(process([.resume(job: id)]))
+        default: try checkLedger(process([.cancel(job: id)]))
         }
         return true
     }
@@ -50,7 +53,7 @@ extension Coordinator {
     /// - Returns: false where there is no such worker.
     package func drain(_ worker: Int64) throws -> Bool {
         guard core.scheduler.workers[worker] != nil else { return false }
-        process([.drain(worker: worker)])
+        try checkLedger(process([.drain(worker: worker)]))
         return true
     }
 

@@ -61,9 +61,10 @@ extension Coordinator {
             let all = Double(progress.stepsPerEpoch) * Double(status.epochs)
             if progress.stepsPerSecond > 0 { status.etaSeconds = max(0, all - Double(progress.step)) / progress.stepsPerSecond }
         }
+        if let eta = status.etaSeconds, !(0...1e9).contains(eta) { status.etaSeconds = nil }
         status.notes += credentialNotes(etaSeconds: status.etaSeconds)
         if job.stage.trains, job.rounds.membership == nil {
-            status.waiting = job.rounds.state == .idle || !core.scheduler.hasTrainers(job.id) ? "a worker that may read all the job's files" : nil
+            status.waiting = job.rounds.state == .idle || !core.scheduler.hasTrainers(job.id) ? "a worker that may read all the job's files" + (job.kernels.map { " and use the kernels \($0)" } ?? "") : nil
         }
         if job.paused { status.waiting = "being resumed" }
     }

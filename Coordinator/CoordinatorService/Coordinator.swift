@@ -33,8 +33,8 @@ package actor Coordinator {
         var bytes: Int64 = 0
 
         mutating func add(events: Int64, bytes: Int64) {
-            self.events += events
-            self.bytes += bytes
+            self.events &+= events
+            self.bytes &+= bytes
         }
     }
 
@@ -63,6 +63,8 @@ package actor Coordinator {
         try FileManager.default.createDirectory(at: settings.state, withIntermediateDirectories: true)
         ledger = try Ledger(path: settings.state.appending(path: "ledger.sqlite").path)
         blobs = try BlobStore(settings.state.appending(path: "blobs"))
+        let ledger = ledger
+        try blobs.sweep { try ledger.names(blob: $0) }
         let planner = StagePlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
         self.planner = planner
         files = FileCache(ledger, settings.catalog)
@@ -101,7 +103,9 @@ package actor Coordinator {
         process(events)
     }
 
-    func process(_ events: [Scheduler.Event]) {
+    /// - Returns: why nothing of it was done, where the ledger could not be written.
+    @discardableResult
+    func process(_ events: [Scheduler.Event]) -> String? {
         var outcome = core.process(events.flatMap(flattened), now: Self.now(), time: Date().timeIntervalSince1970)
         for line in outcome.log { log.log(level: line.warning ? .warning : .info, "\(line.text)") }
         Self.pauseForTests("before-acknowledge", outcome)
@@ -115,14 +119,35 @@ package actor Coordinator {
             return false
         }
         for request in outcome.requests { carryOut(request) }
+        return outcome.failure
     }
 
     /// A message with several receipts is as many events.
     private func flattened(_ event: Scheduler.Event) -> [Scheduler.Event] {
+        if case .message(_, .training(_, let report), _) = event { return isSane(report) ? [event] : [] }
         guard case .message(let worker, .receipts(let receipts), _) = event else { return [event] }
         return receipts.map { receipt in
             .receipt(worker: worker, receipt, digest: ReceiptCheck.digest(receipt), unacceptable: mistake(receipt))
         }
+    }
+
+    /// A state must be here before it is told of, and numbers must be such as training gives.
+    private func isSane(_ report: TrainingReport) -> Bool {
+        let steps = Int64(0)...Int64(1) << 53
+        let isSane: Bool
+        switch report {
+        case .checkpoint(let digest, let step, let metrics):
+            isSane = blobs.has(digest) && steps.contains(step) && metrics.allSatisfy { $0.epoch > 0 }
+            if isSane { blobs.arrived(digest) }
+        case .finished(let digest, let step, _, let truncated):
+            isSane = blobs.has(digest) && steps.contains(step) && truncated >= 0
+            if isSane { blobs.arrived(digest) }
+        case .progress(let step, let epoch, let stepsPerEpoch, let rate, let loss):
+            isSane = steps.contains(step) && steps.contains(stepsPerEpoch) && (0...1 << 32).contains(epoch) && (0...1e9).contains(rate) && loss.isFinite
+        case .failed: isSane = true
+        }
+        if !isSane { log.warning("a training report makes no sense, or its state is not here: \(report)") }
+        return isSane
     }
 
     /// What cannot be right about a receipt.
@@ -166,7 +191,7 @@ package actor Coordinator {
                 post(.bundled(job: id, .success(try makeBundle(job))))
             } catch { post(.bundled(job: id, .failure(PlanFailure("\(error)")))) }
         case .publish(let job): publish(job)
-        case .removeBlob(let digest): blobs.remove(digest)
+        case .removeBlob(let digest): try? blobs.remove(digest) { try ledger.names(blob: $0) }
         case .plan, .recall, .close: break
         }
     }
@@ -176,7 +201,7 @@ package actor Coordinator {
     /// A worker said hello.
     func join(_ hello: Hello, send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
         guard (1...256).contains(hello.name.utf8.count), (1...65_536).contains(hello.threads), (0...65_536).contains(hello.readAhead), hello.localRoots.count <= 1000,
-            hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256, hello.kernels.utf8.count <= 256
+            hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256, hello.kernels.utf8.count <= 256, hello.ownKernels.utf8.count <= 256, hello.process.utf8.count <= 64
         else { throw FormatError(.input, "a worker's hello makes no sense", expected: "a name of at most 256 bytes, 1 to 65536 threads, at most 1000 directories") }
         if workerNumbers.isEmpty {
             let last = try ledger.next("worker", by: 1000)
@@ -200,8 +225,8 @@ package actor Coordinator {
     func isJoined(_ id: Int64) -> Bool { sessions[id] != nil }
 
     func tell(_ worker: Int64, _ message: CoordinatorMessage, payload: [UInt8] = []) {
-        guard let session = sessions[worker] else { return }
-        do { session.send.yield(try WireCoding.envelope(message, payload: payload)) } catch { log.error("\(error)") }
+        guard sessions[worker] != nil else { return }
+        do { hand(try WireCoding.envelope(message, payload: payload), to: worker) } catch { log.error("\(error)") }
     }
 
     /// One envelope for each worker with all that it is lent and that is acknowledged.
@@ -212,12 +237,29 @@ package actor Coordinator {
             case .message(.acknowledged(let leases), _): often[worker, default: .init()].acknowledged += leases.map(WireCoding.name)
             case .message(let message, let payload): tell(worker, message, payload: payload)
             case .lend(let loan):
-                do { often[worker, default: .init()].grants.append(try files.grant(loan, core.scheduler.jobs[loan.job])) } catch {
+                do { add(try files.grant(loan, core.scheduler.jobs[loan.job]), to: &often[worker, default: .init()]) } catch {
                     log.error("task \(loan.lease.task) cannot be lent: \(error)")
                 }
             }
         }
-        for (worker, envelope) in often { sessions[worker]!.send.yield(envelope) }
+        for (worker, envelope) in often { hand(envelope, to: worker) }
+    }
+
+    /// Chunks of one file that follow each other share its description.
+    private func add(_ grants: Beamline_Grants, to envelope: inout Beamline_Envelope) {
+        let last = envelope.grants.count - 1
+        if last >= 0, !grants.input.isEmpty, envelope.grants[last].input == grants.input, envelope.grants[last].plan == grants.plan {
+            envelope.grants[last].leases += grants.leases
+        } else { envelope.grants.append(grants) }
+    }
+
+    /// One that does not listen is dropped before it fills the memory.
+    private func hand(_ envelope: Beamline_Envelope, to worker: Int64) {
+        guard let session = sessions[worker], case .dropped = session.send.yield(envelope) else { return }
+        log.warning("worker \(worker) (\(session.name)) does not take what is sent to it; its session is ended")
+        sessions[worker] = nil
+        session.send.finish()
+        post(.left(worker: worker, died: false))
     }
 
     func findToken() -> (token: String?, trouble: String?) {

@@ -26,6 +26,7 @@ struct FileCache {
     private let catalog: SiteCatalog
     private var files: [Int64: Entry] = [:]
     private var order: [Int64] = []
+    private var descriptions: [Int64: JobDescription] = [:]
     private var plans: [Int64: (coded: Data, branches: Int)] = [:]
 
     init(_ ledger: Ledger, _ catalog: SiteCatalog) {
@@ -35,7 +36,7 @@ struct FileCache {
 
     mutating func file(_ id: Int64) throws -> Entry? {
         if let known = files[id] { return known }
-        guard let record = try ledger.file(id), let survey = record.survey, let job = try ledger.job(record.job)?.description else { return nil }
+        guard let record = try ledger.file(id), let survey = record.survey, let job = try description(record.job) else { return nil }
         let input = InputTree(record.surveyed, tree: job.datasets[record.dataset].tree, identity: survey.identity, verify: job.verify != nil)
         let entry = Entry(url: record.url, site: catalog.siteName(record.url), boundaries: survey.boundaries, input: try WireCoding.body(input))
         if files.count >= Self.limit {
@@ -46,6 +47,13 @@ struct FileCache {
         files[id] = entry
         order.append(id)
         return entry
+    }
+
+    private mutating func description(_ job: Int64) throws -> JobDescription? {
+        if let known = descriptions[job] { return known }
+        if descriptions.count > 64 { descriptions = [:] }
+        descriptions[job] = try ledger.job(job)?.description
+        return descriptions[job]
     }
 
     /// A job's ChunkPlan in JSON, and its number of branches.
@@ -66,7 +74,7 @@ struct FileCache {
         guard let job else { throw FormatError(.missing, "the job has ended") }
         let description = job.description
         switch job.stage {
-        case .list: return WireCoding.grant(loan.lease, task: try WireCoding.body(TaskBody.list(pattern: description.patterns[Int(loan.unit)].pattern)))
+        case .list: return WireCoding.grant(loan.lease, task: try WireCoding.body(TaskBody.list(pattern: job.patterns[Int(loan.unit)].pattern)))
         case .survey:
             guard let file = try ledger.file(loan.unit) else { throw FormatError(.missing, "the file is not in the ledger") }
             let body = TaskBody.survey(file.replicas, tree: description.datasets[file.dataset].tree, verify: description.verify != nil)

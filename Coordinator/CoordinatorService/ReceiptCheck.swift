@@ -37,6 +37,10 @@ enum ReceiptCheck {
             guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries), bounds.first == 0, bounds.last == survey.entries,
                 zip(bounds, bounds.dropFirst()).allSatisfy(<), survey.clusters.count <= bounds.count + 2_000_000
             else { throw broken("a survey's blocks make no sense", receipt) }
+            let widths = 1...1 << 24
+            guard survey.branches.count <= 100_000, survey.branches.allSatisfy({ branch in
+                branch.name.utf8.count <= 4096 && widths.contains(branch.itemValues) && branch.fixedValues.map(widths.contains) ?? true
+            }) else { throw broken("a survey's branches make no sense", receipt) }
         default: throw broken("a receipt is not of its task's kind", receipt)
         }
     }
@@ -54,7 +58,9 @@ enum ReceiptCheck {
         }
         let sane = blocks.joined().allSatisfy { part in
             (0...Int64(1 << 40)).contains(part.rows)
-                && part.branches.allSatisfy { $0.values >= 0 && $0.nonfinite >= 0 && (0...Int64(1 << 31)).contains($0.multiplicity) }
+                && part.branches.allSatisfy {
+                    (0...Int64(1 << 50)).contains($0.values) && (0...Int64(1 << 50)).contains($0.nonfinite) && (0...Int64(1 << 31)).contains($0.multiplicity)
+                }
         }
         guard sane else { throw broken("a receipt's counts make no sense", receipt) }
         for (place, parts) in zip(boundaries.indices, blocks) where parts.reduce(0, { $0 + $1.rows }) != boundaries[place + 1] - boundaries[place] {

@@ -134,7 +134,11 @@ private struct TroubleMiddleware: RouterMiddleware {
     typealias Context = BasicRequestContext
 
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        do { return try await next(request, context) } catch let error as any HTTPResponseError { throw error } catch {
+        do { return try await next(request, context) } catch let error as any HTTPResponseError { throw error } catch let error as FormatError {
+            return try RestService.json(RestService.Failure(error: error.description), error.code == .refused ? .serviceUnavailable : .conflict)
+        } catch let error as EncodingError {
+            return try RestService.json(RestService.Failure(error: "the answer cannot be written as JSON: \(error)"), .internalServerError)
+        } catch {
             return try RestService.json(RestService.Failure(error: "the ledger cannot be read or written: \(error)"), .serviceUnavailable)
         }
     }

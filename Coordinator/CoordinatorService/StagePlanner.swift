@@ -96,7 +96,7 @@ struct StagePlanner: Sendable {
             digest = try blobs.put([UInt8](try WireCoding.body(manifest)))
             plan.writes.append(.manifest(job: job.id, digest: digest))
         }
-        let files = Dictionary(try ledger.files(job.id).map { ($0.url, $0.id) }, uniquingKeysWith: { first, _ in first })
+        let files = try ledger.fileNumbers(job.id)
         plan.training = TrainingFacts(
             manifest: digest, lanes: manifest.lanes.count, localPaths: manifest.inputs.compactMap { localPath(of: $0.file.url) },
             files: manifest.inputs.map { files[$0.file.url] ?? 0 })
@@ -119,14 +119,6 @@ struct StagePlanner: Sendable {
         return TrainingManifest(
             training: training, split: job.description.split, labelBranch: job.description.labelBranch, schema: schema, inputs: merged.inputs,
             blocks: merged.blocks, lanes: lanes)
-    }
-}
-
-extension Ledger {
-    /// The branches as the first file's survey saw them.
-    func surveyedBranches(_ job: Int64) throws -> [String: SurveyedBranch] {
-        let survey = try files(job).first { $0.skipped == nil && $0.survey != nil }?.survey
-        return Dictionary((survey?.branches ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 }
 

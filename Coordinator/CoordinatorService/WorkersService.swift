@@ -18,7 +18,7 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
     func session(
         request: RPCAsyncSequence<Beamline_Envelope, any Error>, response: RPCWriter<Beamline_Envelope>, context: ServerContext
     ) async throws {
-        let (outgoing, send) = AsyncStream.makeStream(of: Beamline_Envelope.self)
+        let (outgoing, send) = AsyncStream.makeStream(of: Beamline_Envelope.self, bufferingPolicy: .bufferingOldest(10_000))
         let joined = Joined()
         var failure: (any Error)?
         do {

@@ -1,4 +1,6 @@
+import Bytes
 import Cluster
+import Crypto
 import Foundation
 import GRDB
 import Scheduling
@@ -31,13 +33,15 @@ extension Ledger: LedgerStore {
             try run(
                 "UPDATE task SET token = CASE WHEN token = ?1 THEN second ELSE token END, second = 0 WHERE id = ?2 AND counted IS NULL AND (token = ?1 OR second = ?1)",
                 [lease.token, lease.task], db)
+        case .pardon(let task): try run("UPDATE task SET kills = MAX(0, kills - 1) WHERE id = ?", [task], db)
         case .kill(let task): try run("UPDATE task SET kills = kills + 1 WHERE id = ?", [task], db)
         case .stage(let job, let stage, let error): try enter(job, stage, error, time, db)
         case .cuts(let file, let cuts): try run("UPDATE file SET cuts = ? WHERE id = ?", [bytes(cuts), file], db)
-        case .skip(let file, let reason):
+        case .skip(let file, let reason, let tasks):
             try run("UPDATE file SET skipped = ?, specs = NULL, block_rows = NULL WHERE id = ?", [reason, file], db)
+            try deleteTasks("id IN (SELECT task FROM partial WHERE file = ?)", [file], db)
             try run("DELETE FROM partial WHERE file = ?", [file], db)
-            try deleteTasks("job = (SELECT job FROM file WHERE id = ?1) AND unit = ?1", [file], db)
+            for task in tasks { try run("DELETE FROM task WHERE id = ?", [task], db) }
         case .unreadable(let file, let reason): try run("UPDATE file SET unreadable = ? WHERE id = ?", [reason, file], db)
         case .story(let subject, let id, let text):
             try run("INSERT INTO story (subject, id, at, text) VALUES (?, ?, ?, ?)", [StorySubject.allCases.firstIndex(of: subject), id, time, text], db)
@@ -79,23 +83,26 @@ extension Ledger: LedgerStore {
         guard db.changesCount == 1 else { throw LedgerFailure.fenced(lease) }
         switch receipt.result {
         case .listed(let files):
-            let dataset = try datasetOfPattern(receipt.loan, db)
             for file in files {
                 try run(
                     "INSERT OR IGNORE INTO file (job, dataset, logical, url, replicas) VALUES (?, ?, ?, ?, ?)",
-                    [receipt.loan.job, dataset, file.logicalName, file.url, try json(file)], db)
+                    [receipt.loan.job, receipt.dataset, file.logicalName, file.url, try json(file)], db)
             }
-        case .surveyed(let survey): try run("UPDATE file SET survey = ? WHERE id = ?", [try json(survey), receipt.loan.unit], db)
+        case .surveyed(let survey): try record(survey, of: receipt.loan.unit, db)
         case .counted: try addPartial(receipt, db)
         case .failed: break
         }
     }
 
-    private static func datasetOfPattern(_ loan: Loan, _ db: Database) throws -> Int {
-        let text = try String.fetchOne(db, sql: "SELECT description FROM job WHERE id = ?", arguments: [loan.job]) ?? ""
-        let patterns = try value(JobDescription.self, text).patterns
-        guard patterns.indices.contains(Int(loan.unit)) else { throw LedgerFailure.fenced(loan.lease) }
-        return patterns[Int(loan.unit)].dataset
+    /// A list of branches is kept once, whatever the number of files that have it.
+    private static func record(_ survey: Survey, of file: Int64, _ db: Database) throws {
+        let branches = try json(survey.branches)
+        let digest = hexadecimal(Array(SHA256.hash(data: Array(branches.utf8))))
+        try run("INSERT OR IGNORE INTO layout (body, digest) VALUES (?, ?)", [branches, digest], db)
+        var rest = survey
+        rest.branches = []
+        try run(
+            "UPDATE file SET survey = ?, entries = ?, layout = (SELECT id FROM layout WHERE digest = ?) WHERE id = ?", [try json(rest), survey.entries, digest, file], db)
     }
 
     /// A complete file's partial specs are folded in the order of its blocks, and dropped, with the tasks that made them.
@@ -142,7 +149,7 @@ extension Ledger: LedgerStore {
             INSERT INTO checkpoint (job, digest, step, round) VALUES (?, ?, ?, ?) ON CONFLICT (job)
             DO UPDATE SET digest = excluded.digest, step = excluded.step, round = excluded.round WHERE excluded.step >= step
             """, [job, checkpoint.digest, checkpoint.step, checkpoint.round], db)
-        if let metrics = checkpoint.metrics {
+        for metrics in checkpoint.metrics {
             try run("INSERT OR REPLACE INTO epoch (job, epoch, metrics) VALUES (?, ?, ?)", [job, metrics.epoch, try json(metrics)], db)
         }
     }
@@ -159,6 +166,8 @@ extension Ledger: LedgerStore {
     package func restore() throws -> Restored {
         let live = try jobs().filter { !$0.stage.isFinal }
         let life = try beginLife()
+        // Stories are for people: the newest million lines are enough.
+        try transaction { db in try db.execute(sql: "DELETE FROM story WHERE rowid <= (SELECT MAX(rowid) FROM story) - 1000000") }
         return try database.read { db in
             var restored = Restored()
             let deleted = try Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'tasks'") ?? 0

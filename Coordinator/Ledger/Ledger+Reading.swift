@@ -57,6 +57,20 @@ extension Ledger {
         return story
     }
 
+    /// How many of a job's files made it fail.
+    package func unreadable(_ job: Int64) throws -> Int {
+        try database.read { db in try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND unreadable IS NOT NULL", arguments: [job]) ?? 0 }
+    }
+
+    /// Whether a checkpoint, a lane plan or a bundle has this digest.
+    package func names(blob digest: String) throws -> Bool {
+        try database.read { db in
+            try Bool.fetchOne(
+                db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job WHERE manifest = ?1 OR bundle = ?1)"),
+                arguments: [digest]) ?? false
+        }
+    }
+
     /// Who took part in a job's training.
     package func members(_ job: Int64) throws -> [RunRecord.Member] {
         try database.read { db in

@@ -11,6 +11,8 @@ import Synchronization
 package final class Ledger: Sendable {
     let database: DatabaseQueue
     private let life = Mutex<Int64>(0)
+    /// Lists of branches, by their numbers.
+    private let layouts = Mutex<[Int64: [SurveyedBranch]]>([:])
 
     /// - Parameter path: of the database file; made where it does not exist.
     package init(path: String) throws {
@@ -63,18 +65,19 @@ package final class Ledger: Sendable {
     }
 
     package func addJob(_ job: JobDescription, at time: Double) throws -> Int64 {
-        try database.write { db in
+        var id: Int64 = 0
+        try transaction { db in
             try db.execute(
                 sql: "INSERT INTO job (name, description, stage, submitted) VALUES (?, ?, ?, ?)",
                 arguments: [job.name, try Self.json(job), JobStage.queued.rawValue, time])
-            let id = db.lastInsertedRowID
+            id = db.lastInsertedRowID
             for (ordinal, dataset) in job.datasets.enumerated() {
                 try db.execute(
                     sql: "INSERT INTO dataset (job, ordinal, name, label) VALUES (?, ?, ?, ?)",
                     arguments: [id, ordinal, dataset.name, dataset.label])
             }
-            return id
         }
+        return id
     }
 
     package func jobs() throws -> [JobRecord] {
@@ -128,12 +131,47 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// Without the branches of its survey: see `whole`.
     static func file(_ row: Row) throws -> FileRecord {
         FileRecord(
             id: row["id"], job: row["job"], dataset: row["dataset"], logical: row["logical"],
             replicas: try (row["replicas"] as String?).map { try value(FileReplicas.self, $0) } ?? FileReplicas(row["url"] as String),
             survey: try (row["survey"] as String?).map { try value(Survey.self, $0) }, skipped: row["skipped"],
             cuts: (row["cuts"] as Data?).map(Self.integers))
+    }
+
+    /// With the branches of its survey.
+    private func whole(_ row: Row, _ db: Database) throws -> FileRecord {
+        var file = try Self.file(row)
+        guard let layout = row["layout"] as Int64? else { return file }
+        if let known = layouts.withLock({ $0[layout] }) { file.survey?.branches = known } else {
+            let body = try String.fetchOne(db.cachedStatement(sql: "SELECT body FROM layout WHERE id = ?"), arguments: [layout]) ?? "[]"
+            let branches = try Self.value([SurveyedBranch].self, body)
+            layouts.withLock { known in
+                if known.count > 1000 { known = [:] }
+                known[layout] = branches
+            }
+            file.survey?.branches = branches
+        }
+        return file
+    }
+
+    /// The branches as the first file's survey saw them.
+    package func surveyedBranches(_ job: Int64) throws -> [String: SurveyedBranch] {
+        try database.read { db in
+            let row = try Row.fetchOne(
+                db, sql: "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND survey IS NOT NULL ORDER BY dataset, logical, url LIMIT 1", arguments: [job])
+            return Dictionary(try row.map { try whole($0, db) }?.survey?.branches.map { ($0.name, $0) } ?? [], uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    /// A job's files by their first places.
+    package func fileNumbers(_ job: Int64) throws -> [String: Int64] {
+        try database.read { db in
+            Dictionary(
+                try Row.fetchAll(db, sql: "SELECT id, url FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map { ($0["url"] as String, $0["id"] as Int64) },
+                uniquingKeysWith: { first, _ in first })
+        }
     }
 
     static func bytes(_ values: [Int32]) -> Data { values.withUnsafeBytes { Data($0) } }
@@ -143,13 +181,13 @@ package final class Ledger: Sendable {
     }
 
     package func file(_ id: Int64) throws -> FileRecord? {
-        try database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map(Self.file) }
+        try database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map { try whole($0, db) } }
     }
 
     /// The frozen list: sorted by dataset, logical name and URL.
     package func files(_ job: Int64) throws -> [FileRecord] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map(Self.file)
+            try Row.fetchAll(db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map { try whole($0, db) }
         }
     }
 
@@ -158,8 +196,7 @@ package final class Ledger: Sendable {
         try database.read { db in
             let row = try Row.fetchOne(
                 db, sql: """
-                    SELECT COUNT(*) AS files, COALESCE(SUM(CASE WHEN skipped IS NULL THEN json_extract(survey, '$.entries') END), 0) AS entries
-                    FROM file WHERE job = ?
+                    SELECT COUNT(*) AS files, COALESCE(SUM(CASE WHEN skipped IS NULL THEN entries END), 0) AS entries FROM file WHERE job = ?
                     """, arguments: [job])
             return (row?["files"] ?? 0, row?["entries"] ?? 0)
         }

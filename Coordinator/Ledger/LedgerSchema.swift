@@ -43,6 +43,7 @@ extension Ledger {
     ///   `counted` the one that did, with the receipt's digest. Kept until its file is complete, or the stage
     ///   ends.
     /// - partial: the partial specs of a chunk, until its file is complete.
+    /// - layout: the branches of surveyed trees, each list once: most files of a data set have the same. `survey` has them only where `layout` is null.
     /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives (FoldedSpecs);
     ///   `unreadable`, what a retry may leave out.
     /// - member: who took part in a job's training rounds, with what kernels.
@@ -54,6 +55,10 @@ extension Ledger {
           attempts INTEGER NOT NULL DEFAULT 1, kills INTEGER NOT NULL DEFAULT 0, counted INTEGER, digest TEXT);
         CREATE TABLE partial (file INTEGER NOT NULL REFERENCES file, first INTEGER NOT NULL, task INTEGER NOT NULL, specs BLOB NOT NULL);
         CREATE UNIQUE INDEX partial_once ON partial (file, first);
+        CREATE TABLE layout (id INTEGER PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL UNIQUE);
+        ALTER TABLE file ADD COLUMN layout INTEGER REFERENCES layout;
+        ALTER TABLE file ADD COLUMN entries INTEGER;
+        UPDATE file SET entries = json_extract(survey, '$.entries') WHERE survey IS NOT NULL;
         ALTER TABLE file ADD COLUMN cuts BLOB;
         ALTER TABLE file ADD COLUMN specs BLOB;
         ALTER TABLE file ADD COLUMN block_rows BLOB;

@@ -11,6 +11,8 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
         package var replies: [(worker: Int64, reply: Scheduler.Reply)] = []
         package var requests: [Scheduler.Request] = []
         package var log: [(warning: Bool, text: String)] = []
+        /// Why nothing of the batch was done.
+        package var failure: String?
     }
 
     package private(set) var scheduler: Scheduler
@@ -34,6 +36,7 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
     package mutating func process(_ events: [Scheduler.Event], now: Double, time: Double) -> Outcome {
         var outcome = Outcome()
         if trouble != nil, !recover(now, time, &outcome) {
+            outcome.failure = trouble
             for case .joined(let worker, _) in events { outcome.requests.append(.close(worker: worker)) }
             return outcome
         }
@@ -81,6 +84,7 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
 
     private mutating func fail(_ reason: String, _ outcome: inout Outcome) {
         trouble = reason
+        outcome.failure = reason
         outcome.log.append((true, "the ledger cannot be written, so nothing is granted or acknowledged: \(reason)"))
         outcome.replies = []
         outcome.requests = scheduler.workers.keys.map { .close(worker: $0) }

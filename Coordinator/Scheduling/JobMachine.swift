@@ -39,6 +39,8 @@ package struct JobMachine: Sendable {
 
     package let id: Int64
     package let description: JobDescription
+    /// The description's, which makes them anew each time.
+    package let patterns: [(dataset: Int, pattern: String)]
     package private(set) var state: State
     package var paused: Bool
     package var unitsAll = 0
@@ -65,6 +67,7 @@ package struct JobMachine: Sendable {
     package init(_ job: RestoredJob) {
         id = job.id
         description = job.description
+        patterns = job.description.patterns
         // Work that the ledger has goes on; what else a stage needs is planned anew.
         state = job.stage.hasTasks ? .working(job.stage) : .planning(job.stage == .queued ? .list : job.stage)
         paused = job.paused

@@ -38,6 +38,13 @@ extension LeaseTable {
     package func waitingQueues(_ job: Int64) -> [(name: String, localPath: String?)] {
         (work[job]?.queues ?? []).filter { !$0.units.isEmpty || !$0.returned.isEmpty }.map { ($0.name, $0.localPath) }
     }
+    /// Whether one that may read these directories could do some of what is left.
+    func offers(_ job: Int64, roots: [String]) -> Bool {
+        (work[job]?.queues ?? []).contains { queue in
+            (!queue.units.isEmpty || !queue.returned.isEmpty || queue.out > 0) && (queue.localPath.map { mayRead($0, below: roots) } ?? true)
+        }
+    }
+
     func firstToken(_ task: Int64) -> Int64 { tasks[task]?.hold.token ?? 0 }
     /// Of a task whose data only some workers may read.
     package func localPath(_ task: Int64) -> String? { tasks[task].flatMap { work[$0.job]!.queues[$0.queue].localPath } }

@@ -31,8 +31,8 @@ package struct LeaseTable: Sendable {
         var worker: Int64?
         var deadline = 0.0
         var since = 0.0
-        /// Its holder's connection broke.
-        var died = false
+        /// The process whose connection broke with it.
+        var died: String?
     }
 
     struct Task: Sendable {
@@ -55,7 +55,7 @@ package struct LeaseTable: Sendable {
 
         var isLent: Bool { hold.worker != nil || second?.worker != nil }
         func isHeld(by worker: Int64) -> Bool { hold.worker == worker || second?.worker == worker }
-        func isLive(_ token: Int64) -> Bool { hold.token == token || second?.token == token }
+        func isLive(_ token: Int64) -> Bool { token > 0 && (hold.token == token || second?.token == token) }
     }
 
     struct Unit: Sendable {
@@ -168,6 +168,7 @@ package struct LeaseTable: Sendable {
         }
         work[job]!.out += 1
         work[job]!.queues[unit.queue].out += 1
+        work[job]!.lentOrder.append(LeaseName(task: task.id, token: task.token))
         book(LeaseName(task: task.id, token: task.token), deadline)
         if task.secondToken != 0 { book(LeaseName(task: task.id, token: task.secondToken), deadline) }
     }
@@ -183,14 +184,16 @@ package struct LeaseTable: Sendable {
     }
 
     /// Leaves out a unit with all its tasks.
-    package mutating func remove(unit: Int64, of job: Int64) {
-        guard let entry = work[job]?.units[unit] else { return }
-        if entry.open > 0 {
-            for id in tasks.sortedKeys where tasks[id]!.job == job && tasks[id]!.unit == unit { forget(id) }
-        }
+    /// - Returns: those tasks.
+    @discardableResult
+    package mutating func remove(unit: Int64, of job: Int64) -> [Int64] {
+        guard let entry = work[job]?.units[unit] else { return [] }
+        let open = entry.open == 0 ? [] : tasks.sortedKeys.filter { tasks[$0]!.job == job && tasks[$0]!.unit == unit }
+        for id in open { forget(id) }
         work[job]!.uncut -= entry.cuts.count - entry.next
         if let place = work[job]!.queues[entry.queue].units.firstIndex(of: unit) { work[job]!.queues[entry.queue].units.remove(at: place) }
         work[job]!.units[unit] = nil
+        return open
     }
 
     mutating func drop(_ id: Int64, _ task: Task) {
@@ -306,12 +309,13 @@ package struct LeaseTable: Sendable {
     }
 
     /// Takes back what is overdue.
+    /// - Parameter isBack: whether a process that was believed dead has joined again.
     /// - Returns: what ran out, and the tasks with which a worker has died, as far as one can tell; those are guilty with which two have died,
     ///   or, where workers die without them too, more than without them (five at most).
-    package mutating func expire(now: Double) -> (overdue: [LeaseName], killers: [(task: Int64, isGuilty: Bool)]) {
+    package mutating func expire(now: Double, isBack: (String) -> Bool = { _ in false }) -> (overdue: [LeaseName], killers: [(task: Int64, process: String, isGuilty: Bool)]) {
         while let first = deaths.first, now - first > Self.deathsRemembered { deaths.removeFirst() }
         var overdue: [LeaseName] = []
-        var killers: [(task: Int64, isGuilty: Bool)] = []
+        var killers: [(task: Int64, process: String, isGuilty: Bool)] = []
         while !calendar.isEmpty, Double(calendarStart) <= now {
             let due = calendar.removeFirst()
             calendarStart += 1
@@ -325,13 +329,19 @@ package struct LeaseTable: Sendable {
                 }
                 overdue.append(lease)
                 release(lease)
-                guard hold.died else { continue }
+                guard let process = hold.died, !isBack(process) else { continue }
                 tasks.change(lease.task) { $0.kills += 1 }
                 let kills = tasks[lease.task]!.kills
-                killers.append((lease.task, kills >= 2 && (kills > deaths.count - kills || kills >= 5)))
+                killers.append((lease.task, process, kills >= 2 && (kills > deaths.count - kills || kills >= 5)))
             }
         }
         return (overdue, killers)
+    }
+
+    /// A process that was believed dead is back: none of these has killed it.
+    package mutating func pardon(_ suspects: [Int64]) -> [Int64] {
+        if !deaths.isEmpty { deaths.removeLast() }
+        return suspects.filter { id in tasks.change(id) { $0.kills = max(0, $0.kills - 1) } != nil }
     }
 
     /// Takes one lease back.
@@ -344,6 +354,8 @@ package struct LeaseTable: Sendable {
             if !isSecond, let second = $0.second { $0.hold = second }
             if $0.second != nil { $0.second = nil } else { $0.hold.worker = nil }
         }
+        // The second holder is the first now, and may be overtaken itself.
+        if let token = tasks[lease.task]?.hold.token, token != task.hold.token { work[task.job]!.lentOrder.append(LeaseName(task: lease.task, token: token)) }
         guard tasks[lease.task]?.isLent == false else { return }
         work[task.job]!.out -= 1
         work[task.job]!.queues[task.queue].out -= 1
@@ -353,8 +365,9 @@ package struct LeaseTable: Sendable {
 
     /// A worker's session ended. One that said goodbye gives back what it held; else its leases live on until they are overdue: it may
     /// come back, or have died of one of them.
-    package mutating func workerLeft(_ worker: Int64, saidGoodbye: Bool, died: Bool, now: Double) {
-        if died { deaths.append(now) }
+    /// - Parameter died: the process, where its connection broke.
+    package mutating func workerLeft(_ worker: Int64, saidGoodbye: Bool, died: String?, now: Double) {
+        if died != nil { deaths.append(now) }
         if deaths.count > 1000 { deaths.removeFirst() }
         for id in held[worker] ?? [] {
             guard let task = tasks[id] else { continue }

@@ -6,14 +6,17 @@ package struct CountedReceipt: Sendable, Equatable {
     package var digest: String
     package var result: TaskResult
     package var specs: [UInt8]
+    /// Of the files of a list.
+    package var dataset: Int
     /// It was the last of its unit: a file's partial specs are folded in the order of its blocks.
     package var completes: Bool
 
-    package init(loan: Loan, digest: String, result: TaskResult, specs: [UInt8], completes: Bool) {
+    package init(loan: Loan, digest: String, result: TaskResult, specs: [UInt8], dataset: Int = 0, completes: Bool) {
         self.loan = loan
         self.digest = digest
         self.result = result
         self.specs = specs
+        self.dataset = dataset
         self.completes = completes
     }
 }
@@ -23,10 +26,10 @@ package struct StoredCheckpoint: Sendable, Equatable {
     package var digest: String
     package var step: Int64
     package var round: Int64
-    /// Where it ends an epoch.
-    package var metrics: EpochMetrics?
+    /// Of epochs that ended up to it; the ledger may have some already.
+    package var metrics: [EpochMetrics]
 
-    package init(digest: String, step: Int64, round: Int64, metrics: EpochMetrics? = nil) {
+    package init(digest: String, step: Int64, round: Int64, metrics: [EpochMetrics] = []) {
         self.digest = digest
         self.step = step
         self.round = round
@@ -51,11 +54,13 @@ package enum LedgerWrite: Sendable, Equatable {
     case retire(LeaseName)
     /// A worker died with a task.
     case kill(task: Int64)
+    /// It had not died.
+    case pardon(task: Int64)
     case stage(job: Int64, JobStage, error: String?)
     /// Where each file's smallest chunks end, in blocks.
     case cuts(file: Int64, [Int32])
-    /// A file is left out.
-    case skip(file: Int64, reason: String)
+    /// A file is left out, with its open tasks.
+    case skip(file: Int64, reason: String, tasks: [Int64])
     /// A file that failed its job: a retry may leave it out.
     case unreadable(file: Int64, reason: String)
     case branches(job: Int64, [String])

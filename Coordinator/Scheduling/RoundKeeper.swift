@@ -188,8 +188,8 @@ package enum LaneAssignment {
         while start < sorted.count {
             let group = sorted[start...].prefix { $0.priority == sorted[start].priority }
             start += group.count
-            var free: [Int64] = []
-            for job in group { for worker in job.eligible where taken[worker] == nil && !free.contains(worker) { free.append(worker) } }
+            var free = IntegerMap<Bool>()
+            for job in group { for worker in job.eligible where taken[worker] == nil { free[worker] = true } }
             var quota = group.map { _ in 0 }
             var left = free.count
             while left > 0, let place = quota.indices.filter({ quota[$0] < group[group.startIndex + $0].most }).min(by: { quota[$0] < quota[$1] }) {
@@ -197,7 +197,9 @@ package enum LaneAssignment {
                 left -= 1
             }
             var workers = group.enumerated().map { index, job in
-                Array(job.members.filter { taken[$0] == nil && job.eligible.contains($0) }.prefix(quota[index]))
+                var able = IntegerMap<Bool>()
+                for worker in job.eligible { able[worker] = true }
+                return Array(job.members.filter { taken[$0] == nil && able[$0] != nil }.prefix(quota[index]))
             }
             for worker in workers.joined() { taken[worker] = true }
             for (index, job) in group.enumerated() {

@@ -113,6 +113,7 @@ extension Scheduler {
             return setback(loan, "worker \(id) handed in what cannot be right: \(unacceptable)", believe: false, reason: unacceptable, from: id)
         }
         if case .failed(let reason, let transient) = receipt.result {
+            let reason = String(reason.prefix(2000))
             warn("task \(lease.task) failed at worker \(id): \(reason)")
             reply(id, .acknowledged([lease]))
             return setback(loan, "failed at worker \(id): \(reason)", believe: !transient, reason: reason, from: id)
@@ -129,7 +130,9 @@ extension Scheduler {
         let (complete, beaten) = leases.settle(loan.lease, seconds: seconds)
         if let beaten, beaten != id { outrun(beaten) }
         workers.values[place].succeeded()
-        output.writes.append(.count(CountedReceipt(loan: loan, digest: digest, result: receipt.result, specs: receipt.specs, completes: complete)))
+        var counted = CountedReceipt(loan: loan, digest: digest, result: receipt.result, specs: receipt.specs, completes: complete)
+        if case .listed = receipt.result { counted.dataset = jobs[loan.job]!.patterns[Int(loan.unit)].dataset }
+        output.writes.append(.count(counted))
         reply(id, .acknowledged([receipt.lease]))
         if complete {
             jobs[loan.job]!.unitsDone += 1
@@ -161,8 +164,7 @@ extension Scheduler {
             output.writes.append(.unreadable(file: loan.unit, reason: reason))
             return finish(loan.job, .failed, error: reason)
         }
-        leases.remove(unit: loan.unit, of: loan.job)
-        output.writes.append(.skip(file: loan.unit, reason: reason))
+        output.writes.append(.skip(file: loan.unit, reason: reason, tasks: leases.remove(unit: loan.unit, of: loan.job)))
         note(loan.job, ["skipped: \(reason)"])
         jobs[loan.job]!.unitsDone += 1
         advance(loan.job)

@@ -66,11 +66,14 @@ extension Scheduler {
     /// Somebody could train the job.
     package func hasTrainers(_ id: Int64) -> Bool { trainers().contains { $0.id == id && !$0.workers.isEmpty } }
 
-    mutating func tickTraining(_ id: Int64) {
-        guard let job = jobs[id], job.isWorking, job.stage.trains, !job.paused else { return }
-        let available = trainers().first { $0.id == id }?.workers ?? []
-        if let action = jobs[id]!.rounds.available(available, now: now) { perform(action, of: id) }
-        if let action = jobs[id]!.rounds.tick(now: now, available: available, next: lastRound + 1) { perform(action, of: id) }
+    mutating func tickTrainings() {
+        guard jobs.values.contains(where: { $0.isWorking && $0.stage.trains && !$0.paused }) else { return }
+        for (id, available) in trainers() { tickTraining(id, available) }
+    }
+
+    private mutating func tickTraining(_ id: Int64, _ available: [Int64]) {
+        if let action = jobs[id]?.rounds.available(available, now: now) { perform(action, of: id) }
+        if let action = jobs[id]?.rounds.tick(now: now, available: available, next: lastRound + 1) { perform(action, of: id) }
     }
 
     mutating func stopRounds(_ id: Int64) {
@@ -122,7 +125,7 @@ extension Scheduler {
             jobs[id]!.progress = .init(step: step, epoch: epoch, stepsPerEpoch: steps, stepsPerSecond: rate, loss: loss)
         case .checkpoint(let digest, let step, let metrics):
             keep(id, StoredCheckpoint(digest: digest, step: step, round: round, metrics: metrics))
-            if let metrics, metrics.epoch == job.description.train?.epochs, job.stage == .train { enter(id, .evaluate) }
+            if metrics.contains(where: { $0.epoch == job.description.train?.epochs }), job.stage == .train { enter(id, .evaluate) }
         case .finished(let digest, let step, let test, let truncated):
             keep(id, StoredCheckpoint(digest: digest, step: step, round: round))
             output.writes.append(.test(job: id, test))
@@ -131,6 +134,7 @@ extension Scheduler {
             stopRounds(id)
             output.requests.append(.bundle(job: id))
         case .failed(let reason, let fatal, let input):
+            let reason = String(reason.prefix(2000))
             warn("job \(id): round \(round): \(workers[worker]?.hello.name ?? "?"): \(reason)")
             if let input, let file = job.facts.flatMap({ $0.files.indices.contains(input) ? $0.files[input] : nil }) {
                 output.writes.append(.unreadable(file: file, reason: reason))
@@ -143,7 +147,7 @@ extension Scheduler {
     private mutating func keep(_ id: Int64, _ checkpoint: StoredCheckpoint) {
         // A member that was cut off may tell late what is old by now; its metrics count all the same.
         output.writes.append(.checkpoint(job: id, checkpoint))
-        jobs[id]!.epochs = max(jobs[id]!.epochs, checkpoint.metrics?.epoch ?? 0)
+        jobs[id]!.epochs = max(jobs[id]!.epochs, checkpoint.metrics.map(\.epoch).max() ?? 0)
         if let known = jobs[id]!.checkpoint, known.step > checkpoint.step { return }
         if let old = jobs[id]!.checkpoint?.digest, old != checkpoint.digest { output.requests.append(.removeBlob(old)) }
         jobs[id]!.checkpoint = checkpoint

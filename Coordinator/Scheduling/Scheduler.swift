@@ -75,6 +75,8 @@ package struct Scheduler: Sendable {
     var roomy: OrderedSet<Int64> = []
     /// Work was added or given back: workers without news may get some.
     var lendToAll = false
+    /// The tasks with which a process seems to have died, until it is back.
+    private var suspects: OrderedDictionary<String, [Int64]> = [:]
     /// Who trains what may have changed.
     var membershipChanged = false
     private var lastTick: Double
@@ -129,8 +131,9 @@ package struct Scheduler: Sendable {
     package mutating func settle() {
         if membershipChanged { shareTrainers() }
         lend()
-        for change in sites.changes() {
-            for id in workers.keys { reply(id, .sites([change])) }
+        let changes = sites.changes()
+        if !changes.isEmpty { for id in workers.keys { reply(id, .sites(changes)) } }
+        for change in changes {
             if change.excluded { warn("the site \(change.site) is excluded") }
             lendToAll = true
         }
@@ -158,17 +161,18 @@ package struct Scheduler: Sendable {
             left(worker.id, died: false, saidGoodbye: false)
         }
         sites.tick(now: now)
-        let (overdue, killers) = leases.expire(now: now)
+        let (overdue, killers) = leases.expire(now: now) { [workers] process in !process.isEmpty && workers.values.contains { $0.hello.process == process } }
         for lease in overdue {
             warn("the lease of task \(lease.task) ran out")
             output.writes.append(.story(.chunk, lease.task, "the lease under token \(lease.token) ran out"))
             lendToAll = true
         }
-        for (task, isGuilty) in killers {
+        for (task, process, isGuilty) in killers {
             output.writes.append(.kill(task: task))
+            if !process.isEmpty, suspects.count < 10_000 || suspects[process] != nil { suspects[process, default: []].append(task) }
             if isGuilty { quarantine(task, "workers died with it, again and again") }
         }
-        for id in jobs.keys { tickTraining(id) }
+        tickTrainings()
         lendToAll = lendToAll || jobs.keys.contains { leases.hasStragglers($0, now: now) || leases.hasReturned($0) }
     }
 
@@ -180,6 +184,9 @@ package struct Scheduler: Sendable {
         output.writes.append(.story(.worker, id, "\(hello.name) joined: \(hello.threads) threads, \(hello.readAhead) tasks read ahead, kernels \(hello.kernels)"))
         reply(id, .welcome(worker: id, leaseSeconds: settings.leaseSeconds))
         reply(id, .sites(sites.directives()))
+        if !hello.process.isEmpty, let pardoned = suspects.removeValue(forKey: hello.process) {
+            for task in leases.pardon(pardoned) { output.writes.append(.pardon(task: task)) }
+        }
         roomy.append(id)
         membershipChanged = true
     }
@@ -190,7 +197,7 @@ package struct Scheduler: Sendable {
         let held = leases.heldCount(id)
         output.writes.append(.story(.worker, id, saidGoodbye ? "left" : died ? "its connection broke, holding \(held) tasks" : "was dropped, holding \(held) tasks"))
         sites.workerLeft(id)
-        leases.workerLeft(id, saidGoodbye: saidGoodbye, died: died, now: now)
+        leases.workerLeft(id, saidGoodbye: saidGoodbye, died: died ? worker.hello.process : nil, now: now)
         roomy.remove(id)
         if saidGoodbye { lendToAll = true }
         membershipChanged = true
@@ -302,16 +309,17 @@ package struct Scheduler: Sendable {
     /// A job's limit of workers.
     private func mayWork(_ worker: Int64, on job: JobMachine) -> Bool {
         guard let most = job.description.workersMost else { return true }
-        let first = workers.values.lazy.filter(\.takesWork).prefix(most).contains { $0.id == worker }
-        return first
+        // Of those that can do some of it, the first.
+        let able = workers.values.lazy.filter { $0.takesWork && self.leases.offers(job.id, roots: $0.hello.localRoots) }
+        return able.prefix(most).contains { $0.id == worker }
     }
 
     /// How many workers may and can do a job's work at a path.
     func able(_ job: Int64, _ localPath: String?) -> Int { Self.able(workers, jobs[job]!.description.workersMost, localPath) }
 
     private static func able(_ workers: OrderedDictionary<Int64, WorkerEntry>, _ most: Int?, _ localPath: String?) -> Int {
-        let taking = workers.values.filter { worker in worker.takesWork }.prefix(most ?? .max)
-        return taking.count { worker in localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
+        let able = workers.values.count { worker in worker.takesWork && localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
+        return min(able, most ?? .max)
     }
 
     /// While any of its sites will do, a queue's tasks are lent.

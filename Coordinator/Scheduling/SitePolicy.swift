@@ -141,9 +141,9 @@ package struct SitePolicy: Sendable {
 
     private mutating func endWindow(_ site: inout Site, _ name: String, _ now: Double) {
         let totals = Self.totals(site)
-        let rate = Double(totals.bytes - site.windowBytes) / (now - site.windowStart)
-        let faults = totals.blamingFaults - site.windowFaults
-        let reads = totals.reads - site.windowReads
+        let rate = Double(totals.bytes &- site.windowBytes) / (now - site.windowStart)
+        let faults = totals.blamingFaults &- site.windowFaults
+        let reads = totals.reads &- site.windowReads
         site.bytesPerSecond = rate
         if site.health == .healthy {
             let reads = adjusted(site: &site, rate: rate, faults: faults, reads: reads)
@@ -157,7 +157,7 @@ package struct SitePolicy: Sendable {
 
     private func adjusted(site: inout Site, rate: Double, faults: Int64, reads: Int64) -> Int {
         // An error in ten reads is too many for the load to be innocent.
-        if faults > 0, faults * 10 > reads {
+        if faults > 0, faults > reads / 10 {
             site.before = nil
             site.resting = 0
             return max(1, site.reads / 2)
@@ -287,25 +287,25 @@ extension SiteReport {
 
     /// Adds another worker's totals.
     mutating func add(_ other: SiteReport) {
-        opens += other.opens
-        reads += other.reads
-        bytes += other.bytes
-        retries += other.retries
+        opens &+= other.opens
+        reads &+= other.reads
+        bytes &+= other.bytes
+        retries &+= other.retries
         for fault in other.faults {
-            if let index = faults.firstIndex(where: { $0.fault == fault.fault }) { faults[index].count += fault.count } else { faults.append(fault) }
+            if let index = faults.firstIndex(where: { $0.fault == fault.fault }) { faults[index].count &+= fault.count } else { faults.append(fault) }
         }
         lastFault = other.lastFault ?? lastFault
-        for index in latencies.indices where index < other.latencies.count { latencies[index] += other.latencies[index] }
+        for index in latencies.indices where index < other.latencies.count { latencies[index] &+= other.latencies[index] }
     }
 
     /// Seconds within which a share of the reads was answered: the upper bound of its bucket.
     func latency(_ share: Double) -> Double? {
-        let all = latencies.reduce(0, +)
+        let all = latencies.reduce(0, &+)
         guard all > 0 else { return nil }
         var below: Int64 = 0
         var bound = 0.001
         for count in latencies {
-            below += count
+            below &+= count
             if Double(below) >= share * Double(all) { return bound }
             bound *= 2
         }

@@ -92,22 +92,22 @@ import Testing
         var now = 0.0
         for (worker, isGuilty) in [(Int64(7), false), (8, true)] {
             _ = lend(&table, to: worker, now: now)
-            table.workerLeft(worker, saidGoodbye: false, died: true, now: now)
+            table.workerLeft(worker, saidGoodbye: false, died: "p", now: now)
             #expect(table.validate() == nil)
             now += 20
             #expect(table.expire(now: now).killers.map(\.isGuilty) == [isGuilty])
         }
         // Who says goodbye gives back, and nobody is to blame.
         _ = lend(&table, to: 9, now: now)
-        table.workerLeft(9, saidGoodbye: true, died: false, now: now)
+        table.workerLeft(9, saidGoodbye: true, died: nil, now: now)
         #expect(table.expire(now: now + 20).killers.isEmpty && !lend(&table, to: 10, now: now + 20).isEmpty)
         // Where workers die without it too, two deaths say nothing.
         var stormy = self.table()
-        for worker in Int64(100)..<103 { stormy.workerLeft(worker, saidGoodbye: false, died: true, now: 0) }
+        for worker in Int64(100)..<103 { stormy.workerLeft(worker, saidGoodbye: false, died: "p", now: 0) }
         now = 0
         for turn in 1...4 {
             _ = lend(&stormy, to: Int64(turn), now: now)
-            stormy.workerLeft(Int64(turn), saidGoodbye: false, died: true, now: now)
+            stormy.workerLeft(Int64(turn), saidGoodbye: false, died: "p", now: now)
             now += 20
             #expect(stormy.expire(now: now).killers.map(\.isGuilty) == [turn == 4])
         }

@@ -6,7 +6,7 @@ import Simulation
 // Exit codes: 0 all fine, 1 a wrong result, 2 wrong usage, 3 a job that never ends; a trap ends with its signal.
 
 func usage(_ text: String) -> Never {
-    print("simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--seconds S] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice]")
+    print("simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--seconds S] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice|stepTwice|dropEpoch]")
     exit(2)
 }
 

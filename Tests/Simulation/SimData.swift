@@ -46,7 +46,7 @@ struct SimJob: Sendable {
     var all: [SimFile] { files.flatMap { $0 } }
 }
 
-/// One sequential pass over what a job reads, written without any of the cluster's machines.
+/// One sequential pass over what a job reads, without the machines of coordinator, worker and ledger.
 struct Truth {
     let files: [(file: SimFile, dataset: Int)]
     let specs: [UInt8]

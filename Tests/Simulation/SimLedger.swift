@@ -43,7 +43,6 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         var tasks: OrderedDictionary<Int64, Task> = [:]
         var checkpoint: StoredCheckpoint?
         var epochs: [Int: EpochMetrics] = [:]
-        var manifest: TrainingManifest?
         var bundle: String?
         var kernels: String?
         var published: [String] = []
@@ -82,8 +81,6 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         do { if let text = try difference() { wrong = wrong ?? SimWrong("the second ledger has \(text)") } } catch { wrong = wrong ?? SimWrong("the second ledger throws \(error)") }
     }
 
-    func set(manifest: TrainingManifest, of job: Int64) { jobs[job]!.manifest = manifest }
-
     func commit(_ writes: [LedgerWrite], at time: Double) throws {
         if isDead { throw Died() }
         if isFull { throw Full() }
@@ -121,6 +118,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
                 guard task.token == lease.token || task.second == lease.token else { return }
                 (task.token, task.second) = (task.token == lease.token ? task.second : task.token, 0)
             }
+        case .pardon(let task): change(task) { $0.kills = max(0, $0.kills - 1) }
         case .kill(let task): change(task) { $0.kills += 1 }
         case .stage(let job, let stage, let error):
             if !(stage == .failed || stage == .cancelled), jobs[job]!.stage != stage {
@@ -129,12 +127,12 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
             }
             (jobs[job]!.stage, jobs[job]!.error) = (stage, error)
         case .cuts(let file, let cuts): change(file: file) { $0.cuts = cuts }
-        case .skip(let file, let reason):
+        case .skip(let file, let reason, _):
             change(file: file) { ($0.skipped, $0.partial, $0.folded) = (reason, [], nil) }
             for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) { forgetTasks(of: file, in: job) }
         case .round(let job, let round): jobs[job]!.round = round
         case .checkpoint(let job, let checkpoint):
-            if let metrics = checkpoint.metrics { jobs[job]!.epochs[metrics.epoch] = metrics }
+            for metrics in checkpoint.metrics { jobs[job]!.epochs[metrics.epoch] = metrics }
             if checkpoint.step >= jobs[job]!.checkpoint?.step ?? 0 { jobs[job]!.checkpoint = checkpoint }
         case .bundle(let job, let digest): jobs[job]!.bundle = digest
         case .publication(let job, let node, _): jobs[job]!.published.append(node)
@@ -237,7 +235,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
             job.units = job.units.map { WorkUnit(id: $0.id, queue: "", cuts: $0.cuts, next: $0.next) }.sorted { $0.id < $1.id }
             job.tasks.sort { $0.id < $1.id }
             job.blocksMost = 0
-            job.checkpoint?.metrics = nil
+            job.checkpoint?.metrics = []
             return job
         }
         if own.nextTask != other.nextTask || own.nextRound != other.nextRound { return "task \(other.nextTask) and round \(other.nextRound) as its next, not \(own.nextTask) and \(own.nextRound)" }
@@ -267,7 +265,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 }
 
 /// What can be broken on purpose.
-public enum PlantedFault: String, CaseIterable, Sendable { case noFencing, dropReceipt, countTwice }
+public enum PlantedFault: String, CaseIterable, Sendable { case noFencing, dropReceipt, countTwice, stepTwice, dropEpoch }
 
 /// A checker found something.
 struct SimWrong: Error, CustomStringConvertible {

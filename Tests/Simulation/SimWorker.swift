@@ -22,8 +22,6 @@ final class SimWorker {
     var memory: (manifest: String, step: Int64, digest: UInt64, epochs: [EpochMetrics])?
     /// The newest round that it left by itself, with what it said.
     var left: (round: Int64, report: TrainingReport)?
-    /// Grants that were sent to it as a JSON value would be.
-    var running = 0
 
     init(index: Int, hello: Hello, isFaulty: Bool) {
         self.index = index

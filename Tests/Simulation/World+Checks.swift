@@ -34,14 +34,14 @@ extension World {
 
     private func wasTroubled(_ url: String, _ id: Int64) -> Bool {
         let file = jobs[id]!.all.first { $0.url == url }!
-        return file.isBroken || file.isDeadly || faultsMade > 0 || workers.contains(where: \.isFaulty)
+        return file.isBroken || file.isDeadly || awaySites.contains(file.site) || deaths > 1 || workers.contains(where: \.isFaulty)
     }
 
     private func isExcuse(_ error: String, _ id: Int64) -> Bool {
-        if error == "no event is in the training part" { return true }
-        if error.contains("is broken") || error.contains("not surveyed") { return true }
-        if error.contains("workers died with it") { return faultsMade > 1 || jobs[id]!.all.contains(where: \.isDeadly) }
-        if error.contains("is away") { return faultsMade > 0 }
+        if error == "no event is in the training part" { return (try? truth(id).manifest)??.blocks.allSatisfy { $0.rows[0] == 0 } ?? false }
+        if error.contains("is broken") { return jobs[id]!.all.contains(where: \.isBroken) }
+        if error.contains("workers died with it") { return deaths > 1 }
+        if error.contains("is away") { return jobs[id]!.all.contains { awaySites.contains($0.site) } }
         if error.contains("everything wrong") { return workers.contains(where: \.isFaulty) }
         return error.contains("rounds in a row") && faultsMade > 10
     }

@@ -19,7 +19,7 @@ extension World {
             record.note(clock.now, "the link of worker \(worker.index) is cut, \(["both ways", "to the coordinator", "from the coordinator"][ways])")
             cut[worker.index] = (ways == 2 ? 0 : until, ways == 1 ? 0 : until)
             if until - clock.now > 8, let connection = worker.connection {
-                clock.at(clock.now + random.between(5, 8)) { [self] in close(connection) }
+                clock.at(clock.now + random.between(5, 8)) { [self] in breakOff(connection) }
             }
         case 5: if core != nil { crashCoordinator() }
         case 6:
@@ -27,11 +27,20 @@ extension World {
             ledger.isFull = true
             clock.at(min(until, clock.now + 8)) { [self] in ledger.isFull = false }
         case 7: ledger.dies = random.chance(0.5)
-        case 8: siteAway[random.below(siteAway.count)] = until
+        case 8:
+            let site = random.below(siteAway.count)
+            siteAway[site] = until
+            awaySites.insert(site)
         case 9: wallOffset += random.between(-1e6, 1e6)
-        case 10: if let connection = worker.connection { close(connection) }
+        case 10: if let connection = worker.connection { breakOff(connection) }
         default: command()
         }
+    }
+
+    /// To the coordinator it looks as if the worker had died, until it is back.
+    private func breakOff(_ connection: Int) {
+        deaths += 1
+        close(connection)
     }
 
     /// What people do meanwhile.

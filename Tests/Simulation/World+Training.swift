@@ -87,7 +87,7 @@ extension World {
         let steps = member.manifest.stepsPerEpoch
         member.epochs = RoundStart.epochs(statements).filter { $0.epoch > order.epochs && Int64($0.epoch) * steps <= member.step }
         keep(worker, member)
-        for metrics in member.epochs { store(worker, member, metrics) }
+        if !member.epochs.isEmpty { store(worker, member, member.epochs) }
         let epoch = member.step / steps
         let isEvaluated = member.step % steps != 0 || epoch == 0 || epoch <= order.epochs || member.epochs.contains { $0.epoch == epoch }
         try isEvaluated ? goOn(worker, member) : evaluate(worker, member)
@@ -107,10 +107,12 @@ extension World {
             add(worker, member, "step \(member.step)", own) { [self] sum in
                 member.digest = SimModel.apply(member.digest, sum)
                 member.step += 1
+                // Some member counts a step twice.
+                if planted == .stepTwice, random.chance(0.01) { member.digest = SimModel.apply(member.digest, sum) }
                 try check(member)
                 keep(worker, member)
                 if member.step % manifest.stepsPerEpoch == 0 { return try evaluate(worker, member) }
-                if member.order.rank == 0, random.chance(0.05) { store(worker, member, nil) }
+                if member.order.rank == 0, random.chance(0.05) { store(worker, member, []) }
                 try goOn(worker, member)
             }
         }
@@ -123,7 +125,10 @@ extension World {
             let metrics = SimModel.metrics(member.digest, epoch: epoch)
             member.epochs.append(metrics)
             keep(worker, member)
-            store(worker, member, metrics)
+            // Its metrics are lost on the way.
+            let drops = planted == .dropEpoch && !hasDroppedEpoch
+            hasDroppedEpoch = hasDroppedEpoch || drops
+            store(worker, member, drops ? [] : [metrics])
             try goOn(worker, member)
         }
     }
@@ -154,7 +159,7 @@ extension World {
     }
 
     /// Stores a state at the coordinator, and tells it.
-    private func store(_ worker: SimWorker, _ member: SimMember, _ metrics: EpochMetrics?) {
+    private func store(_ worker: SimWorker, _ member: SimMember, _ metrics: [EpochMetrics]) {
         guard member.order.rank == 0 else { return }
         guard core != nil, worker.connection != nil else { return leave(worker, member, "cannot store a checkpoint", fatal: false) }
         say(.training(round: member.order.round, .checkpoint(digest: put(member), step: member.step, metrics: metrics)), from: worker)

@@ -91,6 +91,7 @@ extension World {
         guard worker.isAlive else { return }
         record.note(clock.now, "worker \(worker.index) dies: \(reason)")
         worker.isAlive = false
+        deaths += 1
         stopMember(worker)
         worker.life += 1
         if let connection = worker.connection { close(connection) }
@@ -99,6 +100,7 @@ extension World {
         clock.at(clock.now + random.between(0.3, 8)) { [self] in
             guard life == worker.life else { return }
             worker.isAlive = true
+            worker.hello.process = "w\(worker.index) \(worker.life)"
             worker.stoppedUntil = 0
             worker.session = SessionMachine()
             (worker.memory, worker.left) = (nil, nil)

@@ -19,6 +19,9 @@ public struct SimResult: Sendable {
     public var events: Int
     public var seconds: Double
     public var summary: String
+    /// Jobs, and those that were done in the end.
+    public var jobs: Int
+    public var done: Int
 }
 
 /// Runs one seed.
@@ -36,7 +39,8 @@ package func simulate(seed: UInt64, eventsMost: Int = 3_000_000, planted: Plante
     world.ledger.mirror = mirror
     let end = world.run(eventsMost: eventsMost)
     let summary = "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
-    return SimResult(end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary)
+    return SimResult(end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary, jobs: world.ledger.jobs.count,
+        done: world.ledger.jobs.values.count { $0.stage == .done })
 }
 
 /// A coordinator, its ledger, workers, sites and the network between them, all drawn from one seed.
@@ -84,6 +88,11 @@ final class World: @unchecked Sendable {
     var events = 0
     var cancelled: Set<Int64> = []
     var wallOffset = 0.0
+    var hasDroppedEpoch = false
+    /// Sites that were away at some time.
+    var awaySites: Set<Int> = []
+    /// Of workers, real and apparent.
+    var deaths = 0
     let planted: PlantedFault?
     var settings = Scheduler.Settings()
     var failure: SimEnd?
@@ -108,6 +117,7 @@ final class World: @unchecked Sendable {
         var hello = Hello(name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
         hello.ownKernels = ["Haswell", "Zen", "SkylakeX"][random.below(3)]
         hello.kernels = hello.ownKernels
+        hello.process = "w\(index) 0"
         hello.joinsRounds = !random.chance(0.05)
         let worker = SimWorker(index: index, hello: hello, isFaulty: index > 0 && random.chance(0.1))
         workers.append(worker)

@@ -8,12 +8,19 @@ import Testing
 @Suite struct SimulationTests {
     private static let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.build/release/simulate").standardizedFileURL
 
-    private func check(_ seed: UInt64) {
+    @discardableResult
+    private func check(_ seed: UInt64) -> SimResult {
         let result = simulate(seed: seed)
         #expect(result.end == .fine, "seed \(seed): \(result.end)")
+        return result
     }
 
-    @Test func fixedSeeds() { for seed in 0..<UInt64(300) { check(seed) } }
+    /// Faults may end a job, but most must be done.
+    @Test func fixedSeeds() {
+        let results = (0..<UInt64(300)).map { check($0) }
+        let (jobs, done) = (results.reduce(0) { $0 + $1.jobs }, results.reduce(0) { $0 + $1.done })
+        #expect(Double(done) > 0.6 * Double(jobs), "\(done) of \(jobs) jobs are done")
+    }
 
     @Test func freshSeeds() {
         let first = UInt64.random(in: 1 << 20..<1 << 40)

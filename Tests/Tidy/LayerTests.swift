@@ -29,7 +29,7 @@ import Testing
         "Scheduling": ["Cluster", "DequeModule", "Specs", "OrderedCollections"],
         "ConfigurationFiles": ["Cluster", "Yams"],
         "JobFile": ["Cluster", "ConfigurationFiles", "Yams"],
-        "Ledger": ["Bytes", "Cluster", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
+        "Ledger": ["Bytes", "Cluster", "Crypto", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
         "Access": ["Bytes", "Crypto", "Foundation", "SwiftASN1", "X509"],
         "CoordinatorService": [
             "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",

@@ -65,7 +65,7 @@ final class Recorder: TrainingObserver {
 
     func entered(_ phase: RoundPhase) {}
 
-    func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics) { record.withLock { $0.epochs.append(metrics) } }
+    func finishedEpochs(_ state: TrainingState, _ metrics: [EpochMetrics]) { record.withLock { $0.epochs += metrics } }
 
     func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64) {
         record.withLock { ($0.test, $0.checkpoint, $0.truncated) = (test, Checkpoint.encode(state), truncated) }

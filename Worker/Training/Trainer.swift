@@ -12,7 +12,8 @@ package protocol TrainingObserver: Sendable {
     var isStopped: Bool { get }
     /// After each step.
     func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double)
-    func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics)
+    /// One epoch ended; at a round's beginning, all that the coordinator may not know of, at once.
+    func finishedEpochs(_ state: TrainingState, _ metrics: [EpochMetrics])
     func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64)
     /// The member does something else now.
     func entered(_ phase: RoundPhase)
@@ -109,7 +110,7 @@ package final class Trainer {
 
     /// Each member tells what it has; all go on from the newest step that any of them has.
     private static func start(_ manifest: TrainingManifest, _ network: Network, _ round: Round, _ plan: RoundPlan) throws -> TrainingMemory {
-        let own = plan.memory.map { RoundStatement(step: $0.state.step, digest: $0.state.wholeDigest, epochs: $0.epochs) }
+        let own = plan.memory.map { RoundStatement(step: $0.state.step, digest: $0.state.wholeDigest, epochs: $0.epochs.filter { $0.epoch > plan.epochs }) }
             ?? RoundStatement(step: -1, digest: "", epochs: [])
         guard let statements = round.exchange(own) else { throw RoundStopped() }
         let decision: RoundStart
@@ -137,7 +138,7 @@ package final class Trainer {
         let training = manifest.training
         guard stepsPerEpoch > 0 else { throw TrainingFailure(description: "no event is in the training part") }
         // What a member knew that left before the coordinator did.
-        for metrics in memory.epochs { observer.finishedEpoch(state, metrics) }
+        if !memory.epochs.isEmpty { observer.finishedEpochs(state, memory.epochs) }
         var epoch = Int(state.step / stepsPerEpoch)
         if epoch > 0, state.step % stepsPerEpoch == 0, !isEvaluated(epoch) { try finishEpoch(epoch, observer) }
         while epoch < training.epochs {
@@ -165,7 +166,7 @@ package final class Trainer {
         observer.entered(.evaluating)
         let metrics = EpochMetrics(epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
         memory.epochs.append(metrics)
-        observer.finishedEpoch(state, metrics)
+        observer.finishedEpochs(state, [metrics])
     }
 
     /// Waits for the other members where their ways may differ by more than the sum's deadline.

@@ -101,10 +101,10 @@ final class RoundAttempt: TrainingObserver, Rendezvous {
             return (true, rate, save)
         }
         if tell { report(.progress(step: state.step, epoch: epoch, stepsPerEpoch: stepsPerEpoch, stepsPerSecond: rate, loss: loss)) }
-        if save { store(state) { .checkpoint(digest: $0, step: state.step, metrics: nil) } }
+        if save { store(state) { .checkpoint(digest: $0, step: state.step, metrics: []) } }
     }
 
-    func finishedEpoch(_ state: TrainingState, _ metrics: EpochMetrics) {
+    func finishedEpochs(_ state: TrainingState, _ metrics: [EpochMetrics]) {
         guard order.rank == 0 else { return }
         pace.withLock { $0.lastCheckpoint = DispatchTime.now().uptimeNanoseconds }
         store(state) { .checkpoint(digest: $0, step: state.step, metrics: metrics) }

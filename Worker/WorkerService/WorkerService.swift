@@ -52,6 +52,7 @@ package struct WorkerService: Sendable {
     private let intake: Intake
     private let outbox = Outbox()
     private let wanted = Wanted()
+    private let process = UUID().uuidString
 
     /// The kernels with which it is to start anew.
     private final class Wanted: Sendable {
@@ -84,17 +85,16 @@ package struct WorkerService: Sendable {
     package func run() async throws -> Ending {
         let trainer = TrainingRunner(settings: settings, intake: intake, outbox: outbox, log: log)
         while !Task.isCancelled {
-            do {
-                try await session(trainer)
-                if outbox.isDismissed {
-                    log.info("drained: nothing is left to do here")
-                    return .drained
-                }
-                if let kernels = wanted.withLock({ $0 }) { return .restart(kernels: kernels) }
-                log.warning("the coordinator closed the session; connecting again")
-            } catch {
-                log.warning("no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(error); trying again")
+            var trouble: (any Error)?
+            do { try await session(trainer) } catch { trouble = error }
+            if outbox.isDismissed {
+                log.info("drained: nothing is left to do here")
+                return .drained
             }
+            if let kernels = wanted.withLock({ $0 }) { return .restart(kernels: kernels) }
+            if let trouble {
+                log.warning("no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(trouble); trying again")
+            } else { log.warning("the coordinator closed the session; connecting again") }
             trainer.stop()
             try await Task.sleep(for: .milliseconds(500))
         }
@@ -102,7 +102,12 @@ package struct WorkerService: Sendable {
     }
 
     /// The kernels that this processor's linear algebra uses unless told otherwise. A worker that started itself anew knows from before.
-    package static let ownKernels = ProcessInfo.processInfo.environment[ownKernelsVariable] ?? LinearAlgebra.kernels
+    /// Where what it was told had no effect, it can use nothing else, and says so.
+    package static let ownKernels: String = {
+        let environment = ProcessInfo.processInfo.environment
+        guard let own = environment[ownKernelsVariable] else { return LinearAlgebra.kernels }
+        return environment["OPENBLAS_CORETYPE"]?.lowercased() == LinearAlgebra.kernels.lowercased() ? own : LinearAlgebra.kernels + " only"
+    }()
     package static let ownKernelsVariable = "BEAMLINE_OWN_KERNELS"
 
     private func session(_ trainer: TrainingRunner) async throws {
@@ -119,11 +124,13 @@ package struct WorkerService: Sendable {
             var hello = Hello(
                 name: settings.name, threads: settings.threads, readAhead: settings.readAhead, localRoots: settings.localRoots, version: version)
             hello.joinsRounds = settings.joinsRounds
-            (hello.kernels, hello.ownKernels) = (LinearAlgebra.kernels, Self.ownKernels)
+            (hello.kernels, hello.ownKernels, hello.process) = (LinearAlgebra.kernels, Self.ownKernels, process)
             continuation.yield(try WireCoding.envelope(WorkerMessage.hello(hello)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
-            try await workers.session { writer in
+            var options = CallOptions.defaults
+            (options.maxRequestMessageBytes, options.maxResponseMessageBytes) = (WireCoding.messageLimit, WireCoding.messageLimit)
+            try await workers.session(options: options) { writer in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { for await message in messages { try await writer.write(message) } }
                     group.addTask {
