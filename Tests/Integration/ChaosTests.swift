@@ -147,6 +147,24 @@ import Testing
         #expect(try Data(contentsOf: URL(filePath: cluster.path("model/bundle.tar"))) == cluster.bundle(together))
     }
 
+    /// A member that is stopped for longer than anybody waits: the others go on without it, and with it when it is back.
+    @Test func aMemberThatHangsIsLeftBehind() throws {
+        let cluster = try TestCluster(events: 6000)
+        try cluster.startCoordinator()
+        for name in ["w1", "w2"] { try cluster.startWorker(name) }
+        let job = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 100_000)))
+        func step() throws -> Int { try cluster.status(job)["step"] as? Int ?? 0 }
+        func training() throws -> [String] { try cluster.workers().filter { ($0["phase"] as? String) == "training" }.compactMap { $0["name"] as? String } }
+        try cluster.waitUntil("both train") { try training().count == 2 && step() > 100 }
+        cluster.send(SIGSTOP, to: "w2")
+        Thread.sleep(forTimeInterval: 1)
+        let before = try step()
+        try cluster.waitUntil("the other goes on alone", seconds: 120) { try step() > before + 100 && training() == ["w1"] }
+        cluster.send(SIGCONT, to: "w2")
+        try cluster.waitUntil("both train again") { try training().count == 2 }
+        try cluster.tell(["cancel", "\(job)"])
+    }
+
     @Test func pauseResumeDrainRetryAndStories() throws {
         let cluster = try TestCluster(events: 12_000)
         try cluster.startCoordinator()
