@@ -182,6 +182,11 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "How gradients are summed: gloo, with the other workers; local, this worker trains alone or not at all.")
     var collective = Collective.gloo
 
+    /// How `up` tells a worker that was drained from one that was stopped.
+    @Option(help: .hidden)
+    var drainedStatus: Int32 = 0
+    static let drainedUnderUp: Int32 = 75
+
     enum Collective: String, ExpressibleByArgument, CaseIterable { case gloo, local }
 
     func validate() throws {
@@ -207,9 +212,14 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.token = { try readToken(tokenFile) }
         settings.memoryBytes = max(16, memoryMegabytes) << 20
         settings.cacheBytes = max(1, cacheMegabytes) << 20
+        let drained = drainedStatus
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
         try await runUntilSignalled(before: { await worker.sayGoodbye() }) {
-            if case .restart(let kernels) = try await worker.run() { try startAnew(kernels: kernels, inherited: inherited) }
+            switch try await worker.run() {
+            case .restart(let kernels): try startAnew(kernels: kernels, inherited: inherited)
+            case .drained: Foundation.exit(drained)
+            case .cancelled: break
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ struct Up: AsyncParsableCommand {
         for number in 1...workers {
             children.append(Child(
                 "worker-\(number)",
-                ["worker", "--coordinator", "localhost:\(workersPort)", "--name", "worker-\(number)", "--threads", "\(threads)"]
+                ["worker", "--coordinator", "localhost:\(workersPort)", "--name", "worker-\(number)", "--threads", "\(threads)", "--drained-status", "\(WorkerCommand.drainedUnderUp)"]
                     + localFiles.flatMap { ["--local-files", $0] }, state))
         }
         for child in children { try child.start() }
@@ -118,7 +118,7 @@ private final class Child: @unchecked Sendable {
     func superviseOnce() -> Bool {
         guard !process.isRunning, !isOver else { return true }
         // A drained worker has ended by itself, and is to stay away.
-        if process.terminationReason == .exit, process.terminationStatus == 0 {
+        if process.terminationReason == .exit, process.terminationStatus == WorkerCommand.drainedUnderUp {
             isOver = true
             print("\(name) has ended")
             return true

@@ -16,18 +16,19 @@ package final class BlobStore: Sendable {
         hexadecimal(Array(SHA256.hash(data: bytes)))
     }
 
-    /// What was stored and is not named by the ledger yet: two jobs may store the same bytes.
-    private let arriving = Mutex<[String: Date]>([:])
+    /// What was stored and is not named by the ledger yet, and how often: two jobs may store the same bytes.
+    private let arriving = Mutex<[String: (count: Int, since: Date)]>([:])
     private static let patience = 600.0
 
     package func put(_ bytes: [UInt8]) throws -> String {
         let digest = Self.digest(bytes)
-        arriving.withLock { arriving in
-            arriving = arriving.filter { $0.value.timeIntervalSinceNow > -Self.patience }
-            arriving[digest] = Date()
-        }
         let target = directory.appending(path: digest)
-        guard !FileManager.default.fileExists(atPath: target.path) else { return digest }
+        let isThere = arriving.withLock { arriving in
+            arriving = arriving.filter { $0.value.since.timeIntervalSinceNow > -Self.patience }
+            arriving[digest] = ((arriving[digest]?.count ?? 0) + 1, Date())
+            return FileManager.default.fileExists(atPath: target.path)
+        }
+        guard !isThere else { return digest }
         let partial = directory.appending(path: "\(digest).\(UUID().uuidString).partial")
         // Gone already where all went well.
         defer { try? FileManager.default.removeItem(at: partial) }
@@ -50,12 +51,17 @@ package final class BlobStore: Sendable {
     package func get(_ digest: String) throws -> [UInt8]? { has(digest) ? try path(digest).map { [UInt8](try Data(contentsOf: $0)) } : nil }
 
     /// A report names it: from its commit on the ledger knows.
-    package func arrived(_ digest: String) { arriving.withLock { $0[digest] = nil } }
+    package func arrived(_ digest: String) {
+        arriving.withLock { arriving in
+            guard let entry = arriving[digest] else { return }
+            arriving[digest] = entry.count > 1 ? (entry.count - 1, entry.since) : nil
+        }
+    }
 
     /// - Parameter isNamed: whether the ledger names it.
     package func remove(_ digest: String, isNamed: (String) throws -> Bool) rethrows {
-        guard let path = path(digest), arriving.withLock({ $0[digest] }) == nil, try !isNamed(digest) else { return }
-        try? FileManager.default.removeItem(at: path)
+        guard let path = path(digest), try !isNamed(digest) else { return }
+        arriving.withLock { if $0[digest] == nil { try? FileManager.default.removeItem(at: path) } }
     }
 
     /// Removes what an earlier life left.

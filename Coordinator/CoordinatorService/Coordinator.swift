@@ -124,7 +124,11 @@ package actor Coordinator {
 
     /// A message with several receipts is as many events.
     private func flattened(_ event: Scheduler.Event) -> [Scheduler.Event] {
-        if case .message(_, .training(_, let report), _) = event { return isSane(report) ? [event] : [] }
+        if case .message(let worker, .training(let round, let report), let payload) = event {
+            // The next round states again what this one knew.
+            let failed = TrainingReport.failed(reason: "a report makes no sense, or its state is not at the coordinator", fatal: false, input: nil)
+            return isSane(report) ? [event] : [.message(worker: worker, .training(round: round, failed), payload: payload)]
+        }
         guard case .message(let worker, .receipts(let receipts), _) = event else { return [event] }
         return receipts.map { receipt in
             .receipt(worker: worker, receipt, digest: ReceiptCheck.digest(receipt), unacceptable: mistake(receipt))

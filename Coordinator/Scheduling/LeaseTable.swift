@@ -112,7 +112,7 @@ package struct LeaseTable: Sendable {
     var calendar: Deque<[LeaseName]> = []
     var calendarStart: Int64 = 0
     /// When workers' connections broke, lately.
-    private var deaths: Deque<Double> = []
+    private var deaths: Deque<(process: String, at: Double)> = []
     private static let deathsRemembered = 300.0
     package private(set) var nextToken: Int64
     package private(set) var nextTask: Int64
@@ -313,7 +313,7 @@ package struct LeaseTable: Sendable {
     /// - Returns: what ran out, and the tasks with which a worker has died, as far as one can tell; those are guilty with which two have died,
     ///   or, where workers die without them too, more than without them (five at most).
     package mutating func expire(now: Double, isBack: (String) -> Bool = { _ in false }) -> (overdue: [LeaseName], killers: [(task: Int64, process: String, isGuilty: Bool)]) {
-        while let first = deaths.first, now - first > Self.deathsRemembered { deaths.removeFirst() }
+        while let first = deaths.first, now - first.at > Self.deathsRemembered { deaths.removeFirst() }
         var overdue: [LeaseName] = []
         var killers: [(task: Int64, process: String, isGuilty: Bool)] = []
         while !calendar.isEmpty, Double(calendarStart) <= now {
@@ -338,9 +338,10 @@ package struct LeaseTable: Sendable {
         return (overdue, killers)
     }
 
-    /// A process that was believed dead is back: none of these has killed it.
-    package mutating func pardon(_ suspects: [Int64]) -> [Int64] {
-        if !deaths.isEmpty { deaths.removeLast() }
+    /// A process that may have been believed dead is here: none of the suspects has killed it.
+    /// - Returns: those that are still open.
+    package mutating func isBack(_ process: String, suspects: [Int64]) -> [Int64] {
+        if let place = deaths.lastIndex(where: { $0.process == process }) { deaths.remove(at: place) }
         return suspects.filter { id in tasks.change(id) { $0.kills = max(0, $0.kills - 1) } != nil }
     }
 
@@ -367,7 +368,7 @@ package struct LeaseTable: Sendable {
     /// come back, or have died of one of them.
     /// - Parameter died: the process, where its connection broke.
     package mutating func workerLeft(_ worker: Int64, saidGoodbye: Bool, died: String?, now: Double) {
-        if died != nil { deaths.append(now) }
+        if let died { deaths.append((died, now)) }
         if deaths.count > 1000 { deaths.removeFirst() }
         for id in held[worker] ?? [] {
             guard let task = tasks[id] else { continue }

@@ -184,8 +184,8 @@ package struct Scheduler: Sendable {
         output.writes.append(.story(.worker, id, "\(hello.name) joined: \(hello.threads) threads, \(hello.readAhead) tasks read ahead, kernels \(hello.kernels)"))
         reply(id, .welcome(worker: id, leaseSeconds: settings.leaseSeconds))
         reply(id, .sites(sites.directives()))
-        if !hello.process.isEmpty, let pardoned = suspects.removeValue(forKey: hello.process) {
-            for task in leases.pardon(pardoned) { output.writes.append(.pardon(task: task)) }
+        if !hello.process.isEmpty {
+            for task in leases.isBack(hello.process, suspects: suspects.removeValue(forKey: hello.process) ?? []) { output.writes.append(.pardon(task: task)) }
         }
         roomy.append(id)
         membershipChanged = true
@@ -282,9 +282,9 @@ package struct Scheduler: Sendable {
             let stage = jobs[job]!.stage
             // With others beside it a job takes one at a time, so that shares stay equal.
             // Of the workers alone: a copy of the scheduler would have its tables copied at their next change.
-            let (workers, most) = (workers, jobs[job]!.description.workersMost)
+            let (workers, allowed) = (workers, limited(job))
             var borrower = LeaseTable.Borrower(worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots, workers: workers.count) {
-                Self.able(workers, most, $0)
+                Self.able(allowed ?? workers.values.elements, $0)
             }
             let deadline = now + settings.leaseSeconds
             let sites = sites
@@ -306,20 +306,19 @@ package struct Scheduler: Sendable {
 
     private func key(_ job: Int64) -> (Int, Int, Int64) { (-jobs[job]!.description.priority, leases.out(job), job) }
 
-    /// A job's limit of workers.
-    private func mayWork(_ worker: Int64, on job: JobMachine) -> Bool {
-        guard let most = job.description.workersMost else { return true }
-        // Of those that can do some of it, the first.
-        let able = workers.values.lazy.filter { $0.takesWork && self.leases.offers(job.id, roots: $0.hello.localRoots) }
-        return able.prefix(most).contains { $0.id == worker }
+    /// Where a job limits its workers, those: the first of those that can do some of it.
+    private func limited(_ job: Int64) -> [WorkerEntry]? {
+        guard let most = jobs[job]?.description.workersMost else { return nil }
+        return Array(workers.values.lazy.filter { $0.takesWork && self.leases.offers(job, roots: $0.hello.localRoots) }.prefix(most))
     }
 
-    /// How many workers may and can do a job's work at a path.
-    func able(_ job: Int64, _ localPath: String?) -> Int { Self.able(workers, jobs[job]!.description.workersMost, localPath) }
+    private func mayWork(_ worker: Int64, on job: JobMachine) -> Bool { limited(job.id)?.contains { $0.id == worker } ?? true }
 
-    private static func able(_ workers: OrderedDictionary<Int64, WorkerEntry>, _ most: Int?, _ localPath: String?) -> Int {
-        let able = workers.values.count { worker in worker.takesWork && localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
-        return min(able, most ?? .max)
+    /// How many workers may and can do a job's work at a path.
+    func able(_ job: Int64, _ localPath: String?) -> Int { Self.able(limited(job) ?? workers.values.elements, localPath) }
+
+    private static func able(_ workers: [WorkerEntry], _ localPath: String?) -> Int {
+        workers.count { worker in worker.takesWork && localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
     }
 
     /// While any of its sites will do, a queue's tasks are lent.
