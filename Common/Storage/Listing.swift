@@ -42,6 +42,11 @@ package struct FileLister: Sendable {
                 do throws(FormatError) {
                     let found = try expand(place: place.url, access)
                     access.listed()
+                    // Another place answered for the one that the user named: that stays a place of the file.
+                    let own = StorageURL(pattern)
+                    if case .xrootd = own.kind, found.count == 1, let only = found.first, StorageURL(only).endpoint != own.endpoint,
+                        StorageURL(only).path == StorageURL(place.url).path
+                    { return [FileReplicas([pattern, only], logicalName: board.catalog.logicalName(pattern))] }
                     return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
                 } catch {
                     if case .local = StorageURL(place.url).kind { throw error }
