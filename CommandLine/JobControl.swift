@@ -134,7 +134,7 @@ struct Drain: AsyncParsableCommand {
 struct Story: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tells what made the state of a job, a chunk or a worker.",
-        discussion: "Chunks are told of until their stage ends; errors name them as tasks.\n\nExamples:\n  beamline story job 1\n  beamline story chunk 42")
+        discussion: "A chunk is told of whole until its file is complete, then only its troubles; errors name chunks as tasks.\n\nExamples:\n  beamline story job 1\n  beamline story chunk 42")
 
     enum Subject: String, ExpressibleByArgument, CaseIterable { case job, chunk, worker }
 
@@ -204,7 +204,7 @@ struct LedgerCommand: AsyncParsableCommand {
 
         func run() async throws {
             guard !FileManager.default.fileExists(atPath: file) else {
-                printError("\(file) exists")
+                printError("the copy \(file) exists already; name another file, or remove it first")
                 throw ExitStatus.usage
             }
             try options.maintenance().backup(to: file)
