@@ -10,7 +10,8 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 func room(_ name: String, in wing: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "\(wing)/\(name)", exclude: exclude, swiftSettings: swiftSettings)
+    .target(
+        name: name, dependencies: dependencies, path: "\(wing)/\(name)", exclude: exclude, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -71,7 +72,9 @@ let package = Package(
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
         .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
         .target(name: "CGloo", path: "Common/CGloo", linkerSettings: [.linkedLibrary("gloo")]),
-        room("Models", in: "Common", ["Bytes", "Cluster", "COpenBLAS", "CKernels", protobuf], exclude: ["ONNX/onnx.proto"]),
+        room(
+            "Models", in: "Common", ["Bytes", "Cluster", "COpenBLAS", "CKernels", protobuf],
+            exclude: ["ONNX/onnx.proto"]),
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         // Coordinator
@@ -82,39 +85,63 @@ let package = Package(
         room(
             "CoordinatorService", in: "Coordinator",
             [
-                "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger", "JobFile", "Models", crypto, logging, grpc, grpcTransport,
+                "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
+                "JobFile", "Models", crypto, logging, grpc, grpcTransport,
                 hummingbird, hummingbirdTLS, httpClient, nioSSL,
             ]),
         // Worker
-        room("Pipeline", in: "Worker", ["Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels", crypto]),
+        room(
+            "Pipeline", in: "Worker",
+            [
+                "Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels",
+                crypto,
+            ]),
         room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
         room("Session", in: "Worker", ["Cluster", collections]),
-        room("WorkerService", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire", crypto, logging, grpc, grpcTransport]),
+        room(
+            "WorkerService", in: "Worker",
+            [
+                "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire",
+                crypto, logging, grpc, grpcTransport,
+            ]),
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
-        room("InferenceService", in: "Inference", ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
+        room(
+            "InferenceService", in: "Inference",
+            ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
-            name: "Simulation", dependencies: ["Cluster", "Scheduling", "Session", "Specs", "Training", collections], path: "Tests/Simulation", swiftSettings: swiftSettings),
-        .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
+            name: "Simulation", dependencies: ["Cluster", "Scheduling", "Session", "Specs", "Training", collections],
+            path: "Tests/Simulation", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
         tests("SimulationTests", ["Cluster", "Ledger", "Simulation", "Specs"]),
-        .executableTarget(name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
-        .executableTarget(name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz", swiftSettings: swiftSettings),
         .executableTarget(
-            name: "read-benchmark", dependencies: ["Bytes", "Cluster", "Storage", "RootFormat", "Pipeline"], path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
+            name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
         .executableTarget(
-            name: "cluster-benchmark", dependencies: ["Cluster", "Scheduling", "Specs", "Wire", grpc, grpcTransport], path: "Benchmarks/ClusterBenchmark",
+            name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "read-benchmark", dependencies: ["Bytes", "Cluster", "Storage", "RootFormat", "Pipeline"],
+            path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "cluster-benchmark", dependencies: ["Cluster", "Scheduling", "Specs", "Wire", grpc, grpcTransport],
+            path: "Benchmarks/ClusterBenchmark",
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
-                "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger", "CoordinatorService", "WorkerService", "InferenceService", arguments,
+                "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger",
+                "CoordinatorService", "WorkerService", "InferenceService", arguments,
                 logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         .testTarget(
-            name: "StorageTests", dependencies: ["Bytes", "Cluster", "Storage", "TestKit"], path: "Tests/StorageTests", exclude: ["fault_server.py"], swiftSettings: swiftSettings),
-        tests("RootFormatTests", ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
+            name: "StorageTests", dependencies: ["Bytes", "Cluster", "Storage", "TestKit"], path: "Tests/StorageTests",
+            exclude: ["fault_server.py"], swiftSettings: swiftSettings),
+        tests(
+            "RootFormatTests",
+            ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
@@ -124,7 +151,8 @@ let package = Package(
         tests("CollectivesTests", ["Collectives"]),
         tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training"]),
         .testTarget(
-            name: "Integration", dependencies: ["BeamlineCommand", "TestKit"], path: "Tests/Integration", exclude: ["oracles"], swiftSettings: swiftSettings),
+            name: "Integration", dependencies: ["BeamlineCommand", "TestKit"], path: "Tests/Integration",
+            exclude: ["oracles"], swiftSettings: swiftSettings),
         tests("Tidy", []),
     ],
     cxxLanguageStandard: .cxx17

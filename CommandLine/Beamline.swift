@@ -8,8 +8,11 @@ struct Beamline: AsyncParsableCommand {
         abstract: "Trains models on ROOT data where it lies.",
         version: version,
         subcommands: [
-            Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self, Jobs.self, Cancel.self, Pause.self, Resume.self, Retry.self, Fetch.self, Workers.self, Drain.self, Story.self,
-            SitesCommand.self, LedgerCommand.self, TokenCommand.self, AuthorityCommand.self, SpecsCommand.self, Predict.self,
+            Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self,
+            Jobs.self, Cancel.self, Pause.self, Resume.self, Retry.self, Fetch.self, Workers.self, Drain.self,
+            Story.self,
+            SitesCommand.self, LedgerCommand.self, TokenCommand.self, AuthorityCommand.self, SpecsCommand.self,
+            Predict.self,
             Inspect.self, Root.self, Version.self,
         ])
 

@@ -17,16 +17,22 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "The authority (PEM) that vouches for a coordinator at https://; by default those of the system.")
     var tlsAuthority = ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
 
-    var client: RestClient { RestClient(base: coordinator, authority: tlsAuthority, token: { try readToken(tokenFile) }) }
+    var client: RestClient {
+        RestClient(base: coordinator, authority: tlsAuthority, token: { try readToken(tokenFile) })
+    }
 }
 
 /// The token of a file, or of the environment; nil where there is none.
 func readToken(_ file: String?) throws -> String? {
     let text: String
     if let file {
-        guard let content = try? String(contentsOfFile: file, encoding: .utf8) else { throw FormatError(.input, "cannot read the token file", object: file) }
+        guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw FormatError(.input, "cannot read the token file", object: file)
+        }
         text = content
-    } else { text = ProcessInfo.processInfo.environment["BEAMLINE_TOKEN"] ?? "" }
+    } else {
+        text = ProcessInfo.processInfo.environment["BEAMLINE_TOKEN"] ?? ""
+    }
     let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
     return token.isEmpty ? nil : token
 }
@@ -34,7 +40,10 @@ func readToken(_ file: String?) throws -> String? {
 /// Speaks JSON over HTTP; what goes wrong becomes one sentence and an exit code.
 struct RestClient {
     struct Failure: Decodable {
-        struct Mistake: Decodable { var line: Int; var text: String }
+        struct Mistake: Decodable {
+            var line: Int
+            var text: String
+        }
         var error: String
         var mistakes: [Mistake]?
     }
@@ -49,10 +58,13 @@ struct RestClient {
     /// A server that is not there is an answer at once; nobody is followed elsewhere with a token.
     private var http: HTTPClient {
         get throws {
-            if let authority, !FileManager.default.isReadableFile(atPath: authority) { throw FormatError(.input, "cannot read the authority", object: authority) }
+            if let authority, !FileManager.default.isReadableFile(atPath: authority) {
+                throw FormatError(.input, "cannot read the authority", object: authority)
+            }
             return Self.clients.withLock { clients in
                 if let known = clients[authority ?? ""] { return known }
-                var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow, timeout: .init(connect: .seconds(5)))
+                var configuration = HTTPClient.Configuration(
+                    redirectConfiguration: .disallow, timeout: .init(connect: .seconds(5)))
                 configuration.connectionPool.retryConnectionEstablishment = false
                 if let authority {
                     var tls = TLSConfiguration.makeClientConfiguration()
@@ -88,7 +100,11 @@ struct RestClient {
             content = Data(buffer: try await response.body.collect(upTo: 1 << 30))
         } catch {
             let reason = "\(error)".contains("Connection refused") ? "connection refused" : "\(error)"
-            if !quiet { printError("cannot reach \(base): \(reason). Is it running? Its address is set by an option or BEAMLINE_COORDINATOR.") }
+            if !quiet {
+                printError(
+                    "cannot reach \(base): \(reason). Is it running? Its address is set by an option or BEAMLINE_COORDINATOR."
+                )
+            }
             throw ExitStatus.unreachable
         }
         guard (200..<300).contains(response.status.code) else {
@@ -96,7 +112,9 @@ struct RestClient {
                 printError(failure.error)
                 for mistake in failure.mistakes ?? [] { printError("  line \(mistake.line): \(mistake.text)") }
             } else {
-                printError("\(base)\(path) answered \(response.status.code): \(String(decoding: content.prefix(500), as: UTF8.self))")
+                printError(
+                    "\(base)\(path) answered \(response.status.code): \(String(decoding: content.prefix(500), as: UTF8.self))"
+                )
             }
             throw response.status.code == 422 || response.status.code == 400 ? ExitStatus.usage : ExitStatus.refused
         }

@@ -4,7 +4,8 @@ import InferenceService
 
 struct InferenceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inference", abstract: "Runs an inference node: it serves the models that coordinators push to it.",
+        commandName: "inference",
+        abstract: "Runs an inference node: it serves the models that coordinators push to it.",
         discussion: "Example:\n  beamline inference --port 8083 --state /var/lib/beamline-models")
 
     @Option(help: "The address to listen on.")
@@ -18,7 +19,8 @@ struct InferenceCommand: AsyncParsableCommand {
 
     func run() async throws {
         let log = makeLogger("inference")
-        let service = InferenceService(store: try ModelStore(directory: URL(filePath: state)), version: Beamline.version)
+        let service = InferenceService(
+            store: try ModelStore(directory: URL(filePath: state)), version: Beamline.version)
         let (host, port) = (host, port)
         try await runUntilSignalled { try await service.run(host: host, port: port, log: log) }
     }
@@ -52,7 +54,8 @@ struct Predict: AsyncParsableCommand {
         }
         let client = RestClient(base: node)
         if request["inputs"] != nil {
-            print(String(decoding: try await client.data("POST", "/v2/models/\(model)/infer", body: data), as: UTF8.self))
+            print(
+                String(decoding: try await client.data("POST", "/v2/models/\(model)/infer", body: data), as: UTF8.self))
         } else {
             request["model"] = model
             let body = try JSONSerialization.data(withJSONObject: request)

@@ -30,7 +30,9 @@ struct Inspect: ParsableCommand {
             let keys = tree.map { name in file.treeKeys.filter { $0.path == name } } ?? file.treeKeys
             if let tree, keys.isEmpty { _ = try file.tree(tree) }
             let reports = try keys.map { TreeReport(try file.tree($0), isNTuple: $0.isNTuple) }
-            let report = FileReport(url: url, bytes: file.source.size, compression: compressionName(file.header.compression), trees: reports)
+            let report = FileReport(
+                url: url, bytes: file.source.size, compression: compressionName(file.header.compression), trees: reports
+            )
             print(json ? try report.json() : report.text())
         }
     }
@@ -138,28 +140,39 @@ private struct TreeReport: Encodable {
         clusters = max(0, tree.clusterBoundaries.count - 1)
         branches = tree.branches.map { branch in
             Branch(
-                name: branch.name, type: branch.typeName, shape: Self.shape(branch), title: branch.title.isEmpty ? nil : branch.title,
-                unit: branch.unit, counter: branch.counter, reason: branch.unsupportedReason, compressedBytes: branch.compressedBytes,
+                name: branch.name, type: branch.typeName, shape: Self.shape(branch),
+                title: branch.title.isEmpty ? nil : branch.title,
+                unit: branch.unit, counter: branch.counter, reason: branch.unsupportedReason,
+                compressedBytes: branch.compressedBytes,
                 uncompressedBytes: branch.uncompressedBytes, baskets: branch.basketCount)
         }
     }
 
     func lines() -> [String] {
         var lines = [
-            "", "\(path) (\(kind)): \(entries) entries, \(branches.count) branches, \(clusters) cluster\(clusters == 1 ? "" : "s"), "
+            "",
+            "\(path) (\(kind)): \(entries) entries, \(branches.count) branches, \(clusters) cluster\(clusters == 1 ? "" : "s"), "
                 + "\(compressedBytes) bytes compressed, \(uncompressedBytes) uncompressed",
         ]
         let width = min(60, branches.map(\.name.count).max() ?? 0)
         for branch in branches {
             let name = branch.name.padding(toLength: max(width, branch.name.count), withPad: " ", startingAt: 0)
-            var detail = branch.type.padding(toLength: max(8, branch.type.count), withPad: " ", startingAt: 0) + " " + branch.shape
+            var detail =
+                branch.type.padding(toLength: max(8, branch.type.count), withPad: " ", startingAt: 0) + " "
+                + branch.shape
             if let unit = branch.unit { detail += " [\(unit)]" }
             if let counter = branch.counter { detail += " by \(counter)" }
             if let reason = branch.reason { detail += ": \(reason)" }
             lines.append("  \(name)  \(detail)")
         }
-        for group in groups { lines.append("  group \(group.pattern): \(group.branches.count) branches counted by \(group.counter)") }
-        for friend in friends { lines.append("  friend \(friend.name): the tree \(friend.tree) of \(friend.file.isEmpty ? "this file" : friend.file)") }
+        for group in groups {
+            lines.append("  group \(group.pattern): \(group.branches.count) branches counted by \(group.counter)")
+        }
+        for friend in friends {
+            lines.append(
+                "  friend \(friend.name): the tree \(friend.tree) of \(friend.file.isEmpty ? "this file" : friend.file)"
+            )
+        }
         return lines
     }
 }

@@ -14,7 +14,8 @@ enum JobControl {
 
 struct Pause: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Pauses a job: nothing more is lent; what is under way still counts.", discussion: "Example:\n  beamline pause 1")
+        abstract: "Pauses a job: nothing more is lent; what is under way still counts.",
+        discussion: "Example:\n  beamline pause 1")
 
     @Argument(help: "The job's number.")
     var job: Int64
@@ -25,7 +26,8 @@ struct Pause: AsyncParsableCommand {
 }
 
 struct Resume: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lets a paused job go on.", discussion: "Example:\n  beamline resume 1")
+    static let configuration = CommandConfiguration(
+        abstract: "Lets a paused job go on.", discussion: "Example:\n  beamline resume 1")
 
     @Argument(help: "The job's number.")
     var job: Int64
@@ -54,7 +56,9 @@ struct Retry: AsyncParsableCommand {
 
     @OptionGroup var options: ClientOptions
 
-    func run() async throws { try await JobControl.tell(job, "retry", options, query: withoutUnreadable ? "?withoutUnreadable=true" : "") }
+    func run() async throws {
+        try await JobControl.tell(job, "retry", options, query: withoutUnreadable ? "?withoutUnreadable=true" : "")
+    }
 }
 
 struct Fetch: AsyncParsableCommand {
@@ -94,7 +98,8 @@ struct Fetch: AsyncParsableCommand {
 }
 
 struct Workers: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the workers that are joined.", discussion: "Example:\n  beamline workers")
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the workers that are joined.", discussion: "Example:\n  beamline workers")
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -107,7 +112,8 @@ struct Workers: AsyncParsableCommand {
         let workers = try JSONDecoder().decode([WorkerStatus].self, from: data)
         if workers.isEmpty { print("no worker is joined; beamline worker --coordinator host:port starts one") }
         for worker in workers {
-            var line = "\(worker.id)\t\(worker.name)\t\(worker.state)\t\(worker.threads) threads\t\(worker.held) tasks held, \(worker.counted) counted"
+            var line =
+                "\(worker.id)\t\(worker.name)\t\(worker.state)\t\(worker.threads) threads\t\(worker.held) tasks held, \(worker.counted) counted"
             if let round = worker.round { line += "\tround \(round), \(worker.phase ?? "")" }
             if worker.silentSeconds > 3 { line += "\tsilent for \(Int(worker.silentSeconds)) s" }
             if let reason = worker.reason { line += "\t\(reason)" }
@@ -134,7 +140,9 @@ struct Drain: AsyncParsableCommand {
 struct Story: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tells what made the state of a job, a chunk or a worker.",
-        discussion: "A chunk is told of whole until its file is complete, then only its troubles; errors name chunks as tasks.\n\nExamples:\n  beamline story job 1\n  beamline story chunk 42")
+        discussion:
+            "A chunk is told of whole until its file is complete, then only its troubles; errors name chunks as tasks.\n\nExamples:\n  beamline story job 1\n  beamline story chunk 42"
+    )
 
     enum Subject: String, ExpressibleByArgument, CaseIterable { case job, chunk, worker }
 
@@ -149,21 +157,27 @@ struct Story: AsyncParsableCommand {
 
     @OptionGroup var options: ClientOptions
 
-    private struct Line: Decodable { var at: Double; var text: String }
+    private struct Line: Decodable {
+        var at: Double
+        var text: String
+    }
 
     func run() async throws {
         let data = try await options.client.data("GET", "/api/v1/stories/\(subject.rawValue)/\(id)")
         if json { return print(String(decoding: data, as: UTF8.self)) }
         let format = ISO8601DateFormatter()
         for line in try JSONDecoder().decode([Line].self, from: data) {
-            print("\(line.at > 0 ? format.string(from: Date(timeIntervalSince1970: line.at)) : String(repeating: " ", count: 20))  \(line.text)")
+            print(
+                "\(line.at > 0 ? format.string(from: Date(timeIntervalSince1970: line.at)) : String(repeating: " ", count: 20))  \(line.text)"
+            )
         }
     }
 }
 
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ledger", abstract: "Looks after a coordinator's ledger.", subcommands: [Check.self, Backup.self, Compact.self])
+        commandName: "ledger", abstract: "Looks after a coordinator's ledger.",
+        subcommands: [Check.self, Backup.self, Compact.self])
 
     struct State: ParsableArguments {
         @Option(help: "The coordinator's state directory.")
@@ -180,7 +194,9 @@ struct LedgerCommand: AsyncParsableCommand {
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Checks that the ledger is whole and that every entry is accounted for once.",
-            discussion: "May be used while the coordinator runs.\n\nExample:\n  beamline ledger check --state /var/lib/beamline")
+            discussion:
+                "May be used while the coordinator runs.\n\nExample:\n  beamline ledger check --state /var/lib/beamline"
+        )
         @OptionGroup var options: State
 
         func run() async throws {
@@ -197,7 +213,9 @@ struct LedgerCommand: AsyncParsableCommand {
     struct Backup: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Copies the ledger, as it is at one moment.",
-            discussion: "May be used while the coordinator runs. Blobs are files beside the ledger: copy them after it.\n\nExample:\n  beamline ledger backup /backup/ledger.sqlite")
+            discussion:
+                "May be used while the coordinator runs. Blobs are files beside the ledger: copy them after it.\n\nExample:\n  beamline ledger backup /backup/ledger.sqlite"
+        )
         @Argument(help: "The copy; must not exist.")
         var file: String
         @OptionGroup var options: State
@@ -215,7 +233,9 @@ struct LedgerCommand: AsyncParsableCommand {
     struct Compact: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Gives the room of deleted rows back to the disk.",
-            discussion: "The coordinator waits meanwhile; for a large ledger, stop it first.\n\nExample:\n  beamline ledger compact --state /var/lib/beamline")
+            discussion:
+                "The coordinator waits meanwhile; for a large ledger, stop it first.\n\nExample:\n  beamline ledger compact --state /var/lib/beamline"
+        )
         @OptionGroup var options: State
 
         func run() async throws {

@@ -15,7 +15,10 @@ struct Submit: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
-        struct Submission: Encodable { var description: String; var baseDirectory: String }
+        struct Submission: Encodable {
+            var description: String
+            var baseDirectory: String
+        }
         struct Submitted: Decodable { var id: Int64 }
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
             printError("cannot read the job file \(file)")
@@ -23,7 +26,8 @@ struct Submit: AsyncParsableCommand {
         }
         let base = URL(filePath: file).standardizedFileURL.deletingLastPathComponent().path
         let body = try JSONEncoder().encode(Submission(description: text, baseDirectory: base))
-        let submitted = try JSONDecoder().decode(Submitted.self, from: await options.client.data("POST", "/api/v1/jobs", body: body))
+        let submitted = try JSONDecoder().decode(
+            Submitted.self, from: await options.client.data("POST", "/api/v1/jobs", body: body))
         print("job \(submitted.id)")
         if wait { try await Status.watch(submitted.id, options.client) }
     }
@@ -31,7 +35,8 @@ struct Submit: AsyncParsableCommand {
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows a job: stage, progress, rates, loss, AUC.", discussion: "Example:\n  beamline status 1 --watch")
+        abstract: "Shows a job: stage, progress, rates, loss, AUC.", discussion: "Example:\n  beamline status 1 --watch"
+    )
 
     @Argument(help: "The job's number.")
     var job: Int64
@@ -67,7 +72,9 @@ struct Status: AsyncParsableCommand {
                 try await Task.sleep(for: .seconds(1))
                 continue
             }
-            if terminal { print("\r\u{1B}[K" + StatusText.bar(status), terminator: "") } else {
+            if terminal {
+                print("\r\u{1B}[K" + StatusText.bar(status), terminator: "")
+            } else {
                 let key = StatusText.milestone(status)
                 if key != last { print(StatusText.bar(status)) }
                 last = key
@@ -87,7 +94,9 @@ struct Status: AsyncParsableCommand {
 /// A job's status as text.
 enum StatusText {
     static func number(_ value: Double) -> String {
-        value >= 1e6 ? String(format: "%.2fM", value / 1e6) : value >= 1e3 ? String(format: "%.1fk", value / 1e3) : String(format: "%.0f", value)
+        value >= 1e6
+            ? String(format: "%.2fM", value / 1e6)
+            : value >= 1e3 ? String(format: "%.1fk", value / 1e3) : String(format: "%.0f", value)
     }
 
     static func milestone(_ status: JobStatus) -> String {
@@ -123,16 +132,28 @@ enum StatusText {
         if let error = status.error { lines.append("  error: \(error)") }
         if let waiting = status.waiting { lines.append("  waits for \(waiting)") }
         lines.append("  files \(status.files), entries \(status.entries), workers \(status.workers)")
-        if status.tasksAll > 0 { lines.append("  tasks \(status.tasksDone) of \(status.tasksAll), \(number(status.eventsPerSecond)) events/s, \(String(format: "%.1f", status.megabytesPerSecond)) MB/s") }
+        if status.tasksAll > 0 {
+            lines.append(
+                "  tasks \(status.tasksDone) of \(status.tasksAll), \(number(status.eventsPerSecond)) events/s, \(String(format: "%.1f", status.megabytesPerSecond)) MB/s"
+            )
+        }
         for site in status.sites {
-            lines.append("    \(site.site): \(site.events) events, \(number(site.eventsPerSecond)) events/s, \(String(format: "%.1f", site.megabytesPerSecond)) MB/s")
+            lines.append(
+                "    \(site.site): \(site.events) events, \(number(site.eventsPerSecond)) events/s, \(String(format: "%.1f", site.megabytesPerSecond)) MB/s"
+            )
         }
         for metrics in status.metrics {
-            lines.append(String(
-                format: "  epoch %d: loss %.5f AUC %.5f, validation loss %.5f AUC %.5f", metrics.epoch, metrics.train.loss, metrics.train.auc,
-                metrics.validation.loss, metrics.validation.auc))
+            lines.append(
+                String(
+                    format: "  epoch %d: loss %.5f AUC %.5f, validation loss %.5f AUC %.5f", metrics.epoch,
+                    metrics.train.loss, metrics.train.auc,
+                    metrics.validation.loss, metrics.validation.auc))
         }
-        if let test = status.test { lines.append(String(format: "  test: AUC %.5f, accuracy %.4f, %ld events", test.auc, test.accuracy, Int(test.events))) }
+        if let test = status.test {
+            lines.append(
+                String(format: "  test: AUC %.5f, accuracy %.4f, %ld events", test.auc, test.accuracy, Int(test.events))
+            )
+        }
         for node in status.published { lines.append("  published to \(node)") }
         for note in status.notes.prefix(40) { lines.append("  note: \(note)") }
         if status.notes.count > 40 { lines.append("  and \(status.notes.count - 40) more notes (--json shows all)") }
@@ -141,7 +162,8 @@ enum StatusText {
 }
 
 struct Jobs: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the jobs.", discussion: "Example:\n  beamline jobs")
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the jobs.", discussion: "Example:\n  beamline jobs")
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -158,7 +180,8 @@ struct Jobs: AsyncParsableCommand {
 }
 
 struct Cancel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Cancels a job.", discussion: "Example:\n  beamline cancel 1")
+    static let configuration = CommandConfiguration(
+        abstract: "Cancels a job.", discussion: "Example:\n  beamline cancel 1")
 
     @Argument(help: "The job's number.")
     var job: Int64
@@ -198,18 +221,26 @@ struct SpecsCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        guard format == nil || format == "mlaas4hep" else { throw ValidationError("--format: expected mlaas4hep; found \(format!)") }
+        guard format == nil || format == "mlaas4hep" else {
+            throw ValidationError("--format: expected mlaas4hep; found \(format!)")
+        }
     }
 
     func run() async throws {
-        let data = try await options.client.data("GET", "/api/v1/jobs/\(job)/specs" + (format.map { "?format=\($0)" } ?? ""))
+        let data = try await options.client.data(
+            "GET", "/api/v1/jobs/\(job)/specs" + (format.map { "?format=\($0)" } ?? ""))
         if json || format != nil { return print(String(decoding: data, as: UTF8.self)) }
         let document = try JSONDecoder().decode(Document.self, from: data)
-        print("\(document.events) events: train \(document.parts["train"] ?? 0), validation \(document.parts["validation"] ?? 0), test \(document.parts["test"] ?? 0)")
+        print(
+            "\(document.events) events: train \(document.parts["train"] ?? 0), validation \(document.parts["validation"] ?? 0), test \(document.parts["test"] ?? 0)"
+        )
         print(Self.row("branch", "kind", "values", "nonfinite", "mult", "min", "max", "mean", "deviation"))
         for b in document.branches {
             func real(_ value: Double) -> String { String(format: "%.6g", value) }
-            print(Self.row(b.name, b.kind, "\(b.values)", "\(b.nonfinite)", "\(b.multiplicity)", real(b.min), real(b.max), real(b.mean), real(b.deviation)))
+            print(
+                Self.row(
+                    b.name, b.kind, "\(b.values)", "\(b.nonfinite)", "\(b.multiplicity)", real(b.min), real(b.max),
+                    real(b.mean), real(b.deviation)))
         }
     }
 

@@ -29,7 +29,8 @@ struct RootStatistics: ParsableCommand {
     @Argument(help: "A local path, or a root:// or http(s):// URL.")
     var url: String
 
-    @Option(help: "Only this tree (directory/name, or directory/name;cycle). Without it, every tree of every directory.")
+    @Option(
+        help: "Only this tree (directory/name, or directory/name;cycle). Without it, every tree of every directory.")
     var tree: String?
 
     @Option(help: "Only branches whose name fits this pattern (* and ?).")
@@ -52,7 +53,8 @@ struct RootStatistics: ParsableCommand {
             for entry in try wanted(file) { reports.append(statistics(entry, file)) }
             if let branches, !reports.isEmpty, reports.allSatisfy({ $0.error == nil && $0.isEmpty }) {
                 throw FormatError(
-                    .missing, "no branch fits the pattern", file: url, expected: branches, found: "other names in \(reports.map(\.path).joined(separator: ", "))",
+                    .missing, "no branch fits the pattern", file: url, expected: branches,
+                    found: "other names in \(reports.map(\.path).joined(separator: ", "))",
                     hint: "beamline inspect lists the branches.")
             }
             if json {
@@ -73,13 +75,17 @@ struct RootStatistics: ParsableCommand {
     }
 
     private func statistics(_ entry: DirectoryKey, _ file: RootFile) -> TreeStatistics {
-        var report = TreeStatistics(entry, lowerCycle: !file.treeKeys.contains { $0.path == entry.path && $0.key.cycle == entry.key.cycle })
+        var report = TreeStatistics(
+            entry, lowerCycle: !file.treeKeys.contains { $0.path == entry.path && $0.key.cycle == entry.key.cycle })
         do {
             let description = try file.tree(entry)
-            let chosen = description.branches.filter { branch in branches.map { fnmatch($0, branch.name, 0) == 0 } ?? true }
+            let chosen = description.branches.filter { branch in
+                branches.map { fnmatch($0, branch.name, 0) == 0 } ?? true
+            }
             report.entries = description.entries
             let scan = TreeScan<ColumnSummary>(threads: threads)
-            for (branch, outcome) in zip(chosen, scan.run([.init(file: file, tree: description, branches: chosen)])[0]) {
+            for (branch, outcome) in zip(chosen, scan.run([.init(file: file, tree: description, branches: chosen)])[0])
+            {
                 report.add(branch, outcome)
             }
         } catch {

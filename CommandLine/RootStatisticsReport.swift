@@ -49,21 +49,38 @@ struct TreeStatistics: Encodable {
         case (.read(let summary), .text): strings.append(TextReport(branch, summary))
         case (.read(let summary), _): branches.append(BranchReport(branch, summary))
         case (.refused(let error), .unsupported(let reason)):
-            unsupported.append(Refusal(branch: branch.branchPath, field: branch.leafName, typename: branch.typeName, reason: error.message == reason ? reason : "\(error)"))
+            unsupported.append(
+                Refusal(
+                    branch: branch.branchPath, field: branch.leafName, typename: branch.typeName,
+                    reason: error.message == reason ? reason : "\(error)"))
         case (.refused(let error), _):
-            unsupported.append(Refusal(branch: branch.branchPath, field: branch.leafName, typename: branch.typeName, reason: "\(error)"))
+            unsupported.append(
+                Refusal(
+                    branch: branch.branchPath, field: branch.leafName, typename: branch.typeName, reason: "\(error)"))
         }
     }
 
     func lines() -> [String] {
-        var lines = ["\(path) (\(kind)): \(entries) entries, \(branches.count) branches of numbers, \(strings.count) of text, \(unsupported.count) not read"]
+        var lines = [
+            "\(path) (\(kind)): \(entries) entries, \(branches.count) branches of numbers, \(strings.count) of text, \(unsupported.count) not read"
+        ]
         if let error { lines.append("  not read: \(error)") }
         let width = min(48, branches.map(\.label.count).max() ?? 0)
         if !branches.isEmpty {
-            lines.append("  " + ["branch".padded(width), "type".padded(6), "shape".padded(8), "values".padded(10, left: true), "min".padded(14, left: true), "max".padded(14, left: true), "sum".padded(24, left: true), "not finite".padded(10, left: true), "most".padded(6, left: true), "CRC-32"].joined(separator: " "))
+            lines.append(
+                "  "
+                    + [
+                        "branch".padded(width), "type".padded(6), "shape".padded(8), "values".padded(10, left: true),
+                        "min".padded(14, left: true), "max".padded(14, left: true), "sum".padded(24, left: true),
+                        "not finite".padded(10, left: true), "most".padded(6, left: true), "CRC-32",
+                    ].joined(separator: " "))
         }
         for branch in branches { lines.append("  " + branch.line(width)) }
-        for text in strings { lines.append("  \(text.label.padded(width)) text   \(text.strings) strings, \(text.bytes) bytes, CRC-32 \(hex(text.crc_bytes))") }
+        for text in strings {
+            lines.append(
+                "  \(text.label.padded(width)) text   \(text.strings) strings, \(text.bytes) bytes, CRC-32 \(hex(text.crc_bytes))"
+            )
+        }
         for refusal in unsupported { lines.append("  \(refusal.label.padded(width)) not read: \(refusal.reason)") }
         return lines
     }
@@ -169,8 +186,10 @@ struct BranchReport: Encodable {
         let bad = (nonfinite?.nan ?? 0) + (nonfinite?.inf ?? 0)
         let checksums = ([crc_values] + crc_offsets).map(hex).joined(separator: " ")
         return [
-            label.padded(width), dtype.padded(6), shape.padded(8), String(values).padded(10, left: true), min.text.padded(14, left: true),
-            max.text.padded(14, left: true), (sum.map { String(format: "%.17g", $0) } ?? "-").padded(24, left: true), String(bad).padded(10, left: true),
+            label.padded(width), dtype.padded(6), shape.padded(8), String(values).padded(10, left: true),
+            min.text.padded(14, left: true),
+            max.text.padded(14, left: true), (sum.map { String(format: "%.17g", $0) } ?? "-").padded(24, left: true),
+            String(bad).padded(10, left: true),
             String(max_mult).padded(6, left: true), checksums,
         ].joined(separator: " ")
     }

@@ -8,14 +8,17 @@ struct TimeSpan: ExpressibleByArgument {
 
     init?(argument: String) {
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = argument.last.flatMap({ units[$0] }), let number = Double(argument.dropLast()), number > 0, number * unit <= 3650 * 86_400 else { return nil }
+        guard let unit = argument.last.flatMap({ units[$0] }), let number = Double(argument.dropLast()), number > 0,
+            number * unit <= 3650 * 86_400
+        else { return nil }
         seconds = number * unit
     }
 }
 
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "token", abstract: "Makes, lists and revokes the tokens with which workers join and people speak to a coordinator.",
+        commandName: "token",
+        abstract: "Makes, lists and revokes the tokens with which workers join and people speak to a coordinator.",
         subcommands: [Create.self, List.self, Revoke.self])
 
     struct Create: ParsableCommand {
@@ -27,7 +30,10 @@ struct TokenCommand: ParsableCommand {
                   beamline token create --role worker --ttl 30d --state /var/lib/beamline
                 """)
 
-        @Option(help: "What its holder may do: worker (join), reader (see all), submitter (submit jobs and steer them too), admin (drain workers too).")
+        @Option(
+            help:
+                "What its holder may do: worker (join), reader (see all), submitter (submit jobs and steer them too), admin (drain workers too)."
+        )
         var role = Role.worker
 
         @Option(help: "How long it is good for: 90m, 12h, 30d; ten years at most.")
@@ -49,7 +55,9 @@ struct TokenCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists the tokens, without their secrets.", discussion: "Example:\n  beamline token list --state /var/lib/beamline")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists the tokens, without their secrets.",
+            discussion: "Example:\n  beamline token list --state /var/lib/beamline")
 
         @Option(help: "The coordinator's state directory.")
         var state = "beamline-state"
@@ -58,14 +66,19 @@ struct TokenCommand: ParsableCommand {
             let format = Date.ISO8601FormatStyle()
             for token in TokenStore(state: URL(filePath: state)).list() {
                 let left = token.expires > Date() ? "until \(token.expires.formatted(format))" : "expired"
-                print("\(token.id)  \(token.role.rawValue)\(String(repeating: " ", count: 10 - token.role.rawValue.count)) \(left)  \(token.name)")
+                print(
+                    "\(token.id)  \(token.role.rawValue)\(String(repeating: " ", count: 10 - token.role.rawValue.count)) \(left)  \(token.name)"
+                )
             }
         }
     }
 
     struct Revoke: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Makes a token worthless at once.", discussion: "Workers that joined with it stay until their connection ends.\nExample:\n  beamline token revoke 3f9a0c1b2d4e")
+            abstract: "Makes a token worthless at once.",
+            discussion:
+                "Workers that joined with it stay until their connection ends.\nExample:\n  beamline token revoke 3f9a0c1b2d4e"
+        )
 
         @Argument(help: "The token's number: the first of its list's columns.")
         var id: String
@@ -86,7 +99,8 @@ extension Role: ExpressibleByArgument {}
 
 struct AuthorityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ca", abstract: "A certificate authority of the cluster's own, for TLS.", subcommands: [Init.self, Issue.self])
+        commandName: "ca", abstract: "A certificate authority of the cluster's own, for TLS.",
+        subcommands: [Init.self, Issue.self])
 
     struct Init: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -106,7 +120,11 @@ struct AuthorityCommand: ParsableCommand {
         @Option(help: "Days for which the authority is good.")
         var days = 3650
 
-        func validate() throws { guard (1...36_500).contains(days) else { throw ValidationError("--days: expected 1 to 36500; found \(days)") } }
+        func validate() throws {
+            guard (1...36_500).contains(days) else {
+                throw ValidationError("--days: expected 1 to 36500; found \(days)")
+            }
+        }
 
         func run() throws {
             let authority = Authority(URL(filePath: directory))
@@ -118,7 +136,9 @@ struct AuthorityCommand: ParsableCommand {
 
     struct Issue: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Makes another certificate of the authority, or renews one.", discussion: "Example:\n  beamline ca issue --directory ca --name coordinator --host coordinator.example.org")
+            abstract: "Makes another certificate of the authority, or renews one.",
+            discussion: "Example:\n  beamline ca issue --directory ca --name coordinator --host coordinator.example.org"
+        )
 
         @Option(help: "Where the authority's files are.")
         var directory = "beamline-ca"
@@ -133,8 +153,12 @@ struct AuthorityCommand: ParsableCommand {
         var days = 365
 
         func validate() throws {
-            guard (1...36_500).contains(days) else { throw ValidationError("--days: expected 1 to 36500; found \(days)") }
-            guard name != "ca", !name.isEmpty, !name.contains("/") else { throw ValidationError("--name: '\(name)' cannot be a file's name here") }
+            guard (1...36_500).contains(days) else {
+                throw ValidationError("--days: expected 1 to 36500; found \(days)")
+            }
+            guard name != "ca", !name.isEmpty, !name.contains("/") else {
+                throw ValidationError("--name: '\(name)' cannot be a file's name here")
+            }
         }
 
         func run() throws { try issue(Authority(URL(filePath: directory)), name, host, days: days) }

@@ -17,7 +17,9 @@ func makeLogger(_ label: String) -> Logger {
 
 /// Stops the process's work on Ctrl-C or TERM.
 /// - Parameter before: done first, when a signal came.
-func runUntilSignalled(before ending: @escaping @Sendable () async -> Void = {}, _ body: @escaping @Sendable () async throws -> Void) async throws {
+func runUntilSignalled(
+    before ending: @escaping @Sendable () async -> Void = {}, _ body: @escaping @Sendable () async throws -> Void
+) async throws {
     let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
     let sources = [SIGINT, SIGTERM].map { number in
         signal(number, SIG_IGN)
@@ -76,18 +78,27 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
     var sites: String?
 
-    @Option(help: "A certificate chain (PEM): workers and people then connect over TLS, with --tls-authority. 'beamline ca init' makes one.")
+    @Option(
+        help:
+            "A certificate chain (PEM): workers and people then connect over TLS, with --tls-authority. 'beamline ca init' makes one."
+    )
     var tlsCertificate: String?
 
     @Option(help: "The certificate's key (PEM).")
     var tlsKey: String?
 
-    @Flag(help: "Asks for tokens on the loopback address too; on all others they are always asked for. 'beamline token create' makes them.")
+    @Flag(
+        help:
+            "Asks for tokens on the loopback address too; on all others they are always asked for. 'beamline token create' makes them."
+    )
     var requireTokens = false
 
     func validate() throws {
-        guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key are given together") }
-        for path in [tlsCertificate, tlsKey].compactMap({ $0 }) where !FileManager.default.isReadableFile(atPath: path) {
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ValidationError("--tls-certificate and --tls-key are given together")
+        }
+        for path in [tlsCertificate, tlsKey].compactMap({ $0 }) where !FileManager.default.isReadableFile(atPath: path)
+        {
             throw ValidationError("cannot read \(path)")
         }
     }
@@ -116,8 +127,16 @@ struct CoordinatorCommand: AsyncParsableCommand {
         if requireTokens || !isLoopback {
             let tokens = TokenStore(state: settings.state)
             listening.tokens = tokens
-            if tokens.list().isEmpty { log.warning("tokens are asked for and there is none yet: make them with 'beamline token create --state \(state)'") }
-            if certificate == nil, !isLoopback { log.warning("tokens and data travel in the clear on \(host): 'beamline ca init' makes what --tls-certificate needs") }
+            if tokens.list().isEmpty {
+                log.warning(
+                    "tokens are asked for and there is none yet: make them with 'beamline token create --state \(state)'"
+                )
+            }
+            if certificate == nil, !isLoopback {
+                log.warning(
+                    "tokens and data travel in the clear on \(host): 'beamline ca init' makes what --tls-certificate needs"
+                )
+            }
         }
         let final = listening
         try await runUntilSignalled { try await runCoordinator(coordinator, final, log: log) }
@@ -125,7 +144,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
 }
 
 /// The numbers of the open files.
-func openFiles() -> Set<Int32> { Set(((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).compactMap { Int32($0) }) }
+func openFiles() -> Set<Int32> {
+    Set(((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).compactMap { Int32($0) })
+}
 
 /// Replaces this process by itself, with other kernels: OpenBLAS chooses them once, when it is loaded.
 /// - Parameter inherited: the files that its parent gave it, and may watch.
@@ -167,7 +188,9 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "The authority (PEM) that vouches for the coordinator: connects over TLS.")
     var tlsAuthority: String?
 
-    @Option(help: "A file with the token to join with, read at each connection; or the environment has it in BEAMLINE_TOKEN.")
+    @Option(
+        help:
+            "A file with the token to join with, read at each connection; or the environment has it in BEAMLINE_TOKEN.")
     var tokenFile: String?
 
     @Option(help: "This worker's own sites file: its credentials and cache come before the coordinator's.")
@@ -179,7 +202,8 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "MiB of stored bytes held at once, on their way or waiting for a thread.")
     var memoryMegabytes = 1024
 
-    @Option(help: "How gradients are summed: gloo, with the other workers; local, this worker trains alone or not at all.")
+    @Option(
+        help: "How gradients are summed: gloo, with the other workers; local, this worker trains alone or not at all.")
     var collective = Collective.gloo
 
     /// How `up` tells a worker that was drained from one that was stopped.
@@ -190,7 +214,9 @@ struct WorkerCommand: AsyncParsableCommand {
     enum Collective: String, ExpressibleByArgument, CaseIterable { case gloo, local }
 
     func validate() throws {
-        guard (0...4096).contains(readAhead) else { throw ValidationError("--read-ahead: expected 0 to 4096; found \(readAhead)") }
+        guard (0...4096).contains(readAhead) else {
+            throw ValidationError("--read-ahead: expected 0 to 4096; found \(readAhead)")
+        }
         guard coordinator.split(separator: ":").count == 2, Int(coordinator.split(separator: ":")[1]) != nil else {
             throw ValidationError("--coordinator: expected host:port; found \(coordinator)")
         }

@@ -25,7 +25,9 @@ struct SitesCommand: AsyncParsableCommand {
     func run() async throws {
         repeat {
             let data = try await options.client.data("GET", "/api/v1/sites")
-            if json { print(String(decoding: data, as: UTF8.self)) } else {
+            if json {
+                print(String(decoding: data, as: UTF8.self))
+            } else {
                 let table = SitesTable.text(try JSONDecoder().decode([SiteStatus].self, from: data))
                 // On a terminal the table stays in its place.
                 if watch, isatty(STDOUT_FILENO) != 0 { print("\u{1B}[H\u{1B}[2J" + table) } else { print(table) }
@@ -39,12 +41,17 @@ struct SitesCommand: AsyncParsableCommand {
 enum SitesTable {
     static func text(_ sites: [SiteStatus]) -> String {
         guard !sites.isEmpty else { return "no site has been read yet" }
-        let header = ["site", "state", "opens", "reads", "MB", "MB/s", "now", "most", "retries", "errors", "50 %", "95 %", "99 %"]
+        let header = [
+            "site", "state", "opens", "reads", "MB", "MB/s", "now", "most", "retries", "errors", "50 %", "95 %", "99 %",
+        ]
         let rows = sites.map { site in
             [
-                site.site, site.excludedFor.map { "\(site.state) \(Int($0) + 1) s" } ?? site.state, "\(site.files)", "\(site.reads)",
-                String(format: "%.1f", Double(site.bytes) / 1e6), String(format: "%.1f", site.megabytesPerSecond), "\(site.readsInFlight)",
-                "\(site.readsMost)", "\(site.retries)", errors(site), latency(site.latency50), latency(site.latency95), latency(site.latency99),
+                site.site, site.excludedFor.map { "\(site.state) \(Int($0) + 1) s" } ?? site.state, "\(site.files)",
+                "\(site.reads)",
+                String(format: "%.1f", Double(site.bytes) / 1e6), String(format: "%.1f", site.megabytesPerSecond),
+                "\(site.readsInFlight)",
+                "\(site.readsMost)", "\(site.retries)", errors(site), latency(site.latency50), latency(site.latency95),
+                latency(site.latency99),
             ]
         }
         let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
@@ -56,10 +63,16 @@ enum SitesTable {
         }
         for site in sites {
             if let fault = site.lastFault { lines.append("\(site.site): last error: \(fault)") }
-            if site.longestWait > 5 { lines.append("\(site.site): a read has been under way for \(Int(site.longestWait)) s") }
-            if site.abandonedBytes > 0 { lines.append("\(site.site): \(site.abandonedBytes) bytes in reads that were given up") }
+            if site.longestWait > 5 {
+                lines.append("\(site.site): a read has been under way for \(Int(site.longestWait)) s")
+            }
+            if site.abandonedBytes > 0 {
+                lines.append("\(site.site): \(site.abandonedBytes) bytes in reads that were given up")
+            }
             if let expires = site.tokenExpires {
-                lines.append("\(site.site): a bearer token ends in \(Int(min(1e12, max(0, expires - Date().timeIntervalSince1970)))) s")
+                lines.append(
+                    "\(site.site): a bearer token ends in \(Int(min(1e12, max(0, expires - Date().timeIntervalSince1970)))) s"
+                )
             }
             for warning in site.warnings { lines.append("\(site.site): \(warning)") }
         }

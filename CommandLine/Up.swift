@@ -31,7 +31,9 @@ struct Up: AsyncParsableCommand {
     var inferencePort = 8083
 
     func validate() throws {
-        guard (1...256).contains(workers) else { throw ValidationError("--workers: expected 1 to 256; found \(workers)") }
+        guard (1...256).contains(workers) else {
+            throw ValidationError("--workers: expected 1 to 256; found \(workers)")
+        }
     }
 
     func run() async throws {
@@ -39,15 +41,24 @@ struct Up: AsyncParsableCommand {
         try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
         let state = URL(filePath: state).standardizedFileURL.path
         var children = [
-            Child("coordinator", ["coordinator", "--state", state + "/coordinator", "--port", "\(port)", "--workers-port", "\(workersPort)"]
-                + (sites.map { ["--sites", $0] } ?? []), state),
+            Child(
+                "coordinator",
+                [
+                    "coordinator", "--state", state + "/coordinator", "--port", "\(port)", "--workers-port",
+                    "\(workersPort)",
+                ]
+                    + (sites.map { ["--sites", $0] } ?? []), state),
             Child("inference", ["inference", "--state", state + "/models", "--port", "\(inferencePort)"], state),
         ]
         for number in 1...workers {
-            children.append(Child(
-                "worker-\(number)",
-                ["worker", "--coordinator", "localhost:\(workersPort)", "--name", "worker-\(number)", "--threads", "\(threads)", "--drained-status", "\(WorkerCommand.drainedUnderUp)"]
-                    + localFiles.flatMap { ["--local-files", $0] }, state))
+            children.append(
+                Child(
+                    "worker-\(number)",
+                    [
+                        "worker", "--coordinator", "localhost:\(workersPort)", "--name", "worker-\(number)",
+                        "--threads", "\(threads)", "--drained-status", "\(WorkerCommand.drainedUnderUp)",
+                    ]
+                        + localFiles.flatMap { ["--local-files", $0] }, state))
         }
         for child in children { try child.start() }
         print("coordinator  http://localhost:\(port) (workers: localhost:\(workersPort))")
@@ -129,7 +140,9 @@ private final class Child: @unchecked Sendable {
             return false
         }
         restarts.append(Date())
-        printError("\(name) died (\(process.terminationReason == .uncaughtSignal ? "signal" : "exit") \(process.terminationStatus)); starting it again")
+        printError(
+            "\(name) died (\(process.terminationReason == .uncaughtSignal ? "signal" : "exit") \(process.terminationStatus)); starting it again"
+        )
         return (try? start()) != nil
     }
 

@@ -45,7 +45,8 @@ struct HollowWorker: Sendable {
     var measures = false
 
     func run(port: Int) async throws {
-        let transport = try HTTP2ClientTransport.Posix(target: .ipv4(address: "127.0.0.1", port: port), transportSecurity: .plaintext)
+        let transport = try HTTP2ClientTransport.Posix(
+            target: .ipv4(address: "127.0.0.1", port: port), transportSecurity: .plaintext)
         try await withGRPCClient(transport: transport) { client in
             let workers = Beamline_Workers.Client(wrapping: client)
             let (messages, outgoing) = AsyncStream.makeStream(of: Beamline_Envelope.self)
@@ -58,7 +59,9 @@ struct HollowWorker: Sendable {
                     group.addTask {
                         while !Task.isCancelled {
                             try await Task.sleep(for: .seconds(1))
-                            outgoing.yield(try WireCoding.envelope(WorkerMessage.beat(Beat(held: held.leases.withLock { Array($0) }))))
+                            outgoing.yield(
+                                try WireCoding.envelope(
+                                    WorkerMessage.beat(Beat(held: held.leases.withLock { Array($0) }))))
                         }
                     }
                     defer { group.cancelAll() }
@@ -85,7 +88,10 @@ struct HollowWorker: Sendable {
                             said = monotonicSeconds()
                             // Several small messages, so that the coordinator is at work while the next is made.
                             for start in stride(from: 0, to: grants.count, by: 256) {
-                                outgoing.yield(try WireCoding.envelope(receipts: grants[start..<min(grants.count, start + 256)].map { job.receipt($0) }))
+                                outgoing.yield(
+                                    try WireCoding.envelope(
+                                        receipts: grants[start..<min(grants.count, start + 256)].map { job.receipt($0) }
+                                    ))
                             }
                         case .refused(_, let reason): FileHandle.standardError.write(Data("refused: \(reason)\n".utf8))
                         default: break
@@ -108,9 +114,14 @@ struct HollowJob: Sendable {
     init(files: Int, blocks: Int, branches: Int) {
         (self.files, self.blocks, self.branches) = (files, blocks, branches)
         var statistics = BranchStatistics()
-        (statistics.values, statistics.min, statistics.max, statistics.mean, statistics.squares, statistics.multiplicity) = (Self.events, 0, 1, 0.5, 1, 1)
+        (
+            statistics.values, statistics.min, statistics.max, statistics.mean, statistics.squares,
+            statistics.multiplicity
+        ) = (Self.events, 0, 1, 0.5, 1, 1)
         let none = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches))
-        specs = SpecsCoding.encode([[PartialSpecs(rows: Self.events, branches: .init(repeating: statistics, count: branches)), none, none]])
+        specs = SpecsCoding.encode([
+            [PartialSpecs(rows: Self.events, branches: .init(repeating: statistics, count: branches)), none, none]
+        ])
     }
 
     func receipt(_ grant: Grant) -> Receipt {
@@ -118,9 +129,15 @@ struct HollowJob: Sendable {
         case .list: return Receipt(grant.lease, .listed((0..<files).map { FileReplicas("root://bench//f\($0).root") }))
         case .survey(let file, _, _):
             let boundaries = (0...Int64(blocks)).map { $0 * Self.events }
-            let names = (0..<branches).map { SurveyedBranch(name: "b\($0)", type: "float", fixedValues: 1, itemValues: 1, unsupported: nil) }
+            let names = (0..<branches).map {
+                SurveyedBranch(name: "b\($0)", type: "float", fixedValues: 1, itemValues: 1, unsupported: nil)
+            }
             return Receipt(
-                grant.lease, .surveyed(Survey(bytes: 1 << 30, identity: file.url, entries: boundaries.last!, boundaries: boundaries, clusters: boundaries, branches: names)))
+                grant.lease,
+                .surveyed(
+                    Survey(
+                        bytes: 1 << 30, identity: file.url, entries: boundaries.last!, boundaries: boundaries,
+                        clusters: boundaries, branches: names)))
         // Of so many seconds that chunks do not grow: each is a block.
         case .chunk(let chunk):
             precondition(chunk.boundaries.count == 2)

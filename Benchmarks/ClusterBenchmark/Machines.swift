@@ -26,7 +26,11 @@ struct Machines {
         let empty = residentBytes()
         var scheduler = Scheduler(settings, Restored(), now: 0)
         for id in 1...Int64(workers) {
-            scheduler.handle(.joined(worker: id, Hello(name: "worker-\(id)", threads: Self.slots, readAhead: 0, localRoots: [], version: "1")), now: 0)
+            scheduler.handle(
+                .joined(
+                    worker: id,
+                    Hello(name: "worker-\(id)", threads: Self.slots, readAhead: 0, localRoots: [], version: "1")),
+                now: 0)
         }
         scheduler.settle()
         _ = scheduler.take()
@@ -37,7 +41,8 @@ struct Machines {
         let (events, most) = drive(&scheduler)
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
         return Line(
-            workers: workers, chunks: chunks, events: events, seconds: seconds, eventsPerSecond: Double(events) / seconds, perWorker: Double(joined - empty) / Double(workers),
+            workers: workers, chunks: chunks, events: events, seconds: seconds,
+            eventsPerSecond: Double(events) / seconds, perWorker: Double(joined - empty) / Double(workers),
             perChunk: Double(planned - joined) / Double(chunks), residentAtMost: most - empty)
     }
 
@@ -77,7 +82,10 @@ struct Machines {
             for (worker, lease) in flying[next..<next + done] {
                 held[Int(worker)].removeAll { $0 == lease }
                 // Of so many seconds that chunks do not grow.
-                scheduler.handle(.receipt(worker: worker, Receipt(lease, .counted(bytesRead: 1, seconds: 10)), digest: "", unacceptable: nil), now: now)
+                scheduler.handle(
+                    .receipt(
+                        worker: worker, Receipt(lease, .counted(bytesRead: 1, seconds: 10)), digest: "",
+                        unacceptable: nil), now: now)
             }
             next += done
             now += Double(done) / Double(Self.slots * workers)
@@ -85,7 +93,8 @@ struct Machines {
             // Beats that are due by now.
             while beaten < Int(now * Double(workers)) {
                 let worker = beaten % workers + 1
-                scheduler.handle(.message(worker: Int64(worker), .beat(Beat(held: held[worker])), payload: []), now: now)
+                scheduler.handle(
+                    .message(worker: Int64(worker), .beat(Beat(held: held[worker])), payload: []), now: now)
                 beaten += 1
                 events += 1
             }

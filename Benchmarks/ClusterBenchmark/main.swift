@@ -30,7 +30,9 @@ func wait(_ condition: @Sendable () -> Bool) async throws {
 func with(_ workers: [HollowWorker], port: Int, _ tally: Tally, _ body: () async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
         for (number, worker) in workers.enumerated() {
-            group.addTask { do { try await worker.run(port: port) } catch { if !Task.isCancelled { fatalError("\(error)") } } }
+            group.addTask {
+                do { try await worker.run(port: port) } catch { if !Task.isCancelled { fatalError("\(error)") } }
+            }
             // The first has the first number.
             if number == 0 { try await wait { tally.counts.withLock { $0.welcomed == 1 } } }
         }
@@ -46,7 +48,11 @@ case ("machines", 2): try show(Machines(workers: numbers[0], chunks: numbers[1])
 case ("work", 6):
     let tally = Tally()
     let job = HollowJob(files: numbers[2], blocks: numbers[3], branches: numbers[4])
-    let workers = (0..<numbers[1]).map { HollowWorker(name: "w\($0)", threads: min(1024, numbers[5]), readAhead: max(0, numbers[5] - 1024), job: job, tally: tally) }
+    let workers = (0..<numbers[1]).map {
+        HollowWorker(
+            name: "w\($0)", threads: min(1024, numbers[5]), readAhead: max(0, numbers[5] - 1024), job: job, tally: tally
+        )
+    }
     try await with(workers, port: numbers[0], tally) {
         // The list and the surveys come before, and are not counted.
         let before = 1 + numbers[2]
@@ -54,16 +60,24 @@ case ("work", 6):
         let first = tally.counts.withLock { ($0.acknowledged, $0.last) }
         try await wait { tally.counts.withLock { $0.acknowledged >= before + numbers[2] * numbers[3] } }
         let (receipts, seconds) = tally.counts.withLock { ($0.acknowledged - first.0, $0.last - first.1) }
-        try show(WorkLine(workers: workers.count, receipts: receipts, seconds: seconds, receiptsPerSecond: Double(receipts) / seconds))
+        try show(
+            WorkLine(
+                workers: workers.count, receipts: receipts, seconds: seconds,
+                receiptsPerSecond: Double(receipts) / seconds))
     }
 case ("grants", 3):
     let tally = Tally()
     let job = HollowJob(files: 1, blocks: numbers[2], branches: 8)
-    let workers = (0...numbers[1]).map { HollowWorker(name: "w\($0)", threads: 1, readAhead: 0, job: job, tally: tally, measures: $0 == 0) }
+    let workers = (0...numbers[1]).map {
+        HollowWorker(name: "w\($0)", threads: 1, readAhead: 0, job: job, tally: tally, measures: $0 == 0)
+    }
     try await with(workers, port: numbers[0], tally) {
         try await wait { tally.counts.withLock { $0.acknowledged >= 2 + numbers[2] } }
         let waits = tally.counts.withLock { $0.waits }.sorted()
-        try show(GrantLine(idle: numbers[1], grants: waits.count, median: waits[waits.count / 2], p99: waits[waits.count * 99 / 100], most: waits.last!))
+        try show(
+            GrantLine(
+                idle: numbers[1], grants: waits.count, median: waits[waits.count / 2],
+                p99: waits[waits.count * 99 / 100], most: waits.last!))
     }
 default:
     print("cluster-benchmark: see Benchmarks/ClusterBenchmark/main.swift")

@@ -45,7 +45,8 @@ func run() throws {
         let file = try RootFile(url: path)
         return try file.treeKeys.map { key in
             let tree = try file.tree(key)
-            return TreeScan<ColumnExtremes>.Input(file: file, tree: tree, branches: tree.branches.filter { $0.numbers != nil })
+            return TreeScan<ColumnExtremes>.Input(
+                file: file, tree: tree, branches: tree.branches.filter { $0.numbers != nil })
         }
     }
     let baskets = try StoredBaskets(inputs.map { ($0.file, $0.branches) })
@@ -58,7 +59,9 @@ func run() throws {
             let scan = TreeScan<ColumnExtremes>(threads: threads)
             time = try seconds {
                 for (input, outcomes) in zip(inputs, scan.run(inputs)) {
-                    for (branch, outcome) in zip(input.branches, outcomes) { try merge(branch.name, outcome, into: &results) }
+                    for (branch, outcome) in zip(input.branches, outcomes) {
+                        try merge(branch.name, outcome, into: &results)
+                    }
                     branches += outcomes.count
                 }
             }
@@ -69,7 +72,8 @@ func run() throws {
         // The first pass warms the page cache and the buffers.
         guard repetition > 0 else { continue }
         let line = Line(
-            mode: mode, threads: threads, seconds: time, events: inputs.reduce(0) { $0 + $1.tree.entries }, branches: branches,
+            mode: mode, threads: threads, seconds: time, events: inputs.reduce(0) { $0 + $1.tree.entries },
+            branches: branches,
             stored: baskets.storedBytes, inflated: baskets.inflatedBytes)
         print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
     }
@@ -100,7 +104,11 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
             let end = survey.boundaries[start...].lastIndex { $0 - survey.boundaries[start] <= 100_000 }!
             let stop = max(end, start + 1)
             let input = InputTree(FileReplicas(path), tree: "Events", identity: survey.identity)
-            tasks.append((ChunkTask(input, boundaries: Array(survey.boundaries[start...stop])), ChunkPlan(branches: branches, split: .init())))
+            tasks.append(
+                (
+                    ChunkTask(input, boundaries: Array(survey.boundaries[start...stop])),
+                    ChunkPlan(branches: branches, split: .init())
+                ))
             start = stop
         }
     }
@@ -112,7 +120,9 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < all.count else { return }
-            do throws(FormatError) { _ = try reader.specs(all[index].chunk, all[index].plan) } catch { failure.withLock { $0 = error } }
+            do throws(FormatError) { _ = try reader.specs(all[index].chunk, all[index].plan) } catch {
+                failure.withLock { $0 = error }
+            }
         }
     }
     if let error = failure.withLock({ $0 }) { throw error }

@@ -44,14 +44,20 @@ package final class BufferPool: Sendable {
     package func take(_ capacity: Int) -> AlignedBuffer {
         let found: AlignedBuffer? = idle.withLock { idle in
             // The last given is the likeliest to lie in the cache.
-            guard let index = idle.buffers.lastIndex(where: { $0.capacity >= capacity && $0.capacity <= 4 * max(capacity, 4096) })
+            guard
+                let index = idle.buffers.lastIndex(where: {
+                    $0.capacity >= capacity && $0.capacity <= 4 * max(capacity, 4096)
+                })
             else { return nil }
             let buffer = idle.buffers.remove(at: index)
             idle.bytes -= buffer.capacity
             return buffer
         }
         // A power of two, so that baskets of about one size share buffers.
-        return found ?? AlignedBuffer(capacity: capacity > 1 << 40 ? capacity : 1 << (Int.bitWidth - max(63, capacity - 1).leadingZeroBitCount))
+        return found
+            ?? AlignedBuffer(
+                capacity: capacity > 1 << 40
+                    ? capacity : 1 << (Int.bitWidth - max(63, capacity - 1).leadingZeroBitCount))
     }
 
     package func give(_ buffer: AlignedBuffer) {

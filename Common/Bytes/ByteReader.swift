@@ -44,7 +44,9 @@ package struct ByteReader: ~Escapable {
     }
 
     /// A little-endian number, as RNTuple's envelopes have them.
-    package mutating func little<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(FormatError) -> T { try load(T.self).byteSwapped }
+    package mutating func little<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(FormatError) -> T {
+        try load(T.self).byteSwapped
+    }
 
     package mutating func u8() throws(FormatError) -> UInt8 { try load(UInt8.self) }
     package mutating func u16() throws(FormatError) -> UInt16 { try load(UInt16.self) }

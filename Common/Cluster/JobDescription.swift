@@ -25,7 +25,10 @@ package struct JobDescription: Codable, Sendable, Equatable {
 
     package struct Features: Codable, Sendable, Equatable {
         package enum Normalise: String, Codable, Sendable, CaseIterable { case minmax, standard }
-        package enum Padding: Codable, Sendable, Equatable { case mean, value(Double) }
+        package enum Padding: Codable, Sendable, Equatable {
+            case mean
+            case value(Double)
+        }
         package struct Width: Codable, Sendable, Equatable {
             package var pattern: String
             package var items: Int

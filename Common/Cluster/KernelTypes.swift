@@ -2,7 +2,10 @@
 /// members of a training use the same.
 package enum KernelTypes {
     /// A processor that is made for one runs all before it.
-    package static let ladder = ["Prescott", "Core2", "Penryn", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake", "Sapphirerapids"]
+    package static let ladder = [
+        "Prescott", "Core2", "Penryn", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake",
+        "Sapphirerapids",
+    ]
 
     private static func rank(_ name: String) -> Int? { ladder.firstIndex { $0.lowercased() == name.lowercased() } }
 

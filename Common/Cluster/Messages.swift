@@ -89,7 +89,8 @@ package struct Survey: Codable, Sendable, Equatable {
     package var branches: [SurveyedBranch]
 
     package init(
-        bytes: Int, identity: String, adler32: String? = nil, entries: Int64, boundaries: [Int64], clusters: [Int64], branches: [SurveyedBranch]
+        bytes: Int, identity: String, adler32: String? = nil, entries: Int64, boundaries: [Int64], clusters: [Int64],
+        branches: [SurveyedBranch]
     ) {
         self.bytes = bytes
         self.identity = identity
@@ -141,7 +142,8 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var kernels: String
 
     package init(
-        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?, checkpointStep: Int64, epochs: Int, kernels: String
+        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?,
+        checkpointStep: Int64, epochs: Int, kernels: String
     ) {
         self.job = job
         self.round = round

@@ -31,7 +31,10 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var finished: Double?
     package var members: [Member]
 
-    package init(job: Int64, name: String, version: String, bundle: String, kernels: String, submitted: Double, finished: Double?, members: [Member]) {
+    package init(
+        job: Int64, name: String, version: String, bundle: String, kernels: String, submitted: Double,
+        finished: Double?, members: [Member]
+    ) {
         self.job = job
         self.name = name
         self.version = version

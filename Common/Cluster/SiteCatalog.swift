@@ -82,20 +82,28 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
     package func places(_ urls: [String]) -> [Place] {
         var places: [Place] = []
         func add(_ url: String, _ site: String, certain: Bool) {
-            if !places.contains(where: { $0.url == url }) { places.append(Place(site: site, url: url, certain: certain)) }
+            if !places.contains(where: { $0.url == url }) {
+                places.append(Place(site: site, url: url, certain: certain))
+            }
         }
         for url in urls where StorageURL(url).kind != .logical {
             add(url, siteName(url), certain: true)
             // Another endpoint of the same site has the same files.
             let location = StorageURL(url)
             if let site = site(of: location) {
-                for endpoint in site.endpoints { add(StorageURL.join(endpoint, location.path), site.name, certain: true) }
+                for endpoint in site.endpoints {
+                    add(StorageURL.join(endpoint, location.path), site.name, certain: true)
+                }
             }
         }
         for url in urls where localPath(of: url) == nil {
             let name = logicalName(url)
             for site in sites where !places.contains(where: { $0.site == site.name && $0.certain }) {
-                for prefix in site.prefixes { for endpoint in site.endpoints { add(StorageURL.join(endpoint, prefix + name), site.name, certain: false) } }
+                for prefix in site.prefixes {
+                    for endpoint in site.endpoints {
+                        add(StorageURL.join(endpoint, prefix + name), site.name, certain: false)
+                    }
+                }
             }
         }
         return places

@@ -44,7 +44,11 @@ package struct SiteReport: Codable, Sendable, Equatable {
     package init(site: String) { self.site = site }
 
     package mutating func count(_ fault: SiteFault, _ text: String) {
-        if let index = faults.firstIndex(where: { $0.fault == fault }) { faults[index].count += 1 } else { faults.append(FaultCount(fault, 1)) }
+        if let index = faults.firstIndex(where: { $0.fault == fault }) {
+            faults[index].count += 1
+        } else {
+            faults.append(FaultCount(fault, 1))
+        }
         lastFault = text
         if fault.blamesSite { failuresInRow += 1 }
     }

@@ -1,7 +1,8 @@
 /// The parts of a URL that matter to reading.
 package struct StorageURL: Sendable {
     package enum Kind: Sendable, Equatable {
-        case local(path: String), xrootd, http
+        case local(path: String)
+        case xrootd, http
         /// A name without a place: any site of the catalogue that has it will do.
         case logical
         case unsupported(scheme: String)
@@ -34,7 +35,9 @@ package struct StorageURL: Sendable {
         let host = rest[..<slash].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
         let plain = host.utf8.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
             default: ".:_-[]".utf8.contains(byte)
             }
         }
@@ -78,7 +81,9 @@ package struct StorageURL: Sendable {
 
     /// A query has `key=value`; any other question mark is a pattern's.
     private static func withoutQuery(_ path: Substring) -> Substring {
-        guard let equals = path.firstIndex(of: "="), let mark = path[..<equals].lastIndex(of: "?"), !path[mark..<equals].contains("/") else { return path }
+        guard let equals = path.firstIndex(of: "="), let mark = path[..<equals].lastIndex(of: "?"),
+            !path[mark..<equals].contains("/")
+        else { return path }
         return path[..<mark]
     }
 

@@ -40,8 +40,12 @@ package final class Round: @unchecked Sendable {
             },
             wait: { owner, key, data, size in
                 let box = Unmanaged<RendezvousBox>.fromOpaque(owner!).takeUnretainedValue()
-                guard let value = box.inner.wait(String(cString: key!)), let memory = malloc(max(1, value.count)) else { return 1 }
-                value.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: $0.count) }
+                guard let value = box.inner.wait(String(cString: key!)), let memory = malloc(max(1, value.count)) else {
+                    return 1
+                }
+                value.withUnsafeBytes {
+                    memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: $0.count)
+                }
                 data!.pointee = memory.assumingMemoryBound(to: UInt8.self)
                 size!.pointee = value.count
                 return 0
@@ -49,10 +53,14 @@ package final class Round: @unchecked Sendable {
         var failure = ""
         handle = withExtendedLifetime(box) {
             var result: OpaquePointer?
-            failure = withErrorText { result = cgl_connect(Int32(rank), Int32(size), host, Int32(timeout * 1000), store, $0, $1) }
+            failure = withErrorText {
+                result = cgl_connect(Int32(rank), Int32(size), host, Int32(timeout * 1000), store, $0, $1)
+            }
             return result
         }
-        guard handle != nil else { throw FormatError(.unreachable, "the members of the round could not connect: \(failure)") }
+        guard handle != nil else {
+            throw FormatError(.unreachable, "the members of the round could not connect: \(failure)")
+        }
     }
 
     deinit { if let handle { cgl_close(handle) } }
@@ -110,7 +118,9 @@ package final class Round: @unchecked Sendable {
             }
             var made: OpaquePointer?
             let failure = withErrorText { made = cgl_channel_make(connection, count, $0, $1) }
-            guard let made else { throw FormatError(.unreachable, "the members of the round lost each other: \(failure)") }
+            guard let made else {
+                throw FormatError(.unreachable, "the members of the round lost each other: \(failure)")
+            }
             handle = made
             buffer = .init(start: cgl_channel_buffer(made), count: count)
         }

@@ -30,7 +30,8 @@ package final class Column: @unchecked Sendable {
     private let pool: BufferPool?
 
     package init(
-        type: DataType, shape: Shape, entries: Int, count: Int, values: AlignedBuffer, offsets: [Offsets], pool: BufferPool? = nil
+        type: DataType, shape: Shape, entries: Int, count: Int, values: AlignedBuffer, offsets: [Offsets],
+        pool: BufferPool? = nil
     ) {
         precondition(count * type.size <= values.capacity)
         precondition(shape.varyingLevels == offsets.count)
@@ -50,7 +51,9 @@ package final class Column: @unchecked Sendable {
     }
 
     /// Where entries begin, in items of the level below: only where the outermost level varies.
-    package var entryOffsets: UnsafeMutableBufferPointer<Int64>? { shape.levels.first == .varying ? offsets[0].values : nil }
+    package var entryOffsets: UnsafeMutableBufferPointer<Int64>? {
+        shape.levels.first == .varying ? offsets[0].values : nil
+    }
 
     /// The range of values (not items) that belongs to the entries `range`.
     package func valueRange(_ range: Range<Int>) -> Range<Int> {

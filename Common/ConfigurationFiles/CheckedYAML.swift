@@ -29,14 +29,20 @@ extension CheckedYAML {
     ///   - what: the file's kind, for errors.
     ///   - read: makes a value of the root; mistakes are gathered meanwhile.
     /// - Throws: all mistakes, sorted by line.
-    package mutating func whole<T>(_ text: String, _ what: String, _ read: (inout Self, Node) -> T) throws(FileMistakes) -> T {
+    package mutating func whole<T>(
+        _ text: String, _ what: String, _ read: (inout Self, Node) -> T
+    ) throws(FileMistakes) -> T {
         let root: Node?
         do { root = try Yams.compose(yaml: text) } catch let error as YamlError {
-            throw FileMistakes(mistakes: [FileMistake(line: Self.line(of: error), text: "this is not YAML: \(error)".replacing("\n", with: " "))])
+            throw FileMistakes(mistakes: [
+                FileMistake(line: Self.line(of: error), text: "this is not YAML: \(error)".replacing("\n", with: " "))
+            ])
         } catch { throw FileMistakes(mistakes: [FileMistake(line: 1, text: "\(error)")]) }
         guard let root else { throw FileMistakes(mistakes: [FileMistake(line: 1, text: "the \(what) is empty")]) }
         let value = read(&self, root)
-        guard mistakes.isEmpty else { throw FileMistakes(mistakes: mistakes.sorted { ($0.line, $0.text) < ($1.line, $1.text) }) }
+        guard mistakes.isEmpty else {
+            throw FileMistakes(mistakes: mistakes.sorted { ($0.line, $0.text) < ($1.line, $1.text) })
+        }
         return value
     }
 
@@ -47,19 +53,27 @@ extension CheckedYAML {
         }
     }
 
-    package mutating func fail(_ node: Node, _ text: String) { mistakes.append(FileMistake(line: node.mark?.line ?? 1, text: text)) }
+    package mutating func fail(_ node: Node, _ text: String) {
+        mistakes.append(FileMistake(line: node.mark?.line ?? 1, text: text))
+    }
 
     /// The fields of a mapping; unknown and missing keys are mistakes.
-    package mutating func fields(_ node: Node, _ what: String, known: [String], required: [String] = []) -> [String: Node] {
+    package mutating func fields(
+        _ node: Node, _ what: String, known: [String], required: [String] = []
+    ) -> [String: Node] {
         guard let mapping = node.mapping else {
-            fail(node, "\(what): expected a mapping with the keys \(known.joined(separator: ", ")); found \(Self.kind(node))")
+            fail(
+                node,
+                "\(what): expected a mapping with the keys \(known.joined(separator: ", ")); found \(Self.kind(node))")
             return [:]
         }
         var found: [String: Node] = [:]
         for (key, value) in mapping {
             let name = key.string ?? "?"
             if !known.contains(name) {
-                fail(key, "\(what): unknown key \(name.debugDescription); expected one of \(known.joined(separator: ", "))")
+                fail(
+                    key,
+                    "\(what): unknown key \(name.debugDescription); expected one of \(known.joined(separator: ", "))")
             } else if found.updateValue(value, forKey: name) != nil {
                 fail(key, "\(what): the key \(name) stands twice")
             }
@@ -95,13 +109,18 @@ extension CheckedYAML {
     package mutating func integer(_ node: Node?, _ what: String, _ range: ClosedRange<Int>) -> Int? {
         guard let node else { return nil }
         guard case .scalar(let scalar) = node, let value = Int(scalar.string), range.contains(value) else {
-            fail(node, "\(what): expected a whole number from \(range.lowerBound) to \(range.upperBound); found \(Self.kind(node))")
+            fail(
+                node,
+                "\(what): expected a whole number from \(range.lowerBound) to \(range.upperBound); found \(Self.kind(node))"
+            )
             return nil
         }
         return value
     }
 
-    package mutating func real(_ node: Node?, _ what: String, _ expected: String, _ accepts: (Double) -> Bool) -> Double? {
+    package mutating func real(
+        _ node: Node?, _ what: String, _ expected: String, _ accepts: (Double) -> Bool
+    ) -> Double? {
         guard let node else { return nil }
         guard case .scalar(let scalar) = node, let value = Double(scalar.string), value.isFinite, accepts(value) else {
             fail(node, "\(what): expected \(expected); found \(Self.kind(node))")
@@ -110,10 +129,13 @@ extension CheckedYAML {
         return value
     }
 
-    package mutating func choice<T: RawRepresentable & CaseIterable>(_ node: Node?, _ what: String, _: T.Type) -> T? where T.RawValue == String {
+    package mutating func choice<T: RawRepresentable & CaseIterable>(_ node: Node?, _ what: String, _: T.Type) -> T?
+    where T.RawValue == String {
         guard let node else { return nil }
         if case .scalar(let scalar) = node, let value = T(rawValue: scalar.string) { return value }
-        fail(node, "\(what): expected one of \(T.allCases.map(\.rawValue).joined(separator: ", ")); found \(Self.kind(node))")
+        fail(
+            node,
+            "\(what): expected one of \(T.allCases.map(\.rawValue).joined(separator: ", ")); found \(Self.kind(node))")
         return nil
     }
 }

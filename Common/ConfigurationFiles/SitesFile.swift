@@ -26,7 +26,9 @@ package struct SitesFile: CheckedYAML {
             guard let site = site(item, catalog.limits) else { continue }
             if catalog.site(named: site.name) != nil { fail(item, "site: the name \(site.name) stands twice") }
             for endpoint in site.endpoints {
-                if let other = endpoints.updateValue(site.name, forKey: endpoint) { fail(item, "site \(site.name): \(endpoint) is \(other)'s already") }
+                if let other = endpoints.updateValue(site.name, forKey: endpoint) {
+                    fail(item, "site \(site.name): \(endpoint) is \(other)'s already")
+                }
             }
             catalog.sites.append(site)
         }
@@ -34,7 +36,9 @@ package struct SitesFile: CheckedYAML {
     }
 
     private mutating func site(_ node: Node, _ usual: SiteLimits) -> SiteDescription? {
-        let fields = fields(node, "site", known: ["name", "endpoints", "prefixes", "limits", "credentials"], required: ["name", "endpoints"])
+        let fields = fields(
+            node, "site", known: ["name", "endpoints", "prefixes", "limits", "credentials"],
+            required: ["name", "endpoints"])
         guard let name = text(fields["name"], "site: name") else { return nil }
         if name.contains(where: { $0.isWhitespace || $0 == "/" }) {
             fail(fields["name"]!, "site: name: expected no spaces and slashes; found \(name.debugDescription)")
@@ -42,8 +46,12 @@ package struct SitesFile: CheckedYAML {
         var site = SiteDescription(name: name, endpoints: [])
         for endpoint in texts(fields["endpoints"], "site \(name): endpoints") ?? [] {
             let location = StorageURL(endpoint)
-            guard location.kind == .xrootd || location.kind == .http, !location.host.isEmpty, location.path == "/" else {
-                fail(fields["endpoints"]!, "site \(name): endpoints: expected root://host:port, https://host or the like; found \(endpoint.debugDescription)")
+            guard location.kind == .xrootd || location.kind == .http, !location.host.isEmpty, location.path == "/"
+            else {
+                fail(
+                    fields["endpoints"]!,
+                    "site \(name): endpoints: expected root://host:port, https://host or the like; found \(endpoint.debugDescription)"
+                )
                 continue
             }
             site.endpoints.append(location.endpoint)
@@ -51,7 +59,9 @@ package struct SitesFile: CheckedYAML {
         if site.endpoints.isEmpty, let node = fields["endpoints"] { fail(node, "site \(name): no endpoint is named") }
         for prefix in texts(fields["prefixes"], "site \(name): prefixes") ?? [] {
             guard prefix.hasPrefix("/") else {
-                fail(fields["prefixes"]!, "site \(name): prefixes: expected an absolute path; found \(prefix.debugDescription)")
+                fail(
+                    fields["prefixes"]!,
+                    "site \(name): prefixes: expected an absolute path; found \(prefix.debugDescription)")
                 continue
             }
             // The logical name brings its own slash.
@@ -65,16 +75,23 @@ package struct SitesFile: CheckedYAML {
     }
 
     private mutating func limits(_ node: Node, _ usual: SiteLimits) -> SiteLimits {
-        let known = ["open_seconds", "read_seconds", "reads", "megabytes_in_flight", "gap_kilobytes", "request_megabytes"]
+        let known = [
+            "open_seconds", "read_seconds", "reads", "megabytes_in_flight", "gap_kilobytes", "request_megabytes",
+        ]
         let fields = fields(node, "limits", known: known)
         var limits = usual
         limits.openSeconds = integer(fields["open_seconds"], "limits: open_seconds", 1...3600) ?? limits.openSeconds
         limits.readSeconds = integer(fields["read_seconds"], "limits: read_seconds", 1...3600) ?? limits.readSeconds
         limits.readsMost = integer(fields["reads"], "limits: reads", 1...100_000) ?? limits.readsMost
-        limits.bytesInFlight = integer(fields["megabytes_in_flight"], "limits: megabytes_in_flight", 1...65_536).map { $0 << 20 } ?? limits.bytesInFlight
-        limits.gapBytes = integer(fields["gap_kilobytes"], "limits: gap_kilobytes", 0...65_536).map { $0 << 10 } ?? limits.gapBytes
+        limits.bytesInFlight =
+            integer(fields["megabytes_in_flight"], "limits: megabytes_in_flight", 1...65_536).map { $0 << 20 }
+            ?? limits.bytesInFlight
+        limits.gapBytes =
+            integer(fields["gap_kilobytes"], "limits: gap_kilobytes", 0...65_536).map { $0 << 10 } ?? limits.gapBytes
         // XRootD servers refuse vectors near 2 GiB.
-        limits.requestBytes = integer(fields["request_megabytes"], "limits: request_megabytes", 1...1536).map { $0 << 20 } ?? limits.requestBytes
+        limits.requestBytes =
+            integer(fields["request_megabytes"], "limits: request_megabytes", 1...1536).map { $0 << 20 }
+            ?? limits.requestBytes
         return limits
     }
 
@@ -89,7 +106,8 @@ package struct SitesFile: CheckedYAML {
 
     private mutating func cache(_ node: Node) -> SiteCatalog.Cache? {
         let fields = fields(node, "cache", known: ["dir", "bytes"], required: ["dir", "bytes"])
-        guard let directory = path(fields["dir"], "cache: dir"), let bytes = bytes(fields["bytes"], "cache: bytes") else { return nil }
+        guard let directory = path(fields["dir"], "cache: dir"), let bytes = bytes(fields["bytes"], "cache: bytes")
+        else { return nil }
         return .init(directory: directory, bytes: bytes)
     }
 
@@ -103,11 +121,13 @@ package struct SitesFile: CheckedYAML {
     private mutating func bytes(_ node: Node?, _ what: String) -> Int? {
         guard let node else { return nil }
         let units: [(String, Double)] = [
-            ("KiB", 1024), ("MiB", 1_048_576), ("GiB", 1_073_741_824), ("TiB", 1_099_511_627_776), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("", 1),
+            ("KiB", 1024), ("MiB", 1_048_576), ("GiB", 1_073_741_824), ("TiB", 1_099_511_627_776), ("kB", 1e3),
+            ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("", 1),
         ]
         let text = (node.string ?? "").filter { $0 != " " && $0 != "_" }
         for (unit, factor) in units where text.hasSuffix(unit) {
-            guard let number = Double(text.dropLast(unit.count)), number * factor >= 1_048_576, number * factor < 1e18 else { break }
+            guard let number = Double(text.dropLast(unit.count)), number * factor >= 1_048_576, number * factor < 1e18
+            else { break }
             return Int(number * factor)
         }
         fail(node, "\(what): expected a size of at least 1 MiB, like 50 GB; found \(Self.kind(node))")

@@ -18,11 +18,14 @@ package enum FeaturePlanner {
         var inputs: [FeatureSchema.Input] = []
         for (branch, statistics) in zip(branches, specs) {
             let named = settings.pad.first { matches(branch.name, pattern: $0.pattern) }
-            let (product, isLarge) = (named?.items ?? Int(statistics.multiplicity)).multipliedReportingOverflow(by: branch.itemValues)
+            let (product, isLarge) = (named?.items ?? Int(statistics.multiplicity)).multipliedReportingOverflow(
+                by: branch.itemValues)
             let items = branch.fixedValues ?? (isLarge ? .max : product)
             guard items > 0 else { continue }
             guard items <= widthMost else {
-                throw FormatError(.limit, "the branch \(branch.name) makes too many features", expected: "at most \(widthMost)", found: "\(items)", hint: "Name a padding for it, or leave it out.")
+                throw FormatError(
+                    .limit, "the branch \(branch.name) makes too many features", expected: "at most \(widthMost)",
+                    found: "\(items)", hint: "Name a padding for it, or leave it out.")
             }
             let low: Double
             let range: Double
@@ -40,16 +43,24 @@ package enum FeaturePlanner {
                 }
             guard offset.isFinite, fill.isFinite else {
                 throw FormatError(
-                    .input, "the values of \(branch.name) do not fit Float32", found: "\(statistics.min) to \(statistics.max)",
+                    .input, "the values of \(branch.name) do not fit Float32",
+                    found: "\(statistics.min) to \(statistics.max)",
                     hint: "Leave the branch out (branches: drop).")
             }
-            inputs.append(.init(branch: branch.name, width: items, jagged: branch.fixedValues == nil, offset: offset, scale: scale, fill: fill))
+            inputs.append(
+                .init(
+                    branch: branch.name, width: items, jagged: branch.fixedValues == nil, offset: offset, scale: scale,
+                    fill: fill))
         }
         let schema = FeatureSchema(inputs: inputs)
         guard schema.width <= widthMost else {
-            throw FormatError(.limit, "the branches make too many features", expected: "at most \(widthMost)", found: "\(schema.width)", hint: "Name smaller paddings, or leave branches out.")
+            throw FormatError(
+                .limit, "the branches make too many features", expected: "at most \(widthMost)",
+                found: "\(schema.width)", hint: "Name smaller paddings, or leave branches out.")
         }
-        guard schema.width > 0 else { throw FormatError(.input, "no feature is left: every kept branch is empty in the training part") }
+        guard schema.width > 0 else {
+            throw FormatError(.input, "no feature is left: every kept branch is empty in the training part")
+        }
         guard schema.width <= limit || !settings.pad.isEmpty else {
             let widest = inputs.filter(\.jagged).max { $0.width < $1.width }
             let group = (widest?.branch.split(separator: "_").first.map(String.init) ?? "Jet") + "_*"

@@ -30,7 +30,9 @@ package struct RowBuilder: Sendable {
         return truncated
     }
 
-    private func fill(_ column: Column, _ width: Int, _ entries: [Int], _ target: UnsafeMutablePointer<Float>, stride: Int) -> Int64 {
+    private func fill(
+        _ column: Column, _ width: Int, _ entries: [Int], _ target: UnsafeMutablePointer<Float>, stride: Int
+    ) -> Int64 {
         switch column.type {
         case .bool: copy(column, width, entries, target, stride) { (x: UInt8) in x == 0 ? 0 : 1 }
         case .uint8: copy(column, width, entries, target, stride) { (x: UInt8) in Float(x) }
@@ -42,13 +44,15 @@ package struct RowBuilder: Sendable {
         case .int64: copy(column, width, entries, target, stride) { (x: Int64) in Float(x) }
         case .uint64: copy(column, width, entries, target, stride) { (x: UInt64) in Float(x) }
         case .float32: copy(column, width, entries, target, stride) { (x: Float) in x - x == 0 ? x : .nan }
-        case .float64: copy(column, width, entries, target, stride) { (x: Double) in Float(x) - Float(x) == 0 ? Float(x) : .nan }
+        case .float64:
+            copy(column, width, entries, target, stride) { (x: Double) in Float(x) - Float(x) == 0 ? Float(x) : .nan }
         }
     }
 
     @inline(__always)
     private func copy<T: BitwiseCopyable>(
-        _ column: Column, _ width: Int, _ entries: [Int], _ target: UnsafeMutablePointer<Float>, _ stride: Int, _ convert: (T) -> Float
+        _ column: Column, _ width: Int, _ entries: [Int], _ target: UnsafeMutablePointer<Float>, _ stride: Int,
+        _ convert: (T) -> Float
     ) -> Int64 {
         let values = column.values.values(of: T.self, count: column.count)
         var truncated: Int64 = 0
@@ -63,7 +67,9 @@ package struct RowBuilder: Sendable {
 
     /// The labels of entries from a branch of whole numbers.
     package static func labels(_ column: Column, _ entries: [Int]) throws(FormatError) -> [Int32] {
-        guard column.shape == .flat else { throw FormatError(.input, "the label branch has more than one value an entry") }
+        guard column.shape == .flat else {
+            throw FormatError(.input, "the label branch has more than one value an entry")
+        }
         var labels: [Int32] = []
         for entry in entries {
             let value: Double =
@@ -81,7 +87,8 @@ package struct RowBuilder: Sendable {
                 case .float64: column.values.values(of: Double.self, count: column.count)[entry]
                 }
             guard let label = Int32(exactly: value), (0..<1000).contains(label) else {
-                throw FormatError(.input, "a label is no class", expected: "a whole number from 0 to 999", found: "\(value)")
+                throw FormatError(
+                    .input, "a label is no class", expected: "a whole number from 0 to 999", found: "\(value)")
             }
             labels.append(label)
         }

@@ -22,7 +22,9 @@ package enum Bundle {
     /// The POSIX ustar header.
     private static func header(_ name: String, size: Int) -> [UInt8] {
         var block = [UInt8](repeating: 0, count: 512)
-        func put(_ text: String, at place: Int) { block.replaceSubrange(place..<place + text.utf8.count, with: text.utf8) }
+        func put(_ text: String, at place: Int) {
+            block.replaceSubrange(place..<place + text.utf8.count, with: text.utf8)
+        }
         func octal(_ value: Int, _ digits: Int) -> String {
             let text = String(value, radix: 8)
             return String(repeating: "0", count: max(0, digits - text.count)) + text
@@ -49,16 +51,22 @@ package enum Bundle {
         while place + 512 <= bytes.count, bytes[place] != 0 {
             let header = bytes[place..<place + 512]
             func text(_ offset: Int, _ length: Int) -> String {
-                String(decoding: header[(place + offset)..<(place + offset + length)].prefix { $0 != 0 && $0 != 0x20 }, as: UTF8.self)
+                String(
+                    decoding: header[(place + offset)..<(place + offset + length)].prefix { $0 != 0 && $0 != 0x20 },
+                    as: UTF8.self)
             }
-            guard text(257, 5) == "ustar", let size = Int(text(124, 11), radix: 8), size >= 0, size <= bytes.count - place - 512 else {
+            guard text(257, 5) == "ustar", let size = Int(text(124, 11), radix: 8), size >= 0,
+                size <= bytes.count - place - 512
+            else {
                 throw FormatError(.corrupt, "this is no bundle: a tar header is wrong", offset: place)
             }
             files[text(0, 100)] = Array(bytes[place + 512..<place + 512 + size])
             place += 512 + (size + 511) / 512 * 512
         }
         guard files[model] != nil, files[schema] != nil else {
-            throw FormatError(.missing, "the bundle is not complete", expected: "\(model) and \(schema)", found: files.keys.sorted().joined(separator: ", "))
+            throw FormatError(
+                .missing, "the bundle is not complete", expected: "\(model) and \(schema)",
+                found: files.keys.sorted().joined(separator: ", "))
         }
         return files
     }

@@ -7,7 +7,9 @@ package enum Checkpoint {
     package static func encode(_ state: TrainingState) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(64 + 12 * state.parameters.count)
-        func put<T: FixedWidthInteger>(_ value: T) { withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) } }
+        func put<T: FixedWidthInteger>(_ value: T) {
+            withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        }
         put(magic)
         put(state.step)
         put(state.powers[0].bitPattern)
@@ -37,9 +39,11 @@ package enum Checkpoint {
             for _ in 0..<count { array.append(try reader.f32()) }
             arrays.append(array)
         }
-        guard arrays[0].count == network.parameterCount, exponents.count == network.tensors.count, reader.remaining == 0 else {
+        guard arrays[0].count == network.parameterCount, exponents.count == network.tensors.count, reader.remaining == 0
+        else {
             throw FormatError(
-                .corrupt, "a checkpoint is of another network", expected: "\(network.parameterCount) parameters", found: "\(arrays[0].count)")
+                .corrupt, "a checkpoint is of another network", expected: "\(network.parameterCount) parameters",
+                found: "\(arrays[0].count)")
         }
         var state = TrainingState(parameters: arrays[0], first: arrays[1], second: arrays[2], exponents: exponents)
         state.step = step

@@ -22,7 +22,10 @@ package struct MetricSums {
         var best = 0
         for score in 0..<scores {
             // A score that is no number is counted apart, and ends the training.
-            if output[score] != output[score] { return sums[tail + 4] += 1 }
+            if output[score] != output[score] {
+                sums[tail + 4] += 1
+                return
+            }
             let bin = min(Self.bins - 1, Int(min(max(output[score], 0), 1) * Float(Self.bins)))
             let positive = scores == 1 ? label > 0 : label == score
             sums[(score * 2 + (positive ? 1 : 0)) * Self.bins + bin] += 1
@@ -69,6 +72,7 @@ package struct MetricSums {
         }
         return PartMetrics(
             events: events, loss: Double(sums[tail + 2]) / 4_294_967_296 / Double(events),
-            auc: areas.isEmpty ? 0 : areas.reduce(0, +) / Double(areas.count), accuracy: Double(sums[tail + 1]) / Double(events))
+            auc: areas.isEmpty ? 0 : areas.reduce(0, +) / Double(areas.count),
+            accuracy: Double(sums[tail + 1]) / Double(events))
     }
 }

@@ -29,8 +29,10 @@ package struct Network: Sendable, Equatable {
             switch layer {
             case .dropout(let rate): dropout = 1 - (1 - dropout) * (1 - rate)
             case .dense(let units, let activation):
-                layers.append(Dense(
-                    inputs: width, units: units, activation: activation, dropout: dropout, weights: offset, biases: offset + units * width))
+                layers.append(
+                    Dense(
+                        inputs: width, units: units, activation: activation, dropout: dropout, weights: offset,
+                        biases: offset + units * width))
                 offset += units * width + units
                 width = units
                 dropout = 0
@@ -78,7 +80,8 @@ package final class Workspace {
         let widths = network.layers.map(\.inputs) + [network.outputs]
         let capacity = self.capacity
         func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
-            let pointer = UnsafeMutableRawPointer.allocate(byteCount: max(64, count * 4), alignment: 64).assumingMemoryBound(to: Float.self)
+            let pointer = UnsafeMutableRawPointer.allocate(byteCount: max(64, count * 4), alignment: 64)
+                .assumingMemoryBound(to: Float.self)
             pointer.initialize(repeating: 0, count: count)
             return pointer
         }
@@ -101,11 +104,16 @@ package final class Workspace {
     package func forward(_ parameters: UnsafePointer<Float>, rows: Int, dropout: UInt64? = nil) {
         for (index, layer) in network.layers.enumerated() {
             let source = activations[index]
-            if let dropout, layer.dropout > 0 { drop(source, rows * layer.inputs, layer.dropout, mix(dropout, UInt64(index))) }
+            if let dropout, layer.dropout > 0 {
+                drop(source, rows * layer.inputs, layer.dropout, mix(dropout, UInt64(index)))
+            }
             let target = activations[index + 1]
-            for row in 0..<rows { (target + row * layer.units).update(from: parameters + layer.biases, count: layer.units) }
+            for row in 0..<rows {
+                (target + row * layer.units).update(from: parameters + layer.biases, count: layer.units)
+            }
             cblas_sgemm(
-                CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(layer.units), blasint(layer.inputs), 1, source, blasint(layer.inputs),
+                CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(layer.units), blasint(layer.inputs), 1,
+                source, blasint(layer.inputs),
                 parameters + layer.weights, blasint(layer.inputs), 1, target, blasint(layer.units))
             activate(target, rows, layer)
         }
@@ -146,7 +154,8 @@ package final class Workspace {
     /// After `forward`: the sum over the rows of the gradient of the cross-entropy, into `gradient`.
     ///
     /// With a sigmoid or softmax last layer the error at its input is (score - truth).
-    package func backward(_ parameters: UnsafePointer<Float>, labels: UnsafePointer<Int32>, rows: Int, dropout: UInt64?) {
+    package func backward(_ parameters: UnsafePointer<Float>, labels: UnsafePointer<Int32>, rows: Int, dropout: UInt64?)
+    {
         let last = network.layers.count - 1
         var delta = deltas[last + 1]
         let units = network.outputs
@@ -159,7 +168,8 @@ package final class Workspace {
         for index in stride(from: last, through: 0, by: -1) {
             let layer = network.layers[index]
             cblas_sgemm(
-                CblasRowMajor, CblasTrans, CblasNoTrans, blasint(layer.units), blasint(layer.inputs), blasint(rows), 1, delta, blasint(layer.units),
+                CblasRowMajor, CblasTrans, CblasNoTrans, blasint(layer.units), blasint(layer.inputs), blasint(rows), 1,
+                delta, blasint(layer.units),
                 activations[index], blasint(layer.inputs), 0, gradient + layer.weights, blasint(layer.inputs))
             let biases = gradient + layer.biases
             biases.update(repeating: 0, count: layer.units)
@@ -167,18 +177,24 @@ package final class Workspace {
             guard index > 0 else { break }
             let next = deltas[index]
             cblas_sgemm(
-                CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(layer.inputs), blasint(layer.units), 1, delta, blasint(layer.units),
+                CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(layer.inputs), blasint(layer.units),
+                1, delta, blasint(layer.units),
                 parameters + layer.weights, blasint(layer.inputs), 0, next, blasint(layer.inputs))
             // Through the dropout first: dropped inputs pass no gradient.
-            if let dropout, layer.dropout > 0 { drop(next, rows * layer.inputs, layer.dropout, mix(dropout, UInt64(index))) }
-            derive(next, activations[index], rows * layer.inputs, network.layers[index - 1].activation, layer.dropout, dropout != nil)
+            if let dropout, layer.dropout > 0 {
+                drop(next, rows * layer.inputs, layer.dropout, mix(dropout, UInt64(index)))
+            }
+            derive(
+                next, activations[index], rows * layer.inputs, network.layers[index - 1].activation, layer.dropout,
+                dropout != nil)
             delta = next
         }
     }
 
     /// Multiplies by the derivative of the activation, told from its output. Where dropout scaled that output, it is scaled back.
     private func derive(
-        _ delta: UnsafeMutablePointer<Float>, _ output: UnsafePointer<Float>, _ count: Int, _ activation: JobDescription.Activation,
+        _ delta: UnsafeMutablePointer<Float>, _ output: UnsafePointer<Float>, _ count: Int,
+        _ activation: JobDescription.Activation,
         _ rate: Double, _ dropped: Bool
     ) {
         let keep: Float = dropped && rate > 0 ? Float(1 - rate) : 1

@@ -56,7 +56,9 @@ package struct TrainingState: Sendable, Equatable {
     /// - Parameters:
     ///   - sums: for each parameter the sum over all rows of its gradient, times 2^e of its tensor.
     ///   - weight: the summed weight of the rows.
-    package mutating func apply(_ sums: UnsafePointer<Int64>, weight: Double, _ optimizer: JobDescription.Optimizer, _ network: Network) {
+    package mutating func apply(
+        _ sums: UnsafePointer<Int64>, weight: Double, _ optimizer: JobDescription.Optimizer, _ network: Network
+    ) {
         step += 1
         guard weight > 0 else { return }
         if case .adam(_, let beta1, let beta2, _) = optimizer {
@@ -76,8 +78,10 @@ package struct TrainingState: Sendable, Equatable {
                         second.withUnsafeMutableBufferPointer { second in
                             let start = tensor.lowerBound
                             ck_adam(
-                                weights.baseAddress! + start, first.baseAddress! + start, second.baseAddress! + start, sums + start,
-                                tensor.count, unit, Float(beta1), Float(beta2), Float(rate), Float(1 - powers[0]), Float(1 - powers[1]),
+                                weights.baseAddress! + start, first.baseAddress! + start, second.baseAddress! + start,
+                                sums + start,
+                                tensor.count, unit, Float(beta1), Float(beta2), Float(rate), Float(1 - powers[0]),
+                                Float(1 - powers[1]),
                                 Float(epsilon))
                         }
                     }

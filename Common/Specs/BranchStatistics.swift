@@ -64,7 +64,8 @@ extension PartialSpecs {
     /// The specs of each part of a block, with its rows counted and no branch added.
     /// - Parameter parts: for each entry of the block, its part (0, 1, 2).
     package static func empty(parts: ArraySlice<UInt8>, branches: Int) -> [PartialSpecs] {
-        var specs = [PartialSpecs](repeating: PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches)), count: 3)
+        var specs = [PartialSpecs](
+            repeating: PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches)), count: 3)
         for part in parts { specs[Int(part)].rows += 1 }
         return specs
     }

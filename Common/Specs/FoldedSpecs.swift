@@ -62,7 +62,9 @@ package struct FoldedSpecs: Sendable, Equatable {
             values.append(Int64(bitPattern: value))
             (value, shift) = (0, 0)
         }
-        guard blocks.count == 2, shift == 0, values.count % 3 == 0 else { throw FormatError(.corrupt, "folded specs are not of their file") }
+        guard blocks.count == 2, shift == 0, values.count % 3 == 0 else {
+            throw FormatError(.corrupt, "folded specs are not of their file")
+        }
         parts = blocks[0]
         whole = blocks[1][0]
         blockRows = stride(from: 0, to: values.count, by: 3).map { Array(values[$0..<$0 + 3]) }

@@ -33,7 +33,9 @@ package enum SpecsCoding {
         let (partSize, isLarge) = branches.multipliedReportingOverflow(by: UInt64(recordSize))
         let (size, isLarger) = blocks.multipliedReportingOverflow(by: 3 &* (partSize &+ 8))
         guard !isLarge, !isLarger, partSize <= UInt64(bytes.count), size == UInt64(reader.remaining) else {
-            throw FormatError(.badLength, "partial specs of the wrong length", expected: "\(blocks) blocks of \(branches) branches", found: "\(bytes.count) bytes")
+            throw FormatError(
+                .badLength, "partial specs of the wrong length", expected: "\(blocks) blocks of \(branches) branches",
+                found: "\(bytes.count) bytes")
         }
         return bytes.withUnsafeBytes { base in
             var words = Words(base: base, offset: 16)
@@ -60,8 +62,12 @@ package enum SpecsCoding {
         let statistics = [BranchStatistics](unsafeUninitializedCapacity: branches) { buffer, count in
             for place in 0..<branches {
                 var result = BranchStatistics()
-                (result.values, result.nonfinite, result.multiplicity) = (words.integer(), words.integer(), words.integer())
-                (result.min, result.max, result.mean, result.squares) = (words.real(), words.real(), words.real(), words.real())
+                (result.values, result.nonfinite, result.multiplicity) = (
+                    words.integer(), words.integer(), words.integer()
+                )
+                (result.min, result.max, result.mean, result.squares) = (
+                    words.real(), words.real(), words.real(), words.real()
+                )
                 buffer.initializeElement(at: place, to: result)
             }
             count = branches

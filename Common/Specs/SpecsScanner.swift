@@ -62,10 +62,13 @@ package final class SpecsScanner {
         if let fixed = column.shape.fixedValues {
             for part in parts[range] where widths[Int(part)] == 0 { widths[Int(part)] = width > 0 ? fixed / width : 0 }
         } else if column.shape.varyingLevels == 1, let offsets = column.entryOffsets {
-            for entry in range { widths[Int(parts[entry])] = max(widths[Int(parts[entry])], Int(offsets[entry + 1] - offsets[entry])) }
+            for entry in range {
+                widths[Int(parts[entry])] = max(widths[Int(parts[entry])], Int(offsets[entry + 1] - offsets[entry]))
+            }
         } else if width > 0 {
             for entry in range {
-                widths[Int(parts[entry])] = max(widths[Int(parts[entry])], column.valueRange(entry..<entry + 1).count / width)
+                widths[Int(parts[entry])] = max(
+                    widths[Int(parts[entry])], column.valueRange(entry..<entry + 1).count / width)
             }
         }
         return widths
@@ -77,7 +80,8 @@ package final class SpecsScanner {
             guard let base = parts.baseAddress, !span.isEmpty else { return BranchStatistics() }
             func kernels<T: BitwiseCopyable>(
                 _ type: T.Type,
-                _ first: (UnsafePointer<T>?, UnsafePointer<UInt8>?, Int, UInt8, UnsafeMutablePointer<ck_moments>?) -> Void,
+                _ first: (UnsafePointer<T>?, UnsafePointer<UInt8>?, Int, UInt8, UnsafeMutablePointer<ck_moments>?) ->
+                    Void,
                 _ second: (UnsafePointer<T>?, UnsafePointer<UInt8>?, Int, UInt8, Double) -> Double
             ) -> BranchStatistics {
                 let values = UnsafePointer(column.values.pointer.assumingMemoryBound(to: T.self)) + span.lowerBound

@@ -60,7 +60,8 @@ package final class BlockCache: Sendable {
 
     /// Gives a fetch what is here of the file with this identity.
     func read(_ identity: String, into fetch: RangeFetch) {
-        for (region, indices) in Dictionary(grouping: fetch.missing, by: { fetch.ranges[$0].offset / Self.regionBytes }) {
+        for (region, indices) in Dictionary(grouping: fetch.missing, by: { fetch.ranges[$0].offset / Self.regionBytes })
+        {
             let path = path(identity, region)
             let file = open(path, O_RDONLY | O_CLOEXEC)
             guard file >= 0 else { continue }
@@ -70,10 +71,14 @@ package final class BlockCache: Sendable {
                 let range = fetch.ranges[number]
                 guard let place = index.places[range] else { continue }
                 let buffer = AlignedBuffer(capacity: range.length)
-                guard Self.fill(file, buffer.pointer, range.length, place.position), XXH3_64bits(buffer.pointer, range.length) == place.checksum else {
+                guard Self.fill(file, buffer.pointer, range.length, place.position),
+                    XXH3_64bits(buffer.pointer, range.length) == place.checksum
+                else {
                     // The disk gave other bytes than were written: nothing of this file is believed any more.
                     unlink(path)
-                    state.withLock { state in state.entries -= state.indices.removeValue(forKey: path)?.places.count ?? 0 }
+                    state.withLock { state in
+                        state.entries -= state.indices.removeValue(forKey: path)?.places.count ?? 0
+                    }
                     break
                 }
                 fetch.place(number, at: UnsafeRawPointer(buffer.pointer))
@@ -121,8 +126,11 @@ package final class BlockCache: Sendable {
         }
 
         init?(_ bytes: [UInt8], _ key: [UInt8]) {
-            func number(_ place: Int) -> UInt64 { bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: UInt64.self) } }
-            guard number(0) == BlockCache.magic, Array(bytes[BlockCache.headBytes...]) == key, number(32) == Self.check(Array(bytes[..<32]) + key),
+            func number(_ place: Int) -> UInt64 {
+                bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: UInt64.self) }
+            }
+            guard number(0) == BlockCache.magic, Array(bytes[BlockCache.headBytes...]) == key,
+                number(32) == Self.check(Array(bytes[..<32]) + key),
                 number(16) <= UInt64(BlockCache.rangeMost), number(8) < 1 << 62
             else { return nil }
             range = ByteRange(offset: Int(number(8)), length: Int(number(16)))
@@ -131,12 +139,16 @@ package final class BlockCache: Sendable {
 
         func bytes(_ key: [UInt8]) -> [UInt8] {
             var head: [UInt8] = []
-            for value in [BlockCache.magic, UInt64(range.offset), UInt64(range.length), checksum] { withUnsafeBytes(of: value) { head += $0 } }
+            for value in [BlockCache.magic, UInt64(range.offset), UInt64(range.length), checksum] {
+                withUnsafeBytes(of: value) { head += $0 }
+            }
             withUnsafeBytes(of: Self.check(head + key)) { head += $0 }
             return head + key
         }
 
-        private static func check(_ bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) } }
+        private static func check(_ bytes: [UInt8]) -> UInt64 {
+            bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) }
+        }
     }
 
     /// Forgets a file: what it kept of it was no good.
@@ -181,7 +193,9 @@ package final class BlockCache: Sendable {
         let key = Array(identity.utf8)
         for number in members {
             let (range, slice) = (fetch.ranges[number], fetch.slice(number))
-            guard index.places[range] == nil, range.length > 0, range.length <= Self.rangeMost, let slice else { continue }
+            guard index.places[range] == nil, range.length > 0, range.length <= Self.rangeMost, let slice else {
+                continue
+            }
             let head = Record(range, checksum: XXH3_64bits(slice.baseAddress, slice.count)).bytes(key)
             let written = head.withUnsafeBytes { Self.put(file, $0, end) } && Self.put(file, slice, end + head.count)
             guard written else {
@@ -208,7 +222,8 @@ package final class BlockCache: Sendable {
                 var status = stat()
                 let path = "\(directory)/\(folder)/\(name)"
                 guard fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
-                found.append((path, Int(status.st_blocks) * 512, status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec))
+                found.append(
+                    (path, Int(status.st_blocks) * 512, status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec))
             }
         }
         return found
@@ -226,7 +241,9 @@ package final class BlockCache: Sendable {
             for file in files where bytes > limit - limit / 4 {
                 unlink(file.path)
                 bytes -= file.bytes
-                state.withLock { state in state.entries -= state.indices.removeValue(forKey: file.path)?.places.count ?? 0 }
+                state.withLock { state in
+                    state.entries -= state.indices.removeValue(forKey: file.path)?.places.count ?? 0
+                }
             }
         }
         state.withLock { ($0.bytes, $0.addedSinceScan) = (bytes, 0) }
@@ -257,7 +274,10 @@ package final class BlockCache: Sendable {
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } })
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                })
         }
         return names.filter { !$0.hasPrefix(".") }
     }

@@ -1,7 +1,7 @@
 import AsyncHTTPClient
 import Bytes
-import Cluster
 import CXrootd
+import Cluster
 
 /// A site's own checksum of a file.
 package enum Checksum {
@@ -12,18 +12,25 @@ package enum Checksum {
         case .xrootd:
             var text = [CChar](repeating: 0, count: 256)
             let address = try site.credentials.sign(url)
-            let result = withErrorText { cxr_checksum(address, Int32(site.limits.openSeconds), &text, text.count, $0, $1) }
+            let result = withErrorText {
+                cxr_checksum(address, Int32(site.limits.openSeconds), &text, text.count, $0, $1)
+            }
             guard result.code == CXR_OK else { throw storageError(result, "cannot get the file's checksum", url) }
-            let words = text.prefix { $0 != 0 }.split(separator: 32).map { String(decoding: $0.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+            let words = text.prefix { $0 != 0 }.split(separator: 32).map {
+                String(decoding: $0.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
             guard words.count == 2, words[0] == "adler32" else {
                 throw FormatError(
-                    .unsupported, "the site has no adler32 of its files", file: url, expected: "adler32", found: words.joined(separator: " "),
+                    .unsupported, "the site has no adler32 of its files", file: url, expected: "adler32",
+                    found: words.joined(separator: " "),
                     hint: "Leave out verify, or read at a site that has it.")
             }
             return padded(words[1])
         case .http: return padded(try HTTPSource.digest(url, at: site))
         default:
-            throw FormatError(.unsupported, "only sites can be asked for a checksum", file: url, expected: "root://, http:// or davs://")
+            throw FormatError(
+                .unsupported, "only sites can be asked for a checksum", file: url,
+                expected: "root://, http:// or davs://")
         }
     }
 

@@ -22,7 +22,8 @@ struct CoalescedRanges {
             let range = ranges[index]
             // Ranges that overlap are one, however long: a file cannot make more be read than it has.
             if let last = merged.last,
-                range.offset < last.end || range.offset <= last.end + gap && range.end - last.offset <= limit {
+                range.offset < last.end || range.offset <= last.end + gap && range.end - last.offset <= limit
+            {
                 merged[merged.count - 1].length = max(range.end, last.end) - last.offset
                 members[members.count - 1] = members[members.count - 1].lowerBound..<position + 1
             } else {

@@ -40,7 +40,8 @@ package struct Credentials: Sendable {
         if let expires = found.expires, expires <= now {
             throw FormatError(
                 .refused, "the bearer token has expired", object: found.origin, expected: "a token that is still good",
-                found: "one that ended \(Int(now - expires)) s ago", hint: "Renew it; it is read again at the next open.")
+                found: "one that ended \(Int(now - expires)) s ago",
+                hint: "Renew it; it is read again at the next open.")
         }
         return found
     }
@@ -50,7 +51,9 @@ package struct Credentials: Sendable {
         guard discovers else { return nil }
         if let forwarded { return Self.parse(forwarded, "the token lent by the coordinator") }
         if let text = environment("BEARER_TOKEN"), !text.isEmpty { return Self.parse(text, "BEARER_TOKEN") }
-        if let path = environment("BEARER_TOKEN_FILE"), !path.isEmpty { return try Self.read(path, "BEARER_TOKEN_FILE \(path)") }
+        if let path = environment("BEARER_TOKEN_FILE"), !path.isEmpty {
+            return try Self.read(path, "BEARER_TOKEN_FILE \(path)")
+        }
         let user = geteuid()
         var directories: [String] = []
         if let runtime = environment("XDG_RUNTIME_DIR"), !runtime.isEmpty { directories.append(runtime) }
@@ -64,7 +67,8 @@ package struct Credentials: Sendable {
 
     private static func read(_ path: String, _ origin: String) throws(FormatError) -> Token {
         guard let file = fopen(path, "re") else {
-            throw FormatError(.refused, "cannot read the bearer token: \(String(cString: strerror(errno)))", object: origin)
+            throw FormatError(
+                .refused, "cannot read the bearer token: \(String(cString: strerror(errno)))", object: origin)
         }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 64 << 10)

@@ -13,7 +13,9 @@ package final class FileSource: RangeSource {
         url = path
         descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw FormatError(errno == ENOENT ? .missing : .unreachable, "cannot open the file: \(String(cString: strerror(errno)))", file: path)
+            throw FormatError(
+                errno == ENOENT ? .missing : .unreachable, "cannot open the file: \(String(cString: strerror(errno)))",
+                file: path)
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -38,7 +40,8 @@ package final class FileSource: RangeSource {
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else {
                     throw FormatError(
-                        .truncated, count < 0 ? "cannot read: \(String(cString: strerror(errno)))" : "the file ends too early",
+                        .truncated,
+                        count < 0 ? "cannot read: \(String(cString: strerror(errno)))" : "the file ends too early",
                         file: url, offset: range.offset + done)
                 }
                 done += count

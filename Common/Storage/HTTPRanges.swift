@@ -37,7 +37,8 @@ struct RangeRequest: Sendable {
         case 206: return
         case 200:
             throw FormatError(
-                .unsupported, "the site \(site) does not give parts of a file", expected: "HTTP status 206", found: "200",
+                .unsupported, "the site \(site) does not give parts of a file", expected: "HTTP status 206",
+                found: "200",
                 hint: "Read the file by root://, or copy it.")
         case 416 where ranges.count > 1: throw several("status 416")
         case 401, 403: throw FormatError(.refused, "the site \(site) refuses (HTTP status \(status))")
@@ -48,7 +49,9 @@ struct RangeRequest: Sendable {
     }
 
     func several(_ found: String) -> FormatError {
-        FormatError(.unsupported, "the site does not give several ranges in one answer", expected: "multipart/byteranges", found: found)
+        FormatError(
+            .unsupported, "the site does not give several ranges in one answer", expected: "multipart/byteranges",
+            found: found)
     }
 
     private func changed(_ expected: String, _ found: String) -> FormatError {
@@ -63,7 +66,8 @@ struct RangeRequest: Sendable {
         init?(_ text: some StringProtocol) {
             let parts = text.dropFirst("bytes ".count).split(separator: "/")
             let ends = parts.first?.split(separator: "-") ?? []
-            guard text.hasPrefix("bytes "), parts.count == 2, ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]),
+            guard text.hasPrefix("bytes "), parts.count == 2, ends.count == 2, let first = Int(ends[0]),
+                let last = Int(ends[1]),
                 let total = Int(parts[1]), first >= 0, last >= first, total > last
             else { return nil }
             range = ByteRange(offset: first, length: last - first + 1)
@@ -74,9 +78,12 @@ struct RangeRequest: Sendable {
     /// The answer's one range must be the one that was asked for, cut at the file's end.
     func checkSingle(_ header: String?) throws(FormatError) -> Int {
         let asked = ranges[0]
-        guard let found = header.flatMap({ ContentRange($0) }), found.range.offset == asked.offset, found.range.end == min(asked.end, found.total) else {
+        guard let found = header.flatMap({ ContentRange($0) }), found.range.offset == asked.offset,
+            found.range.end == min(asked.end, found.total)
+        else {
             throw FormatError(
-                .faulty, "the site answers for another range than was asked for", expected: "bytes \(asked.offset)-\(asked.end - 1)/SIZE",
+                .faulty, "the site answers for another range than was asked for",
+                expected: "bytes \(asked.offset)-\(asked.end - 1)/SIZE",
                 found: header ?? "none")
         }
         return found.total
@@ -128,7 +135,9 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
     }
 
     private static func boundary(_ type: String) -> String? {
-        guard type.lowercased().hasPrefix("multipart/byteranges"), let place = type.firstRange(of: "boundary=") else { return nil }
+        guard type.lowercased().hasPrefix("multipart/byteranges"), let place = type.firstRange(of: "boundary=") else {
+            return nil
+        }
         let text = type[place.upperBound...].prefix { $0 != ";" && $0 != " " }
         let bare = text.hasPrefix("\"") ? text.dropFirst().prefix { $0 != "\"" } : text
         return bare.isEmpty || bare.utf8.count > 200 ? nil : String(bare)
@@ -136,16 +145,22 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
 
     func didReceiveBodyPart(task: HTTPClient.Task<Response>, _ part: ByteBuffer) -> EventLoopFuture<Void> {
         let fits = progress.withLock { progress in
-            guard let buffer = progress.buffer, part.readableBytes <= progress.length - progress.filled else { return false }
+            guard let buffer = progress.buffer, part.readableBytes <= progress.length - progress.filled else {
+                return false
+            }
             part.withUnsafeReadableBytes { bytes in
-                if let base = bytes.baseAddress { (buffer.pointer + progress.filled).copyMemory(from: base, byteCount: bytes.count) }
+                if let base = bytes.baseAddress {
+                    (buffer.pointer + progress.filled).copyMemory(from: base, byteCount: bytes.count)
+                }
             }
             progress.filled += part.readableBytes
             return true
         }
         guard !fits else { return task.eventLoop.makeSucceededVoidFuture() }
-        return task.eventLoop.makeFailedFuture(FormatError(
-            .faulty, "the site sent more than was asked for", offset: request.ranges[0].offset, expected: "\(request.bytes) bytes"))
+        return task.eventLoop.makeFailedFuture(
+            FormatError(
+                .faulty, "the site sent more than was asked for", offset: request.ranges[0].offset,
+                expected: "\(request.bytes) bytes"))
     }
 
     func didFinishRequest(task: HTTPClient.Task<Response>) throws -> Response {
@@ -154,7 +169,8 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
         if let boundary = progress.boundary {
             let bytes = UnsafeRawBufferPointer(start: buffer.pointer, count: progress.filled)
             return Response(
-                buffer: buffer, places: try Multipart(bytes, boundary: boundary).places(request), size: request.size ?? 0, tag: progress.tag)
+                buffer: buffer, places: try Multipart(bytes, boundary: boundary).places(request),
+                size: request.size ?? 0, tag: progress.tag)
         }
         guard progress.filled == progress.length else { throw shortened(progress.filled, progress.length) }
         return Response(buffer: buffer, places: [0], size: progress.size ?? 0, tag: progress.tag)
@@ -162,7 +178,8 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
 
     private func shortened(_ found: Int, _ expected: Int) -> FormatError {
         FormatError(
-            .faulty, "the site sent less than was asked for", offset: request.ranges[0].offset, expected: "\(expected) bytes", found: "\(found)")
+            .faulty, "the site sent less than was asked for", offset: request.ranges[0].offset,
+            expected: "\(expected) bytes", found: "\(found)")
     }
 }
 
@@ -180,13 +197,17 @@ private struct Multipart {
             guard let end = Self.find(Array("\r\n\r\n".utf8), bytes, from: place, within: 4096) else { break }
             let head = String(decoding: bytes[place..<end], as: UTF8.self)
             let line = head.split(whereSeparator: \.isNewline).first { $0.lowercased().hasPrefix("content-range:") }
-            guard let line, let content = RequestRange(line.dropFirst("content-range:".count).drop { $0 == " " }) else { break }
+            guard let line, let content = RequestRange(line.dropFirst("content-range:".count).drop { $0 == " " }) else {
+                break
+            }
             place = end + 4
             guard content.range.length <= bytes.count - place else { break }
             parts.append((content, place))
             place += content.range.length
         }
-        throw FormatError(.faulty, "the site's answer in parts is not whole", offset: place, found: "\(parts.count) parts in \(bytes.count) bytes")
+        throw FormatError(
+            .faulty, "the site's answer in parts is not whole", offset: place,
+            found: "\(parts.count) parts in \(bytes.count) bytes")
     }
 
     /// Where each range asked for begins: servers may join ranges, and give them in any order.
@@ -194,8 +215,14 @@ private struct Multipart {
         if let total = parts.first?.content.total { try request.checkSame(total, nil) }
         var places: [Int] = []
         for range in request.ranges {
-            guard let part = parts.first(where: { $0.content.range.offset <= range.offset && range.end <= $0.content.range.end }) else {
-                throw FormatError(.faulty, "the site left out a range that was asked for", offset: range.offset, expected: "\(range.length) bytes")
+            guard
+                let part = parts.first(where: {
+                    $0.content.range.offset <= range.offset && range.end <= $0.content.range.end
+                })
+            else {
+                throw FormatError(
+                    .faulty, "the site left out a range that was asked for", offset: range.offset,
+                    expected: "\(range.length) bytes")
             }
             places.append(part.place + range.offset - part.content.range.offset)
         }
@@ -206,7 +233,9 @@ private struct Multipart {
         place + text.count <= bytes.count && bytes[place..<place + text.count].elementsEqual(text)
     }
 
-    private static func find(_ text: [UInt8], _ bytes: UnsafeRawBufferPointer, from start: Int, within limit: Int = 4096) -> Int? {
+    private static func find(
+        _ text: [UInt8], _ bytes: UnsafeRawBufferPointer, from start: Int, within limit: Int = 4096
+    ) -> Int? {
         var place = start
         while place + text.count <= bytes.count, place - start <= limit {
             if has(text, bytes, at: place) { return place }

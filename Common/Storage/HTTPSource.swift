@@ -18,7 +18,8 @@ package final class HTTPSource: RangeSource {
     private static let rangesMost = 100
 
     private static let client = HTTPClient(
-        eventLoopGroupProvider: .singleton, configuration: {
+        eventLoopGroupProvider: .singleton,
+        configuration: {
             var configuration = HTTPClient.Configuration()
             configuration.redirectConfiguration = .follow(max: 5, allowCycles: false)
             // How many are under way is decided by SiteAccess.
@@ -32,8 +33,11 @@ package final class HTTPSource: RangeSource {
     package init(url: String, site: SiteAccess) throws(FormatError) {
         self.url = url
         self.site = site
-        let request = RangeRequest(url: Self.address(url), ranges: [ByteRange(offset: 0, length: 1)], size: nil, tag: nil)
-        let head = try PendingAnswer(request, Passport(site, url), Self.client, site, nil, seconds: site.limits.openSeconds).wait(url, "cannot open the file")
+        let request = RangeRequest(
+            url: Self.address(url), ranges: [ByteRange(offset: 0, length: 1)], size: nil, tag: nil)
+        let head = try PendingAnswer(
+            request, Passport(site, url), Self.client, site, nil, seconds: site.limits.openSeconds
+        ).wait(url, "cannot open the file")
         size = head.size
         tag = head.tag
     }
@@ -58,14 +62,19 @@ package final class HTTPSource: RangeSource {
 
     private func read(into fetch: RangeFetch, _ passport: Passport, several: Bool) throws(FormatError) {
         let limits = site.limits
-        let plan = CoalescedRanges(fetch, gap: several ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
+        let plan = CoalescedRanges(
+            fetch, gap: several ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
         var pending: [(answer: PendingAnswer, pieces: Range<Int>)] = []
         var settled = 0
         for pieces in bundles(plan.merged, limits, several: several) {
             let request = RangeRequest(url: Self.address(url), ranges: Array(plan.merged[pieces]), size: size, tag: tag)
             while true {
                 if let ticket = try site.enter(request.bytes, wait: settled == pending.count) {
-                    pending.append((PendingAnswer(request, passport, Self.client, site, ticket, seconds: limits.readSeconds), pieces))
+                    pending.append(
+                        (
+                            PendingAnswer(request, passport, Self.client, site, ticket, seconds: limits.readSeconds),
+                            pieces
+                        ))
                     break
                 }
                 try settle()
@@ -77,7 +86,9 @@ package final class HTTPSource: RangeSource {
             let (waiting, pieces) = pending[settled]
             settled += 1
             let answer = try waiting.wait(url, "cannot read")
-            for (place, piece) in zip(answer.places, pieces) { plan.place(piece, at: UnsafeRawPointer(answer.buffer.pointer + place), in: fetch) }
+            for (place, piece) in zip(answer.places, pieces) {
+                plan.place(piece, at: UnsafeRawPointer(answer.buffer.pointer + place), in: fetch)
+            }
             fetch.keep(answer.buffer, transferred: plan.merged[pieces].reduce(0) { $0 + $1.length })
         }
     }
@@ -87,7 +98,9 @@ package final class HTTPSource: RangeSource {
         var bundles: [Range<Int>] = []
         var bytes = 0
         for (index, range) in merged.enumerated() {
-            if several, let last = bundles.last, last.count < Self.rangesMost, bytes + range.length <= limits.requestBytes / 4 {
+            if several, let last = bundles.last, last.count < Self.rangesMost,
+                bytes + range.length <= limits.requestBytes / 4
+            {
                 bundles[bundles.count - 1] = last.lowerBound..<index + 1
                 bytes += range.length
             } else {
@@ -104,11 +117,14 @@ package final class HTTPSource: RangeSource {
             known.message = "\(what): \(known.message)"
             return known.located(file: url)
         }
-        if let error = error as? HTTPClientError, [.connectTimeout, .readTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout].contains(error) {
+        if let error = error as? HTTPClientError,
+            [.connectTimeout, .readTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout].contains(error)
+        {
             return FormatError(.deadline, "\(what): the site \(site) did not answer in time", file: url)
         }
         return FormatError(
-            .unreachable, "\(what): the site \(site) cannot be reached (\(error))", file: url, hint: "Check the host and port, and that its server runs.")
+            .unreachable, "\(what): the site \(site) cannot be reached (\(error))", file: url,
+            hint: "Check the host and port, and that its server runs.")
     }
 }
 
@@ -151,7 +167,10 @@ private final class PendingAnswer {
         let value = Mutex<Result<RangeAnswer, any Error>?>(nil)
     }
 
-    init(_ request: RangeRequest, _ passport: Passport, _ client: HTTPClient, _ site: SiteAccess, _ ticket: SiteAccess.Ticket?, seconds: Int) {
+    init(
+        _ request: RangeRequest, _ passport: Passport, _ client: HTTPClient, _ site: SiteAccess,
+        _ ticket: SiteAccess.Ticket?, seconds: Int
+    ) {
         (self.site, self.ticket, self.seconds) = (site, ticket, seconds)
         do {
             var message = try HTTPClient.Request(url: request.url)
@@ -160,7 +179,8 @@ private final class PendingAnswer {
             if let token = passport.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
             // Where the content is another by now, the server says so instead of sending it.
             if let tag = request.tag { message.headers.add(name: "If-Match", value: tag) }
-            let task = client.execute(request: message, delegate: RangeReceiver(request), deadline: .now() + .seconds(Int64(seconds)))
+            let task = client.execute(
+                request: message, delegate: RangeReceiver(request), deadline: .now() + .seconds(Int64(seconds)))
             let (done, result) = (done, result)
             task.futureResult.whenComplete { outcome in
                 result.value.withLock { $0 = outcome }
@@ -177,8 +197,11 @@ private final class PendingAnswer {
 
     func wait(_ url: String, _ what: String) throws(FormatError) -> RangeAnswer {
         if case .failure(let error) = task { throw HTTPSource.failure(error, url, what) }
-        guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success, let outcome = result.value.withLock({ $0 }) else {
-            throw FormatError(.deadline, "\(what): the site \(StorageURL(url).endpoint) did not answer in \(seconds) s", file: url)
+        guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success,
+            let outcome = result.value.withLock({ $0 })
+        else {
+            throw FormatError(
+                .deadline, "\(what): the site \(StorageURL(url).endpoint) did not answer in \(seconds) s", file: url)
         }
         switch outcome {
         case .success(let answer):
@@ -215,7 +238,9 @@ extension HTTPSource {
                 let words = part.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
                 if words.count == 2, words[0].lowercased() == "adler32" { return String(words[1]) }
             }
-            throw FormatError(.unsupported, "the site has no adler32 of its files", file: url, expected: "a header Digest: adler32=...", found: digest ?? "none")
+            throw FormatError(
+                .unsupported, "the site has no adler32 of its files", file: url,
+                expected: "a header Digest: adler32=...", found: digest ?? "none")
         }
     }
 }

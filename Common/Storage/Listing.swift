@@ -1,6 +1,6 @@
 import Bytes
-import Cluster
 import CXrootd
+import Cluster
 import Glibc
 
 /// Expands what a user writes under `files:` into files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path), a directory (its
@@ -10,7 +10,9 @@ package struct FileLister: Sendable {
     /// Called with each local path before it is touched; throws where the worker may not read it.
     private let permit: @Sendable (String) throws(FormatError) -> Void
 
-    package init(board: SiteBoard = .init(), permit: @escaping @Sendable (String) throws(FormatError) -> Void = { _ in }) {
+    package init(
+        board: SiteBoard = .init(), permit: @escaping @Sendable (String) throws(FormatError) -> Void = { _ in }
+    ) {
         self.board = board
         self.permit = permit
     }
@@ -32,7 +34,8 @@ package struct FileLister: Sendable {
         let places = board.places(FileReplicas(pattern))
         guard let first = places.first else {
             throw FormatError(
-                .missing, "no site of the catalogue can have this logical name", file: pattern, expected: "a site with prefixes in the sites file")
+                .missing, "no site of the catalogue can have this logical name", file: pattern,
+                expected: "a site with prefixes in the sites file")
         }
         // What one site does not tell, another may; the user's own words give the error.
         var failure: FormatError?
@@ -44,9 +47,12 @@ package struct FileLister: Sendable {
                     access.listed()
                     // Another place answered for the one that the user named: that stays a place of the file.
                     let own = StorageURL(pattern)
-                    if case .xrootd = own.kind, found.count == 1, let only = found.first, StorageURL(only).endpoint != own.endpoint,
+                    if case .xrootd = own.kind, found.count == 1, let only = found.first,
+                        StorageURL(only).endpoint != own.endpoint,
                         StorageURL(only).path == StorageURL(place.url).path
-                    { return [FileReplicas([pattern, only], logicalName: board.catalog.logicalName(pattern))] }
+                    {
+                        return [FileReplicas([pattern, only], logicalName: board.catalog.logicalName(pattern))]
+                    }
                     return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
                 } catch {
                     if case .local = StorageURL(place.url).kind { throw error }
@@ -73,7 +79,8 @@ package struct FileLister: Sendable {
             // Web servers have no list of their files that all would agree on.
             guard !path.contains(where: { "*[".contains($0) }), !pattern.hasSuffix("/") else {
                 throw FormatError(
-                    .unsupported, "files at http:// sites cannot be listed", file: pattern, hint: "Name the files, or a list of them (.txt).")
+                    .unsupported, "files at http:// sites cannot be listed", file: pattern,
+                    hint: "Name the files, or a list of them (.txt).")
             }
             return [pattern]
         case .logical, .unsupported:
@@ -85,9 +92,12 @@ package struct FileLister: Sendable {
             found = try glob(prefix, path, access)
             guard !found.isEmpty else { throw FormatError(.missing, "the pattern matches no file", file: pattern) }
         } else if try isDirectory(prefix + path, access) {
-            let names = try list(prefix + path, access).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(\.name)
+            let names = try list(prefix + path, access).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(
+                \.name)
             found = names.sorted().map { prefix + (path.hasSuffix("/") ? path : path + "/") + $0 }
-            guard !found.isEmpty else { throw FormatError(.missing, "the directory holds no *.root file", file: pattern) }
+            guard !found.isEmpty else {
+                throw FormatError(.missing, "the directory holds no *.root file", file: pattern)
+            }
         } else {
             found = [prefix + path]
         }
@@ -97,7 +107,9 @@ package struct FileLister: Sendable {
     private func whole(_ url: String) throws(FormatError) -> String {
         if let path = localPath(of: url) { try permit(path) }
         let source = try openSource(url, at: board.access(url: url))
-        guard source.size <= 64 << 20 else { throw FormatError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB") }
+        guard source.size <= 64 << 20 else {
+            throw FormatError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB")
+        }
         return String(decoding: try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0), as: UTF8.self)
     }
 
@@ -123,7 +135,9 @@ package struct FileLister: Sendable {
             }
             var next: [String] = []
             for base in bases {
-                let names = try list(prefix + (base.isEmpty ? "/" : base), access).filter { last != $0.directory && fnmatch(part, $0.name, FNM_PERIOD) == 0 }
+                let names = try list(prefix + (base.isEmpty ? "/" : base), access).filter {
+                    last != $0.directory && fnmatch(part, $0.name, FNM_PERIOD) == 0
+                }
                 next += names.map { base + "/" + $0.name }
             }
             bases = next
@@ -135,7 +149,9 @@ package struct FileLister: Sendable {
         if let path = localPath(of: url) {
             var status = stat()
             guard fileStatus(path, &status) == 0 else {
-                throw FormatError(errno == ENOENT ? .missing : .unreachable, "cannot find the file: \(String(cString: strerror(errno)))", file: path)
+                throw FormatError(
+                    errno == ENOENT ? .missing : .unreachable,
+                    "cannot find the file: \(String(cString: strerror(errno)))", file: path)
             }
             return status.st_mode & S_IFMT == S_IFDIR
         }
@@ -150,7 +166,8 @@ package struct FileLister: Sendable {
     private func list(_ url: String, _ access: SiteAccess) throws(FormatError) -> [(name: String, directory: Bool)] {
         if let path = localPath(of: url) {
             guard let directory = opendir(path) else {
-                throw FormatError(.missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
+                throw FormatError(
+                    .missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
             }
             defer { closedir(directory) }
             var names: [(name: String, directory: Bool)] = []

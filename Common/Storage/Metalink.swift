@@ -14,19 +14,26 @@ enum Metalink {
         parser.delegate = reader
         guard parser.parse() else {
             throw FormatError(
-                .corrupt, "the replica list is not XML: \(parser.parserError.map { "\($0)" } ?? "unknown error")", file: url,
+                .corrupt, "the replica list is not XML: \(parser.parserError.map { "\($0)" } ?? "unknown error")",
+                file: url,
                 object: "line \(parser.lineNumber)", expected: "a Metalink file (RFC 5854)")
         }
-        guard reader.isMetalink else { throw FormatError(.corrupt, "this is not a replica list", file: url, expected: "an element metalink") }
+        guard reader.isMetalink else {
+            throw FormatError(.corrupt, "this is not a replica list", file: url, expected: "an element metalink")
+        }
         var files: [FileReplicas] = []
         for file in reader.files {
             // Priority: the lower the better in version 4; preference: the higher the better in version 3.
-            let urls = file.places.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.url)
+            let urls = file.places.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
+                .map(\.element.url)
             guard let first = urls.first else {
-                throw FormatError(.missing, "the replica list names no place that can be read", file: url, object: file.name)
+                throw FormatError(
+                    .missing, "the replica list names no place that can be read", file: url, object: file.name)
             }
-            files.append(FileReplicas(
-                urls, logicalName: file.name.isEmpty ? StorageURL(first).path : file.name, size: file.size, adler32: file.adler32))
+            files.append(
+                FileReplicas(
+                    urls, logicalName: file.name.isEmpty ? StorageURL(first).path : file.name, size: file.size,
+                    adler32: file.adler32))
         }
         guard !files.isEmpty else { throw FormatError(.missing, "the replica list names no file", file: url) }
         return files
@@ -46,7 +53,8 @@ enum Metalink {
         private var attributes: [String: String] = [:]
 
         func parser(
-            _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?, attributes: [String: String]
+            _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?,
+            attributes: [String: String]
         ) {
             text = ""
             self.attributes = attributes
@@ -54,7 +62,9 @@ enum Metalink {
             if element == "file" { files.append(File(name: attributes["name"] ?? "")) }
         }
 
-        func parser(_ parser: XMLParser, foundCharacters string: String) { if text.utf8.count < 65_536 { text += string } }
+        func parser(_ parser: XMLParser, foundCharacters string: String) {
+            if text.utf8.count < 65_536 { text += string }
+        }
 
         func parser(_ parser: XMLParser, didEndElement element: String, namespaceURI: String?, qualifiedName: String?) {
             guard !files.isEmpty else { return }
@@ -68,7 +78,10 @@ enum Metalink {
                 case .xrootd, .http, .local: break
                 case .logical, .unsupported: return
                 }
-                let rank = attributes["priority"].flatMap { Int($0) } ?? attributes["preference"].flatMap { Int($0) }.map { 1000 - max(0, min($0, 1000)) } ?? 999_999
+                let rank =
+                    attributes["priority"].flatMap { Int($0) } ?? attributes["preference"].flatMap { Int($0) }.map {
+                        1000 - max(0, min($0, 1000))
+                    } ?? 999_999
                 // No real file has more places, and each is looked at for each read.
                 if files[last].places.count < 100 { files[last].places.append((rank, content)) }
             default: break

@@ -61,7 +61,9 @@ package final class RangeFetch {
     }
 
     package func finish() -> FetchedRanges {
-        let slices = ranges.indices.map { UnsafeRawBufferPointer(start: ranges[$0].length > 0 ? places[$0] : nil, count: ranges[$0].length) }
+        let slices = ranges.indices.map {
+            UnsafeRawBufferPointer(start: ranges[$0].length > 0 ? places[$0] : nil, count: ranges[$0].length)
+        }
         return FetchedRanges(slices: slices, transferred: transferred, owners: owners)
     }
 }
@@ -83,7 +85,8 @@ extension RangeSource {
     }
 
     func check(_ ranges: [ByteRange]) throws(FormatError) {
-        for range in ranges where range.offset < 0 || range.length < 0 || range.offset > size || range.length > size - range.offset {
+        for range in ranges
+        where range.offset < 0 || range.length < 0 || range.offset > size || range.length > size - range.offset {
             throw FormatError(
                 .truncated, "the file is shorter than what it points to", file: url, offset: range.offset,
                 expected: "\(range.length) bytes there", found: "a file of \(size) bytes",
@@ -94,7 +97,9 @@ extension RangeSource {
 
 /// Opens whatever kind of source the URL names: `root://`, `roots://`, `http://`, `https://`, `dav://`, `davs://`, `file:` or a path.
 /// - Parameter site: the site's limits, credentials and counters; by default a fresh one.
-package func openSource(_ url: String, at site: SiteAccess? = nil, avoiding servers: [String] = []) throws(FormatError) -> any RangeSource {
+package func openSource(
+    _ url: String, at site: SiteAccess? = nil, avoiding servers: [String] = []
+) throws(FormatError) -> any RangeSource {
     let location = StorageURL(url)
     let site = site ?? SiteAccess(location.endpoint)
     switch location.kind {
@@ -103,11 +108,13 @@ package func openSource(_ url: String, at site: SiteAccess? = nil, avoiding serv
     case .http: return try HTTPSource(url: url, site: site)
     case .logical:
         throw FormatError(
-            .missing, "no site of the catalogue has this logical name", file: url, expected: "a site with a prefix in the sites file",
+            .missing, "no site of the catalogue has this logical name", file: url,
+            expected: "a site with a prefix in the sites file",
             hint: "Start the coordinator with --sites, or name a site's URL.")
     case .unsupported(let scheme):
         throw FormatError(
-            .unsupported, "no reader for \(scheme):// URLs", file: url, expected: "root://, roots://, http://, https://, davs://, file: or a local path",
+            .unsupported, "no reader for \(scheme):// URLs", file: url,
+            expected: "root://, roots://, http://, https://, davs://, file: or a local path",
             hint: "Copy the file to a place that one of these reaches.")
     }
 }

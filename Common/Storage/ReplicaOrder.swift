@@ -12,7 +12,10 @@ package enum ReplicaOrder {
         /// Something was read there.
         package var known = false
 
-        package init(excluded: Bool = false, bytesPerSecond: Double? = nil, errorRate: Double = 0, absenceRate: Double = 0, known: Bool = false) {
+        package init(
+            excluded: Bool = false, bytesPerSecond: Double? = nil, errorRate: Double = 0, absenceRate: Double = 0,
+            known: Bool = false
+        ) {
             self.excluded = excluded
             self.bytesPerSecond = bytesPerSecond
             self.errorRate = errorRate
@@ -48,10 +51,11 @@ package enum ReplicaOrder {
         while let best = left.map(\.rank).min() {
             let candidates = left.indices.filter { left[$0].rank == best }
             var point = Double.random(in: 0..<1, using: &random) * candidates.reduce(0) { $0 + left[$1].weight }
-            let chosen = candidates.first { candidate in
-                point -= left[candidate].weight
-                return point < 0
-            } ?? candidates[candidates.count - 1]
+            let chosen =
+                candidates.first { candidate in
+                    point -= left[candidate].weight
+                    return point < 0
+                } ?? candidates[candidates.count - 1]
             order.append(left.remove(at: chosen).index)
         }
         return order

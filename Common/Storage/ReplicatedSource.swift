@@ -42,7 +42,10 @@ package final class ReplicatedSource: RangeSource {
     ///   - identity: what an earlier look found; nil at the first look.
     ///   - verify: asks each place for the file's checksum too.
     ///   - identify: tells a source's identity.
-    package init(_ file: FileReplicas, board: SiteBoard, identity: String? = nil, verify: Bool = false, identify: @escaping Identify) {
+    package init(
+        _ file: FileReplicas, board: SiteBoard, identity: String? = nil, verify: Bool = false,
+        identify: @escaping Identify
+    ) {
         self.file = file
         self.board = board
         self.identify = identify
@@ -72,7 +75,9 @@ package final class ReplicatedSource: RangeSource {
         // Another thread may just have found the current place to be no good.
         let pinned = state.withLock { $0.identity != nil && $0.last != nil }
         guard pinned else {
-            guard let current = state.withLock({ $0.current }) else { throw FormatError(.missing, "no place of the file is open", file: name) }
+            guard let current = state.withLock({ $0.current }) else {
+                throw FormatError(.missing, "no place of the file is open", file: name)
+            }
             do throws(FormatError) { return try current.source.read(into: fetch) } catch {
                 blame(current.place, current.source, error)
                 throw error
@@ -118,7 +123,8 @@ package final class ReplicatedSource: RangeSource {
     /// Of the cache: a file that was changed in place keeps its UUID, but hardly its size.
     private func key(_ identity: String) -> String { "\(identity) \(size)" }
 
-    private func attempt(_ fetch: RangeFetch, _ body: (any RangeSource) throws(FormatError) -> Void) throws(FormatError) {
+    private func attempt(_ fetch: RangeFetch, _ body: (any RangeSource) throws(FormatError) -> Void) throws(FormatError)
+    {
         var failures = 0
         for round in 0..<Self.rounds {
             // A second look after a moment: what broke for all may be back.
@@ -135,14 +141,18 @@ package final class ReplicatedSource: RangeSource {
                     if again == 0, state.withLock({ $0.tried[place.url]?.count ?? 0 }) == known { break }
                 }
             }
-            if state.withLock({ state in board.catalog.places(file.urls).allSatisfy { state.struckOut[$0.url] != nil } }) { break }
+            if state.withLock({ state in board.catalog.places(file.urls).allSatisfy { state.struckOut[$0.url] != nil } }
+            ) {
+                break
+            }
         }
         throw summary()
     }
 
     /// - Returns: false where another place must take over.
     private func attempt(
-        _ current: (source: any RangeSource, place: SiteCatalog.Place), _ body: (any RangeSource) throws(FormatError) -> Void
+        _ current: (source: any RangeSource, place: SiteCatalog.Place),
+        _ body: (any RangeSource) throws(FormatError) -> Void
     ) throws(FormatError) -> Bool {
         do throws(FormatError) {
             try body(current.source)
@@ -179,7 +189,9 @@ package final class ReplicatedSource: RangeSource {
             if error.code == .missing, !avoided.isEmpty {
                 // The redirector has no other server than those that we asked it to avoid: they have another chance.
                 state.withLock { _ = $0.tried.removeValue(forKey: place.url) }
-                error = state.withLock { $0.errors.last { $0.place.url == place.url }?.error } ?? FormatError(.faulty, error.message, file: place.url)
+                error =
+                    state.withLock { $0.errors.last { $0.place.url == place.url }?.error }
+                    ?? FormatError(.faulty, error.message, file: place.url)
             }
             blame(place, nil, error)
             return nil
@@ -195,7 +207,8 @@ package final class ReplicatedSource: RangeSource {
         }
         if let expected, expected != found {
             throw FormatError(
-                .changed, "the file's checksum at the site \(place.site) is another than it should be", file: place.url, expected: "adler32 \(expected)",
+                .changed, "the file's checksum at the site \(place.site) is another than it should be", file: place.url,
+                expected: "adler32 \(expected)",
                 found: found, hint: "This copy is damaged or was replaced.")
         }
         state.withLock { _ = $0.verified.insert(place.url) }
@@ -203,7 +216,8 @@ package final class ReplicatedSource: RangeSource {
 
     private func changed(_ place: SiteCatalog.Place, _ expected: String, _ found: String) -> FormatError {
         FormatError(
-            .changed, "the site \(place.site) gives another file than the one that was surveyed", file: place.url, expected: expected, found: found,
+            .changed, "the site \(place.site) gives another file than the one that was surveyed", file: place.url,
+            expected: expected, found: found,
             hint: "It was replaced since, or the replicas differ.")
     }
 
@@ -217,7 +231,8 @@ package final class ReplicatedSource: RangeSource {
             if let server = (source as? XrootdSource)?.server {
                 // Another server than the one that the URL names: a redirector sent us there.
                 let host = StorageURL.host(of: server)
-                if !server.isEmpty, !StorageURL(place.url).isAt(server), state.tried[place.url]?.contains(host) != true {
+                if !server.isEmpty, !StorageURL(place.url).isAt(server), state.tried[place.url]?.contains(host) != true
+                {
                     state.tried[place.url, default: []].append(host)
                 }
             }
@@ -238,7 +253,9 @@ package final class ReplicatedSource: RangeSource {
         // Where any place may still come round, the whole may.
         let code = errors.first { $0.error.code.isTransient }?.error.code ?? first.error.code
         return FormatError(
-            code, "none of the file's \(errors.count) places gives it: " + errors.map { "\($0.place.site): \($0.error)" }.joined(separator: "; "),
+            code,
+            "none of the file's \(errors.count) places gives it: "
+                + errors.map { "\($0.place.site): \($0.error)" }.joined(separator: "; "),
             file: name)
     }
 }

@@ -48,7 +48,9 @@ package final class SiteAccess: Sendable {
 
         mutating func fade() {
             if seconds > 4 { (bytes, seconds) = (bytes / 2, seconds / 2) }
-            if successes + failures + absences > 64 { (successes, failures, absences) = (successes / 2, failures / 2, absences / 2) }
+            if successes + failures + absences > 64 {
+                (successes, failures, absences) = (successes / 2, failures / 2, absences / 2)
+            }
         }
     }
 
@@ -57,8 +59,10 @@ package final class SiteAccess: Sendable {
 
     package init(_ site: String, limits: SiteLimits = .init(), credentials: Credentials = .init()) {
         self.site = site
-        state = Mutex(State(
-            limits: limits, credentials: credentials, readsMost: min(32, limits.readsMost), report: SiteReport(site: site)))
+        state = Mutex(
+            State(
+                limits: limits, credentials: credentials, readsMost: min(32, limits.readsMost),
+                report: SiteReport(site: site)))
     }
 
     package var limits: SiteLimits { state.withLock { $0.limits } }
@@ -92,14 +96,18 @@ package final class SiteAccess: Sendable {
         while true {
             let now = DispatchTime.now().uptimeNanoseconds
             guard now - asked < UInt64(limits.readSeconds) * 4_000_000_000 else {
-                throw FormatError(.deadline, "the site \(site) had no room for another read for long", expected: "room within \(4 * limits.readSeconds) s")
+                throw FormatError(
+                    .deadline, "the site \(site) had no room for another read for long",
+                    expected: "room within \(4 * limits.readSeconds) s")
             }
             let semaphore = DispatchSemaphore(value: 0)
             let (ticket, stuck): (Ticket?, Bool) = state.withLock { state in
                 let held = Int(state.report.abandonedBytes)
                 if held > state.limits.bytesInFlight { return (nil, true) }
-                let fits = state.underWay.isEmpty
-                    || state.underWay.count < state.readsMost && state.bytesInFlight + held + bytes <= state.limits.bytesInFlight
+                let fits =
+                    state.underWay.isEmpty
+                    || state.underWay.count < state.readsMost
+                        && state.bytesInFlight + held + bytes <= state.limits.bytesInFlight
                 guard fits else {
                     if wait { state.waiters.append(semaphore) }
                     return (nil, false)
@@ -113,7 +121,8 @@ package final class SiteAccess: Sendable {
             if let ticket { return ticket }
             if stuck {
                 throw FormatError(
-                    .deadline, "the site \(site) holds too many reads that it never answered", expected: "at most \(limits.bytesInFlight) bytes")
+                    .deadline, "the site \(site) holds too many reads that it never answered",
+                    expected: "at most \(limits.bytesInFlight) bytes")
             }
             guard wait else { return nil }
             state.withLock { $0.report.readsWaiting += 1 }
@@ -194,7 +203,8 @@ package final class SiteAccess: Sendable {
             let tries = pace.successes + pace.failures + pace.absences
             return ReplicaOrder.Standing(
                 excluded: state.excluded, bytesPerSecond: pace.seconds > 0.01 ? pace.bytes / pace.seconds : nil,
-                errorRate: tries > 0 ? pace.failures / tries : 0, absenceRate: tries > 0 ? pace.absences / tries : 0, known: pace.successes > 0)
+                errorRate: tries > 0 ? pace.failures / tries : 0, absenceRate: tries > 0 ? pace.absences / tries : 0,
+                known: pace.successes > 0)
         }
     }
 

@@ -32,7 +32,8 @@ package final class SiteBoard: Sendable {
 
     private static func openCache(_ state: inout sending State) {
         guard let wanted = state.catalog.cache, state.cache == nil else { return }
-        do throws(FormatError) { state.cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes) } catch { state.cacheFailure = error }
+        do throws(FormatError) { state.cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes) } catch
+        { state.cacheFailure = error }
     }
 
     package var catalog: SiteCatalog { state.withLock { $0.catalog } }
@@ -44,12 +45,16 @@ package final class SiteBoard: Sendable {
             for site in state.own.sites {
                 if let index = merged.sites.firstIndex(where: { $0.name == site.name }) {
                     if site.credentials != .init() { merged.sites[index].credentials = site.credentials }
-                } else { merged.sites.append(site) }
+                } else {
+                    merged.sites.append(site)
+                }
             }
             merged.cache = state.own.cache ?? catalog.cache
             state.catalog = merged
             Self.openCache(&state)
-            for (name, access) in state.sites { access.configure(merged.limits(ofSite: name), Self.credentials(name, state)) }
+            for (name, access) in state.sites {
+                access.configure(merged.limits(ofSite: name), Self.credentials(name, state))
+            }
         }
     }
 
@@ -70,7 +75,8 @@ package final class SiteBoard: Sendable {
     package func access(_ name: String) -> SiteAccess {
         state.withLock { state in
             if let known = state.sites[name] { return known }
-            let access = SiteAccess(name, limits: state.catalog.limits(ofSite: name), credentials: Self.credentials(name, state))
+            let access = SiteAccess(
+                name, limits: state.catalog.limits(ofSite: name), credentials: Self.credentials(name, state))
             if let directive = state.directives[name] { access.apply(directive) }
             state.sites[name] = access
             return access
@@ -90,7 +96,9 @@ package final class SiteBoard: Sendable {
     }
 
     package func reports() -> [SiteReport] {
-        state.withLock { Array($0.sites.values) }.filter { $0.site != "local" }.map(\.report).sorted { $0.site < $1.site }
+        state.withLock { Array($0.sites.values) }.filter { $0.site != "local" }.map(\.report).sorted {
+            $0.site < $1.site
+        }
     }
 
     /// Where a file may be read, the best place first.
@@ -103,6 +111,8 @@ package final class SiteBoard: Sendable {
 
     /// Notes in each site's report what is wrong with this worker's credentials for it, and when they end.
     package func checkCredentials() {
-        for access in state.withLock({ Array($0.sites.values) }) where access.site != "local" { access.checkCredentials() }
+        for access in state.withLock({ Array($0.sites.values) }) where access.site != "local" {
+            access.checkCredentials()
+        }
     }
 }

@@ -1,6 +1,6 @@
 import Bytes
-import Cluster
 import CXrootd
+import Cluster
 
 /// A file at a `root://` site, read by XrdCl: asynchronous vector reads of what is scattered, plain reads of what is large.
 package final class XrootdSource: RangeSource, @unchecked Sendable {
@@ -48,7 +48,8 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
 
     private func read(into fetch: RangeFetch, _ limits: SiteLimits, vectors: Bool) throws(FormatError) {
         // What a plain read costs in requests is saved in bytes.
-        let plan = CoalescedRanges(fetch, gap: vectors ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
+        let plan = CoalescedRanges(
+            fetch, gap: vectors ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
         guard plan.merged.allSatisfy({ $0.length <= Int(UInt32.max) }) else {
             throw FormatError(.limit, "one read is too large", file: url, expected: "at most 4 GiB")
         }
@@ -97,7 +98,9 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
                 requests.append(Request(segments: [segment], pieces: [index], bytes: range.length))
                 continue
             }
-            if !current.pieces.isEmpty, current.segments.count >= segmentsLimit || current.bytes + range.length > limits.requestBytes {
+            if !current.pieces.isEmpty,
+                current.segments.count >= segmentsLimit || current.bytes + range.length > limits.requestBytes
+            {
                 requests.append(current)
                 current = Request()
             }
@@ -120,15 +123,20 @@ private final class XrootdRequest {
     private var settled = false
     private var abandoned = false
 
-    init(_ file: OpaquePointer, _ plan: XrootdSource.Request, _ site: SiteAccess, _ ticket: SiteAccess.Ticket, _ limits: SiteLimits) {
+    init(
+        _ file: OpaquePointer, _ plan: XrootdSource.Request, _ site: SiteAccess, _ ticket: SiteAccess.Ticket,
+        _ limits: SiteLimits
+    ) {
         (self.plan, self.site, self.ticket, seconds) = (plan, site, ticket, limits.readSeconds)
         // XrdCl's own deadline comes later: whatever its threads still write goes to a buffer that is nobody else's.
         let patience = Int32(clamping: min(limits.readSeconds + 60, 60_000))
         let context = Unmanaged.passRetained(site)
-        request = cxr_read(file, plan.segments, Int32(plan.segments.count), patience, { context, bytes, abandoned in
-            let site = Unmanaged<SiteAccess>.fromOpaque(context!).takeRetainedValue()
-            if abandoned != 0 { site.released(Int(bytes)) }
-        }, context.toOpaque())
+        request = cxr_read(
+            file, plan.segments, Int32(plan.segments.count), patience,
+            { context, bytes, abandoned in
+                let site = Unmanaged<SiteAccess>.fromOpaque(context!).takeRetainedValue()
+                if abandoned != 0 { site.released(Int(bytes)) }
+            }, context.toOpaque())
         if request == nil { context.release() }
     }
 
@@ -156,7 +164,9 @@ private final class XrootdRequest {
         }
         guard length == UInt64(plan.bytes) else {
             site.leave(ticket, .failed)
-            throw FormatError(.faulty, "the site sent another number of bytes than was asked for", file: url, expected: "\(plan.bytes)", found: "\(length)")
+            throw FormatError(
+                .faulty, "the site sent another number of bytes than was asked for", file: url,
+                expected: "\(plan.bytes)", found: "\(length)")
         }
         site.leave(ticket, .read)
         return UnsafeRawPointer(data)
@@ -182,17 +192,21 @@ func storageError(_ result: XrootdResult, _ what: String, _ url: String) -> Form
     let site = StorageURL(url).endpoint
     let text = Credentials.withoutSecrets(result.text)
     switch result.code {
-    case Int(CXR_NOT_FOUND): return FormatError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
-    case Int(CXR_DEADLINE): return FormatError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
+    case Int(CXR_NOT_FOUND):
+        return FormatError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
+    case Int(CXR_DEADLINE):
+        return FormatError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
     case Int(CXR_DENIED):
         return FormatError(
             .refused, "\(what): the site \(site) refuses (\(text))", file: url,
             hint: "A worker shows its token only to sites that the sites file names, and only over TLS.")
-    case Int(CXR_UNSUPPORTED): return FormatError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
+    case Int(CXR_UNSUPPORTED):
+        return FormatError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
     case Int(CXR_NO_MEMORY): return FormatError(.limit, "\(what): there is no memory for it", file: url)
     case Int(CXR_UNREACHABLE):
         return FormatError(
-            .unreachable, "\(what): the site \(site) cannot be reached (\(text))", file: url, hint: "Check the host and port, and that its server runs.")
+            .unreachable, "\(what): the site \(site) cannot be reached (\(text))", file: url,
+            hint: "Check the host and port, and that its server runs.")
     default: return FormatError(.faulty, "\(what): the site \(site) answers with an error (\(text))", file: url)
     }
 }

@@ -26,7 +26,9 @@ extension WireCoding {
             if case .counted(let bytes, let seconds) = receipt.result {
                 (coded.bytesRead, coded.seconds) = (Int64(bytes), seconds)
                 coded.specs = Data(receipt.specs)
-            } else { coded.result = try body(receipt.result) }
+            } else {
+                coded.result = try body(receipt.result)
+            }
             return coded
         }
         return envelope
@@ -36,16 +38,21 @@ extension WireCoding {
         var messages: [WorkerMessage] = []
         guard envelope.receipts.count <= receiptsMost, envelope.payload.count <= payloadMost else {
             throw FormatError(
-                .limit, "a message is too large", expected: "at most \(receiptsMost) receipts and \(payloadMost) bytes beside them",
+                .limit, "a message is too large",
+                expected: "at most \(receiptsMost) receipts and \(payloadMost) bytes beside them",
                 found: "\(envelope.receipts.count) receipts, \(envelope.payload.count) bytes")
         }
         if !envelope.body.isEmpty { messages.append(try value(WorkerMessage.self, envelope.body)) }
         if !envelope.receipts.isEmpty {
-            messages.append(.receipts(try envelope.receipts.map { coded in
-                let result = coded.result.isEmpty
-                    ? TaskResult.counted(bytesRead: Int(coded.bytesRead), seconds: coded.seconds) : try value(TaskResult.self, coded.result)
-                return Receipt(lease(coded.lease), result, specs: [UInt8](coded.specs))
-            }))
+            messages.append(
+                .receipts(
+                    try envelope.receipts.map { coded in
+                        let result =
+                            coded.result.isEmpty
+                            ? TaskResult.counted(bytesRead: Int(coded.bytesRead), seconds: coded.seconds)
+                            : try value(TaskResult.self, coded.result)
+                        return Receipt(lease(coded.lease), result, specs: [UInt8](coded.specs))
+                    }))
         }
         return messages
     }
@@ -65,7 +72,9 @@ extension WireCoding {
     /// - Parameters:
     ///   - input: an InputTree in JSON.
     ///   - plan: a ChunkPlan in JSON.
-    package static func grant(_ lease: LeaseName, input: Data, plan: Data, boundaries: ArraySlice<Int64>) -> Beamline_Grants {
+    package static func grant(
+        _ lease: LeaseName, input: Data, plan: Data, boundaries: ArraySlice<Int64>
+    ) -> Beamline_Grants {
         var grants = Beamline_Grants()
         (grants.input, grants.plan) = (input, plan)
         var entry = Beamline_Lease()
@@ -85,7 +94,9 @@ extension WireCoding {
         package mutating func messages(_ envelope: Beamline_Envelope) throws -> [CoordinatorMessage] {
             var messages: [CoordinatorMessage] = []
             if !envelope.body.isEmpty { messages.append(try value(CoordinatorMessage.self, envelope.body)) }
-            if !envelope.acknowledged.isEmpty { messages.append(.acknowledged(envelope.acknowledged.map(WireCoding.lease))) }
+            if !envelope.acknowledged.isEmpty {
+                messages.append(.acknowledged(envelope.acknowledged.map(WireCoding.lease)))
+            }
             let grants = try envelope.grants.flatMap { try read($0) }
             if !grants.isEmpty { messages.append(.grants(grants)) }
             return messages
@@ -98,7 +109,11 @@ extension WireCoding {
             }
             if plan?.bytes != grants.plan { plan = (grants.plan, try value(ChunkPlan.self, grants.plan)) }
             if input?.bytes != grants.input { input = (grants.input, try value(InputTree.self, grants.input)) }
-            return grants.leases.map { Grant(WireCoding.lease($0.name), .chunk(ChunkTask(input!.value, boundaries: $0.boundaries)), plan: plan!.value) }
+            return grants.leases.map {
+                Grant(
+                    WireCoding.lease($0.name), .chunk(ChunkTask(input!.value, boundaries: $0.boundaries)),
+                    plan: plan!.value)
+            }
         }
     }
 }

@@ -18,7 +18,8 @@ package struct Authority: Sendable {
 
         package var description: String {
             switch self {
-            case .exists(let path): "\(path) exists already: an authority that is replaced makes all its certificates worthless; remove it first if that is meant"
+            case .exists(let path):
+                "\(path) exists already: an authority that is replaced makes all its certificates worthless; remove it first if that is meant"
             case .missing(let path): "there is no authority in \(path); make one with 'beamline ca init'"
             }
         }
@@ -32,8 +33,10 @@ package struct Authority: Sendable {
         let secret = P256.Signing.PrivateKey()
         let subject = try DistinguishedName { CommonName(name) }
         let certificate = try Certificate(
-            version: .v3, serialNumber: .init(), publicKey: .init(secret.publicKey), notValidBefore: now.addingTimeInterval(-3600),
-            notValidAfter: now.addingTimeInterval(Double(days) * 86_400), issuer: subject, subject: subject, signatureAlgorithm: .ecdsaWithSHA256,
+            version: .v3, serialNumber: .init(), publicKey: .init(secret.publicKey),
+            notValidBefore: now.addingTimeInterval(-3600),
+            notValidAfter: now.addingTimeInterval(Double(days) * 86_400), issuer: subject, subject: subject,
+            signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try .init {
                 Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
                 Critical(KeyUsage(keyCertSign: true, cRLSign: true))
@@ -45,7 +48,9 @@ package struct Authority: Sendable {
     /// Makes a server's certificate and key, `NAME.pem` and `NAME-key.pem`.
     /// - Parameter hosts: the names and addresses by which it is reached.
     package func issue(name: String, hosts: [String], days: Int, now: Date = Date()) throws -> (chain: URL, key: URL) {
-        guard let pem = try? String(contentsOf: key, encoding: .utf8), let text = try? String(contentsOf: certificate, encoding: .utf8) else { throw Failure.missing(directory.path) }
+        guard let pem = try? String(contentsOf: key, encoding: .utf8),
+            let text = try? String(contentsOf: certificate, encoding: .utf8)
+        else { throw Failure.missing(directory.path) }
         let authority = try Certificate(pemEncoded: text)
         let secret = P256.Signing.PrivateKey()
         let names = hosts.map { host in
@@ -54,8 +59,10 @@ package struct Authority: Sendable {
             return .ipAddress(ASN1OctetString(contentBytes: withUnsafeBytes(of: address.s_addr) { [UInt8]($0)[...] }))
         }
         let issued = try Certificate(
-            version: .v3, serialNumber: .init(), publicKey: .init(secret.publicKey), notValidBefore: now.addingTimeInterval(-3600),
-            notValidAfter: min(now.addingTimeInterval(Double(days) * 86_400), authority.notValidAfter), issuer: authority.subject,
+            version: .v3, serialNumber: .init(), publicKey: .init(secret.publicKey),
+            notValidBefore: now.addingTimeInterval(-3600),
+            notValidAfter: min(now.addingTimeInterval(Double(days) * 86_400), authority.notValidAfter),
+            issuer: authority.subject,
             subject: try DistinguishedName { CommonName(hosts.first ?? name) }, signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try .init {
                 Critical(BasicConstraints.notCertificateAuthority)
@@ -74,9 +81,15 @@ package struct Authority: Sendable {
     private static func write(_ text: String, _ file: URL, mode: Int) throws {
         let new = file.path + ".new"
         try? FileManager.default.removeItem(atPath: new)
-        guard FileManager.default.createFile(atPath: new, contents: Data((text.hasSuffix("\n") ? text : text + "\n").utf8), attributes: [.posixPermissions: mode]) else {
+        guard
+            FileManager.default.createFile(
+                atPath: new, contents: Data((text.hasSuffix("\n") ? text : text + "\n").utf8),
+                attributes: [.posixPermissions: mode])
+        else {
             throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: new])
         }
-        guard rename(new, file.path) == 0 else { throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: file.path]) }
+        guard rename(new, file.path) == 0 else {
+            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: file.path])
+        }
     }
 }

@@ -16,7 +16,9 @@ package enum Role: String, Codable, Sendable, CaseIterable {
     /// A person's role includes the lesser ones; a worker's token opens nothing to people.
     package func includes(_ other: Role) -> Bool {
         let people: [Role] = [.reader, .submitter, .admin]
-        guard let mine = people.firstIndex(of: self), let wanted = people.firstIndex(of: other) else { return self == other }
+        guard let mine = people.firstIndex(of: self), let wanted = people.firstIndex(of: other) else {
+            return self == other
+        }
         return mine >= wanted
     }
 }
@@ -45,10 +47,13 @@ package struct TokenStore: Sendable {
     /// - Returns: the token, which is shown once and kept nowhere.
     /// - Throws: what the file system throws.
     package func create(_ role: Role, name: String, seconds: Double, now: Date = Date()) throws -> String {
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try FileManager.default.createDirectory(
+            at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let id = Self.random(6)
         let secret = Self.random(32)
-        let token = AccessToken(id: id, role: role, name: name, created: now, expires: now.addingTimeInterval(seconds), secretDigest: Self.digest(secret))
+        let token = AccessToken(
+            id: id, role: role, name: name, created: now, expires: now.addingTimeInterval(seconds),
+            secretDigest: Self.digest(secret))
         let encoder = JSONEncoder()
         encoder.dateEncodingStrategy = .iso8601
         encoder.outputFormatting = [.sortedKeys]
@@ -60,16 +65,22 @@ package struct TokenStore: Sendable {
     /// All tokens, those whose time is over too, the newest first.
     package func list() -> [AccessToken] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
-        return names.filter { $0.hasSuffix(".json") }.compactMap { read(String($0.dropLast(5))) }.sorted { ($0.created, $0.id) > ($1.created, $1.id) }
+        return names.filter { $0.hasSuffix(".json") }.compactMap { read(String($0.dropLast(5))) }.sorted {
+            ($0.created, $0.id) > ($1.created, $1.id)
+        }
     }
 
     /// - Returns: false where there is none of that number.
-    package func revoke(_ id: String) -> Bool { Self.isNumber(id) && (try? FileManager.default.removeItem(at: file(id))) != nil }
+    package func revoke(_ id: String) -> Bool {
+        Self.isNumber(id) && (try? FileManager.default.removeItem(at: file(id))) != nil
+    }
 
     /// What a token is good for; nil where it is unknown, wrong, revoked or expired.
     package func check(_ text: String, now: Date = Date()) -> AccessToken? {
         let parts = text.split(separator: "_", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 3, parts[0] == Self.prefix, let token = read(parts[1]), now < token.expires else { return nil }
+        guard parts.count == 3, parts[0] == Self.prefix, let token = read(parts[1]), now < token.expires else {
+            return nil
+        }
         // In a time that does not tell how much of it was right.
         let difference = zip(Self.digest(parts[2]).utf8, token.secretDigest.utf8).reduce(0) { $0 | $1.0 ^ $1.1 }
         return difference == 0 ? token : nil
@@ -78,13 +89,17 @@ package struct TokenStore: Sendable {
     private func file(_ id: String) -> URL { directory.appending(path: id + ".json") }
 
     /// Numbers come from outside: no other character gets into a path.
-    private static func isNumber(_ id: String) -> Bool { id.utf8.count == 12 && id.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) } }
+    private static func isNumber(_ id: String) -> Bool {
+        id.utf8.count == 12 && id.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+    }
 
     private func read(_ id: String) -> AccessToken? {
         guard Self.isNumber(id), let data = try? Data(contentsOf: file(id)) else { return nil }
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
-        guard let token = try? decoder.decode(AccessToken.self, from: data), token.secretDigest.utf8.count == 64 else { return nil }
+        guard let token = try? decoder.decode(AccessToken.self, from: data), token.secretDigest.utf8.count == 64 else {
+            return nil
+        }
         return token
     }
 

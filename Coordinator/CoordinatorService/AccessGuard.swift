@@ -15,7 +15,8 @@ struct AccessGuard: Sendable {
 
         var sentence: String {
             switch self {
-            case .unknown: "a token is needed: none was given, or it is wrong, revoked or expired; an operator makes one with 'beamline token create'"
+            case .unknown:
+                "a token is needed: none was given, or it is wrong, revoked or expired; an operator makes one with 'beamline token create'"
             case .wrongRole(let role): "the token's role is \(role.rawValue), which does not allow this"
             }
         }
@@ -25,7 +26,9 @@ struct AccessGuard: Sendable {
     func check(_ authorization: String?, _ role: Role) throws(Refusal) {
         guard let tokens else { return }
         let words = (authorization ?? "").split(separator: " ")
-        guard words.count == 2, words[0].lowercased() == "bearer", let token = tokens.check(String(words[1])) else { throw .unknown }
+        guard words.count == 2, words[0].lowercased() == "bearer", let token = tokens.check(String(words[1])) else {
+            throw .unknown
+        }
         guard token.role.includes(role) else { throw .wrongRole(token.role) }
     }
 }
@@ -36,9 +39,13 @@ struct RoleMiddleware: RouterMiddleware {
     let access: AccessGuard
     let role: Role
 
-    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+    func handle(
+        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+    ) async throws -> Response {
         do { try access.check(request.headers[.authorization], role) } catch {
-            var response = try RestService.json(RestService.Failure(error: error.sentence), { if case .unknown = error { .unauthorized } else { .forbidden } }())
+            var response = try RestService.json(
+                RestService.Failure(error: error.sentence),
+                { if case .unknown = error { .unauthorized } else { .forbidden } }())
             if case .unknown = error { response.headers[.wwwAuthenticate] = "Bearer" }
             return response
         }
@@ -57,7 +64,9 @@ struct JoinInterceptor: ServerInterceptor {
     ) async throws -> StreamingServerResponse<Output> {
         do { try access.check(request.metadata[stringValues: "authorization"].first { _ in true }, .worker) } catch {
             log.warning("a call of \(context.remotePeer) is refused: \(error.sentence)")
-            throw RPCError(code: { if case .unknown = error { .unauthenticated } else { .permissionDenied } }(), message: error.sentence)
+            throw RPCError(
+                code: { if case .unknown = error { .unauthenticated } else { .permissionDenied } }(),
+                message: error.sentence)
         }
         return try await next(request, context)
     }

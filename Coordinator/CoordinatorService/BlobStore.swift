@@ -43,12 +43,17 @@ package final class BlobStore: Sendable {
 
     /// Digests come from outside: nothing else gets into a path.
     private func path(_ digest: String) -> URL? {
-        digest.utf8.count == 64 && digest.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) } ? directory.appending(path: digest) : nil
+        digest.utf8.count == 64 && digest.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+            ? directory.appending(path: digest) : nil
     }
 
-    package func has(_ digest: String) -> Bool { path(digest).map { FileManager.default.fileExists(atPath: $0.path) } ?? false }
+    package func has(_ digest: String) -> Bool {
+        path(digest).map { FileManager.default.fileExists(atPath: $0.path) } ?? false
+    }
 
-    package func get(_ digest: String) throws -> [UInt8]? { has(digest) ? try path(digest).map { [UInt8](try Data(contentsOf: $0)) } : nil }
+    package func get(_ digest: String) throws -> [UInt8]? {
+        has(digest) ? try path(digest).map { [UInt8](try Data(contentsOf: $0)) } : nil
+    }
 
     /// A report names it: from its commit on the ledger knows.
     package func arrived(_ digest: String) {
@@ -67,7 +72,11 @@ package final class BlobStore: Sendable {
     /// Removes what an earlier life left.
     package func sweep(isNamed: (String) throws -> Bool) rethrows {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? [] {
-            if name.hasSuffix(".partial") { try? FileManager.default.removeItem(at: directory.appending(path: name)) } else { try remove(name, isNamed: isNamed) }
+            if name.hasSuffix(".partial") {
+                try? FileManager.default.removeItem(at: directory.appending(path: name))
+            } else {
+                try remove(name, isNamed: isNamed)
+            }
         }
     }
 }

@@ -9,7 +9,8 @@ extension Coordinator {
     package func submit(_ job: JobDescription) throws -> Int64 {
         if job.credentials == .forward, settings.bearerToken == nil {
             throw FormatError(
-                .input, "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
+                .input,
+                "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
                 hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
         }
         try checkLedger()
@@ -22,7 +23,11 @@ extension Coordinator {
 
     /// Nothing is taken on while it could not be remembered.
     private func checkLedger(_ failure: String? = nil) throws {
-        if let trouble = failure ?? core.trouble { throw FormatError(.refused, "the ledger cannot be written: \(trouble)", hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.") }
+        if let trouble = failure ?? core.trouble {
+            throw FormatError(
+                .refused, "the ledger cannot be written: \(trouble)",
+                hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
+        }
     }
 
     /// What `beamline pause` and the like ask for.
@@ -34,9 +39,14 @@ extension Coordinator {
         try checkLedger()
         guard command != .retry else {
             if withoutUnreadable, job.stage.isFinal, try ledger.unreadable(id) == 0 {
-                throw FormatError(.input, "no file made job \(id) fail: there is nothing to leave out", hint: "Retry it without --without-unreadable.")
+                throw FormatError(
+                    .input, "no file made job \(id) fail: there is nothing to leave out",
+                    hint: "Retry it without --without-unreadable.")
             }
-            guard let restored = try ledger.retry(id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970) else { return false }
+            guard
+                let restored = try ledger.retry(
+                    id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970)
+            else { return false }
             files.forget(job: id)
             process([.submitted(try planner.complete(restored))])
             return true
@@ -57,7 +67,9 @@ extension Coordinator {
         return true
     }
 
-    package func story(_ subject: StorySubject, _ id: Int64) throws -> [Ledger.StoryLine]? { try ledger.story(subject, id) }
+    package func story(_ subject: StorySubject, _ id: Int64) throws -> [Ledger.StoryLine]? {
+        try ledger.story(subject, id)
+    }
 
     package func bundle(_ id: Int64) throws -> [UInt8]? {
         guard let digest = try ledger.job(id)?.bundle else { return nil }
@@ -68,7 +80,8 @@ extension Coordinator {
     package func runRecord(_ id: Int64) throws -> RunRecord? {
         guard let job = try ledger.job(id), let bundle = job.bundle else { return nil }
         return RunRecord(
-            job: id, name: job.description.name, version: settings.version, bundle: bundle, kernels: job.kernels ?? "", submitted: job.submitted, finished: job.finished,
+            job: id, name: job.description.name, version: settings.version, bundle: bundle, kernels: job.kernels ?? "",
+            submitted: job.submitted, finished: job.finished,
             members: try ledger.members(id))
     }
 

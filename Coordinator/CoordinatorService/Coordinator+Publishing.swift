@@ -18,9 +18,19 @@ extension Coordinator {
         let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
         let trained = TrainedModel(network, try Checkpoint.decode(state, for: network).parameters, manifest.schema)
         let merged = try MergedSpecs(ledger, job: job)
-        struct Metrics: Encodable { var epochs: [EpochMetrics]; var test: PartMetrics? }
+        struct Metrics: Encodable {
+            var epochs: [EpochMetrics]
+            var test: PartMetrics?
+        }
         struct Lineage: Encodable {
-            struct Input: Encodable { var dataset: String; var label: Int?; var logicalName: String; var tree: String; var identity: String; var entries: Int64 }
+            struct Input: Encodable {
+                var dataset: String
+                var label: Int?
+                var logicalName: String
+                var tree: String
+                var identity: String
+                var entries: Int64
+            }
             var producer = "beamline"
             var version: String
             var job: String
@@ -33,17 +43,22 @@ extension Coordinator {
         }
         let inputs = try ledger.files(job.id).filter { $0.skipped == nil }.map { file in
             Lineage.Input(
-                dataset: job.description.datasets[file.dataset].name, label: job.description.datasets[file.dataset].label,
-                logicalName: file.logical, tree: job.description.datasets[file.dataset].tree, identity: file.survey?.identity ?? "",
+                dataset: job.description.datasets[file.dataset].name,
+                label: job.description.datasets[file.dataset].label,
+                logicalName: file.logical, tree: job.description.datasets[file.dataset].tree,
+                identity: file.survey?.identity ?? "",
                 entries: file.survey?.entries ?? 0)
         }
         let lineage = Lineage(
-            version: settings.version, job: job.description.name, inputs: inputs, branches: merged.branches, split: job.description.split,
-            features: job.description.features, training: manifest.training, specsSHA256: BlobStore.digest(merged.bytes))
+            version: settings.version, job: job.description.name, inputs: inputs, branches: merged.branches,
+            split: job.description.split,
+            features: job.description.features, training: manifest.training, specsSHA256: BlobStore.digest(merged.bytes)
+        )
         var document = merged.document(job, kinds: try ledger.surveyedBranches(job.id))
         document.forget()
         let bundle = Bundle.encode([
-            (Bundle.model, try ONNXModel.export(trained, version: settings.version)), (Bundle.schema, [UInt8](try WireCoding.body(manifest.schema))),
+            (Bundle.model, try ONNXModel.export(trained, version: settings.version)),
+            (Bundle.schema, [UInt8](try WireCoding.body(manifest.schema))),
             (Bundle.specs, [UInt8](try WireCoding.body(document))),
             (Bundle.metrics, [UInt8](try WireCoding.body(Metrics(epochs: try ledger.epochs(job.id), test: job.test)))),
             (Bundle.lineage, [UInt8](try WireCoding.body(lineage))),
@@ -71,7 +86,8 @@ extension Coordinator {
                 post(.publishRefused(job: id, "the finished model's bundle is lost from the state directory"))
                 return false
             }
-            let acknowledged = Set(try ledger.publications(id).filter { $0.acknowledged && $0.digest == digest }.map(\.node))
+            let acknowledged = Set(
+                try ledger.publications(id).filter { $0.acknowledged && $0.digest == digest }.map(\.node))
             var isComplete = true
             for node in publish.nodes where !acknowledged.contains(node) {
                 switch await Self.push(bytes, digest, to: node, model: publish.model) {
@@ -114,7 +130,8 @@ extension Coordinator {
             let response = try await http.execute(request, timeout: .seconds(60))
             let text = String(buffer: try await response.body.collect(upTo: 1 << 20))
             if response.status.code == 200 { return .acknowledged }
-            return response.status.code < 500 ? .refused("\(response.status.code) \(text)") : .unreachable("\(response.status.code) \(text)")
+            return response.status.code < 500
+                ? .refused("\(response.status.code) \(text)") : .unreachable("\(response.status.code) \(text)")
         } catch { return .unreachable("\(error)") }
     }
 }

@@ -13,7 +13,9 @@ extension Coordinator {
 
     package func workerStatuses() -> [WorkerStatus] {
         core.scheduler.workers.values.map { worker in
-            var status = WorkerStatus(id: worker.id, name: worker.hello.name, state: worker.setAside != nil ? "set aside" : worker.draining ? "draining" : "working")
+            var status = WorkerStatus(
+                id: worker.id, name: worker.hello.name,
+                state: worker.setAside != nil ? "set aside" : worker.draining ? "draining" : "working")
             status.reason = worker.setAside
             status.threads = worker.hello.threads
             status.kernels = worker.hello.kernels
@@ -40,11 +42,15 @@ extension Coordinator {
         status.published = try ledger.publications(record.id).filter(\.acknowledged).map(\.node)
         let stages = try ledger.stages(record.id)
         status.stages = stages.enumerated().map { index, entry in
-            let end = index + 1 < stages.count ? stages[index + 1].started : entry.stage.isFinal ? entry.started : Date().timeIntervalSince1970
+            let end =
+                index + 1 < stages.count
+                ? stages[index + 1].started : entry.stage.isFinal ? entry.started : Date().timeIntervalSince1970
             return .init(stage: entry.stage.rawValue, seconds: max(0, end - entry.started))
         }
         if let job = core.scheduler.jobs[record.id] { describe(job, &status) }
-        if !record.stage.isFinal, let trouble = core.trouble { status.waiting = "the ledger, which cannot be written: \(trouble)" }
+        if !record.stage.isFinal, let trouble = core.trouble {
+            status.waiting = "the ledger, which cannot be written: \(trouble)"
+        }
         return status
     }
 
@@ -55,16 +61,23 @@ extension Coordinator {
         if job.stage == .publish { status.waiting = job.publishWaits }
         if let progress = job.progress {
             let batch = Double(job.description.train?.batch ?? 1)
-            (status.step, status.epoch, status.steps) = (progress.step, max(status.epoch, progress.epoch), progress.stepsPerEpoch)
+            (status.step, status.epoch, status.steps) = (
+                progress.step, max(status.epoch, progress.epoch), progress.stepsPerEpoch
+            )
             status.eventsPerSecond = progress.stepsPerSecond * batch
             status.loss = progress.loss
             let all = Double(progress.stepsPerEpoch) * Double(status.epochs)
-            if progress.stepsPerSecond > 0 { status.etaSeconds = max(0, all - Double(progress.step)) / progress.stepsPerSecond }
+            if progress.stepsPerSecond > 0 {
+                status.etaSeconds = max(0, all - Double(progress.step)) / progress.stepsPerSecond
+            }
         }
         if let eta = status.etaSeconds, !(0...1e9).contains(eta) { status.etaSeconds = nil }
         status.notes += credentialNotes(etaSeconds: status.etaSeconds)
         if job.stage.trains, job.rounds.membership == nil {
-            status.waiting = job.rounds.state == .idle || !core.scheduler.hasTrainers(job.id) ? "a worker that may read all the job's files" + (job.kernels.map { " and use the kernels \($0)" } ?? "") : nil
+            status.waiting =
+                job.rounds.state == .idle || !core.scheduler.hasTrainers(job.id)
+                ? "a worker that may read all the job's files"
+                    + (job.kernels.map { " and use the kernels \($0)" } ?? "") : nil
         }
         if job.paused { status.waiting = "being resumed" }
     }
@@ -75,18 +88,26 @@ extension Coordinator {
         (status.tasksDone, status.tasksAll) = core.scheduler.leases.progress(job.id)
         status.sites = (traffic?.traffic ?? [:]).sorted { $0.key < $1.key }.map { site, traffic in
             JobStatus.Site(
-                site: site, events: traffic.events, bytes: traffic.bytes, eventsPerSecond: Double(traffic.events) / elapsed,
+                site: site, events: traffic.events, bytes: traffic.bytes,
+                eventsPerSecond: Double(traffic.events) / elapsed,
                 megabytesPerSecond: Double(traffic.bytes) / 1e6 / elapsed)
         }
         status.eventsPerSecond = status.sites.reduce(0) { $0 + $1.eventsPerSecond }
         status.megabytesPerSecond = status.sites.reduce(0) { $0 + $1.megabytesPerSecond }
-        if status.tasksDone > 0 { status.etaSeconds = elapsed / Double(status.tasksDone) * Double(status.tasksAll - status.tasksDone) }
+        if status.tasksDone > 0 {
+            status.etaSeconds = elapsed / Double(status.tasksDone) * Double(status.tasksAll - status.tasksDone)
+        }
         let workers = core.scheduler.workers
-        if workers.isEmpty { status.waiting = "a worker to join" } else if let blocked = core.scheduler.leases.waitingQueues(job.id).compactMap(\.localPath).first(where: { path in
+        if workers.isEmpty {
+            status.waiting = "a worker to join"
+        } else if let blocked = core.scheduler.leases.waitingQueues(job.id).compactMap(\.localPath).first(where: {
+            path in
             !workers.values.contains { mayRead(path, below: $0.hello.localRoots) }
         }) {
             status.waiting = "a worker that may read \(blocked) (started with --local-files)"
-        } else { status.waiting = siteTrouble(job) }
+        } else {
+            status.waiting = siteTrouble(job)
+        }
     }
 
     /// Tokens that are no good, or end before the job is likely to.
@@ -95,7 +116,9 @@ extension Coordinator {
         return siteStatuses().flatMap { site in
             var notes = site.warnings.map { "credentials for \(site.site): \($0)" }
             if let expires = site.tokenExpires, let etaSeconds, expires < now + etaSeconds {
-                notes.append("a bearer token for \(site.site) ends in \(Int(max(0, expires - now))) s; the job needs about \(Int(etaSeconds)) s more")
+                notes.append(
+                    "a bearer token for \(site.site) ends in \(Int(max(0, expires - now))) s; the job needs about \(Int(etaSeconds)) s more"
+                )
             }
             return notes
         }
@@ -106,7 +129,8 @@ extension Coordinator {
         let statuses = siteStatuses()
         let queued = Set(core.scheduler.leases.waitingQueues(job.id).flatMap { Scheduler.siteNames($0.name) })
         for status in statuses where status.excludedFor != nil && queued.contains(status.site) {
-            return "the site \(status.site), excluded for another \(Int(status.excludedFor ?? 0) + 1) s: \(status.lastFault ?? "errors")"
+            return
+                "the site \(status.site), excluded for another \(Int(status.excludedFor ?? 0) + 1) s: \(status.lastFault ?? "errors")"
         }
         guard let slow = statuses.max(by: { $0.longestWait < $1.longestWait }), slow.longestWait > 5 else { return nil }
         return "the site \(slow.site): a read has been under way for \(Int(slow.longestWait)) s"

@@ -71,7 +71,8 @@ package actor Coordinator {
         var scheduling = settings.scheduling
         let catalog = settings.catalog
         scheduling.readsMost = { catalog.limits(ofSite: $0).readsMost }
-        core = try CoordinatorCore(scheduling, store: SitedLedger(ledger, planner), now: Self.now(), planner: { planner.plan($0, $1) })
+        core = try CoordinatorCore(
+            scheduling, store: SitedLedger(ledger, planner), now: Self.now(), planner: { planner.plan($0, $1) })
     }
 
     /// Seconds that only grow.
@@ -126,8 +127,10 @@ package actor Coordinator {
     private func flattened(_ event: Scheduler.Event) -> [Scheduler.Event] {
         if case .message(let worker, .training(let round, let report), let payload) = event {
             // The next round states again what this one knew.
-            let failed = TrainingReport.failed(reason: "a report makes no sense, or its state is not at the coordinator", fatal: false, input: nil)
-            return isSane(report) ? [event] : [.message(worker: worker, .training(round: round, failed), payload: payload)]
+            let failed = TrainingReport.failed(
+                reason: "a report makes no sense, or its state is not at the coordinator", fatal: false, input: nil)
+            return isSane(report)
+                ? [event] : [.message(worker: worker, .training(round: round, failed), payload: payload)]
         }
         guard case .message(let worker, .receipts(let receipts), _) = event else { return [event] }
         return receipts.map { receipt in
@@ -147,7 +150,9 @@ package actor Coordinator {
             isSane = blobs.has(digest) && steps.contains(step) && truncated >= 0
             if isSane { blobs.arrived(digest) }
         case .progress(let step, let epoch, let stepsPerEpoch, let rate, let loss):
-            isSane = steps.contains(step) && steps.contains(stepsPerEpoch) && (0...1 << 32).contains(epoch) && (0...1e9).contains(rate) && loss.isFinite
+            isSane =
+                steps.contains(step) && steps.contains(stepsPerEpoch) && (0...1 << 32).contains(epoch)
+                && (0...1e9).contains(rate) && loss.isFinite
         case .failed: isSane = true
         }
         if !isSane { log.warning("a training report makes no sense, or its state is not here: \(report)") }
@@ -156,7 +161,8 @@ package actor Coordinator {
 
     /// What cannot be right about a receipt.
     private func mistake(_ receipt: Receipt) -> String? {
-        guard let loan = core.scheduler.leases.loan(receipt.lease, worker: 0), let job = core.scheduler.jobs[loan.job] else { return nil }
+        guard let loan = core.scheduler.leases.loan(receipt.lease, worker: 0), let job = core.scheduler.jobs[loan.job]
+        else { return nil }
         do {
             switch job.stage {
             case .specs:
@@ -172,12 +178,17 @@ package actor Coordinator {
     }
 
     private func count(_ receipt: Receipt, _ loan: Loan, _ file: FileCache.Entry, _ boundaries: ArraySlice<Int64>) {
-        guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.judge(receipt.lease) == .count else { return }
-        stages[loan.job]?.traffic[file.site, default: Traffic()].add(events: boundaries.last! - boundaries.first!, bytes: Int64(max(0, min(bytes, 1 << 50))))
+        guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.judge(receipt.lease) == .count else {
+            return
+        }
+        stages[loan.job]?.traffic[file.site, default: Traffic()].add(
+            events: boundaries.last! - boundaries.first!, bytes: Int64(max(0, min(bytes, 1 << 50))))
     }
 
     private func noteStages() {
-        for job in core.scheduler.jobs.values where stages[job.id]?.stage != job.stage { stages[job.id] = (job.stage, Self.now(), [:]) }
+        for job in core.scheduler.jobs.values where stages[job.id]?.stage != job.stage {
+            stages[job.id] = (job.stage, Self.now(), [:])
+        }
         if stages.count > core.scheduler.jobs.count { stages = stages.filter { core.scheduler.jobs[$0.key] != nil } }
     }
 
@@ -204,9 +215,15 @@ package actor Coordinator {
 
     /// A worker said hello.
     func join(_ hello: Hello, send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
-        guard (1...256).contains(hello.name.utf8.count), (1...65_536).contains(hello.threads), (0...65_536).contains(hello.readAhead), hello.localRoots.count <= 1000,
-            hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256, hello.kernels.utf8.count <= 256, hello.ownKernels.utf8.count <= 256, hello.process.utf8.count <= 64
-        else { throw FormatError(.input, "a worker's hello makes no sense", expected: "a name of at most 256 bytes, 1 to 65536 threads, at most 1000 directories") }
+        guard (1...256).contains(hello.name.utf8.count), (1...65_536).contains(hello.threads),
+            (0...65_536).contains(hello.readAhead), hello.localRoots.count <= 1000,
+            hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256,
+            hello.kernels.utf8.count <= 256, hello.ownKernels.utf8.count <= 256, hello.process.utf8.count <= 64
+        else {
+            throw FormatError(
+                .input, "a worker's hello makes no sense",
+                expected: "a name of at most 256 bytes, 1 to 65536 threads, at most 1000 directories")
+        }
         if workerNumbers.isEmpty {
             let last = try ledger.next("worker", by: 1000)
             workerNumbers = last - 999..<last + 1
@@ -238,10 +255,13 @@ package actor Coordinator {
         var often: [Int64: Beamline_Envelope] = [:]
         for (worker, reply) in replies where sessions[worker] != nil {
             switch reply {
-            case .message(.acknowledged(let leases), _): often[worker, default: .init()].acknowledged += leases.map(WireCoding.name)
+            case .message(.acknowledged(let leases), _):
+                often[worker, default: .init()].acknowledged += leases.map(WireCoding.name)
             case .message(let message, let payload): tell(worker, message, payload: payload)
             case .lend(let loan):
-                do { add(try files.grant(loan, core.scheduler.jobs[loan.job]), to: &often[worker, default: .init()]) } catch {
+                do {
+                    add(try files.grant(loan, core.scheduler.jobs[loan.job]), to: &often[worker, default: .init()])
+                } catch {
                     log.error("task \(loan.lease.task) cannot be lent: \(error)")
                 }
             }
@@ -252,9 +272,13 @@ package actor Coordinator {
     /// Chunks of one file that follow each other share its description.
     private func add(_ grants: Beamline_Grants, to envelope: inout Beamline_Envelope) {
         let last = envelope.grants.count - 1
-        if last >= 0, !grants.input.isEmpty, envelope.grants[last].input == grants.input, envelope.grants[last].plan == grants.plan {
+        if last >= 0, !grants.input.isEmpty, envelope.grants[last].input == grants.input,
+            envelope.grants[last].plan == grants.plan
+        {
             envelope.grants[last].leases += grants.leases
-        } else { envelope.grants.append(grants) }
+        } else {
+            envelope.grants.append(grants)
+        }
     }
 
     /// One that does not listen is dropped before it fills the memory.

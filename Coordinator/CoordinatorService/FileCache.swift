@@ -17,7 +17,8 @@ struct FileCache {
 
         /// Of the loan's blocks, by entries.
         func boundaries(_ loan: Loan) -> ArraySlice<Int64> {
-            boundaries.indices.contains(Int(loan.end)) && loan.first < loan.end ? boundaries[Int(loan.first)...Int(loan.end)] : boundaries[0..<1]
+            boundaries.indices.contains(Int(loan.end)) && loan.first < loan.end
+                ? boundaries[Int(loan.first)...Int(loan.end)] : boundaries[0..<1]
         }
     }
 
@@ -36,9 +37,15 @@ struct FileCache {
 
     mutating func file(_ id: Int64) throws -> Entry? {
         if let known = files[id] { return known }
-        guard let record = try ledger.file(id), let survey = record.survey, let job = try description(record.job) else { return nil }
-        let input = InputTree(record.surveyed, tree: job.datasets[record.dataset].tree, identity: survey.identity, verify: job.verify != nil)
-        let entry = Entry(url: record.url, site: catalog.siteName(record.url), boundaries: survey.boundaries, input: try WireCoding.body(input))
+        guard let record = try ledger.file(id), let survey = record.survey, let job = try description(record.job) else {
+            return nil
+        }
+        let input = InputTree(
+            record.surveyed, tree: job.datasets[record.dataset].tree, identity: survey.identity,
+            verify: job.verify != nil)
+        let entry = Entry(
+            url: record.url, site: catalog.siteName(record.url), boundaries: survey.boundaries,
+            input: try WireCoding.body(input))
         if files.count >= Self.limit {
             // The older half goes.
             for old in order.prefix(Self.limit / 2) { files[old] = nil }
@@ -59,7 +66,9 @@ struct FileCache {
     /// A job's ChunkPlan in JSON, and its number of branches.
     mutating func plan(_ job: Int64) throws -> (coded: Data, branches: Int) {
         if let known = plans[job] { return known }
-        guard let record = try ledger.job(job), let branches = record.branches else { throw FormatError(.missing, "the job's branches are not in the ledger", object: "job \(job)") }
+        guard let record = try ledger.job(job), let branches = record.branches else {
+            throw FormatError(.missing, "the job's branches are not in the ledger", object: "job \(job)")
+        }
         if plans.count > 64 { plans = [:] }
         let plan = (try WireCoding.body(ChunkPlan(branches: branches, split: record.description.split)), branches.count)
         plans[job] = plan
@@ -74,14 +83,20 @@ struct FileCache {
         guard let job else { throw FormatError(.missing, "the job has ended") }
         let description = job.description
         switch job.stage {
-        case .list: return WireCoding.grant(loan.lease, task: try WireCoding.body(TaskBody.list(pattern: job.patterns[Int(loan.unit)].pattern)))
+        case .list:
+            return WireCoding.grant(
+                loan.lease, task: try WireCoding.body(TaskBody.list(pattern: job.patterns[Int(loan.unit)].pattern)))
         case .survey:
-            guard let file = try ledger.file(loan.unit) else { throw FormatError(.missing, "the file is not in the ledger") }
-            let body = TaskBody.survey(file.replicas, tree: description.datasets[file.dataset].tree, verify: description.verify != nil)
+            guard let file = try ledger.file(loan.unit) else {
+                throw FormatError(.missing, "the file is not in the ledger")
+            }
+            let body = TaskBody.survey(
+                file.replicas, tree: description.datasets[file.dataset].tree, verify: description.verify != nil)
             return WireCoding.grant(loan.lease, task: try WireCoding.body(body))
         default:
             guard let file = try file(loan.unit) else { throw FormatError(.missing, "the file is not in the ledger") }
-            return WireCoding.grant(loan.lease, input: file.input, plan: try plan(loan.job).coded, boundaries: file.boundaries(loan))
+            return WireCoding.grant(
+                loan.lease, input: file.input, plan: try plan(loan.job).coded, boundaries: file.boundaries(loan))
         }
     }
 }

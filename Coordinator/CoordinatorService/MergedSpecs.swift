@@ -26,20 +26,27 @@ struct MergedSpecs: Sendable {
         datasetRows = .init(repeating: [0, 0, 0], count: job.description.datasets.count)
         var merged = self
         try ledger.forEachFolded(job.id) { file, folded in
-            guard let survey = file.survey, folded.blockRows.count == survey.boundaries.count - 1, folded.whole.branches.count == merged.branches.count else {
+            guard let survey = file.survey, folded.blockRows.count == survey.boundaries.count - 1,
+                folded.whole.branches.count == merged.branches.count
+            else {
                 throw FormatError(.corrupt, "the ledger's specs are not of their file", file: file.url)
             }
             let dataset = job.description.datasets[file.dataset]
-            merged.inputs.append(InputTree(file.surveyed, tree: dataset.tree, identity: survey.identity, verify: job.description.verify != nil))
+            merged.inputs.append(
+                InputTree(
+                    file.surveyed, tree: dataset.tree, identity: survey.identity, verify: job.description.verify != nil)
+            )
             for (part, specs) in folded.parts.enumerated() {
                 merged.parts[part].merge(specs)
                 merged.datasetRows[file.dataset][part] += specs.rows
             }
             merged.whole.merge(folded.whole)
             for (index, rows) in folded.blockRows.enumerated() {
-                merged.blocks.append(TrainingBlock(
-                    dataset: file.dataset, label: dataset.label ?? 0, input: merged.inputs.count - 1, first: survey.boundaries[index],
-                    end: survey.boundaries[index + 1], rows: rows.map(Int.init)))
+                merged.blocks.append(
+                    TrainingBlock(
+                        dataset: file.dataset, label: dataset.label ?? 0, input: merged.inputs.count - 1,
+                        first: survey.boundaries[index],
+                        end: survey.boundaries[index + 1], rows: rows.map(Int.init)))
             }
             merged.fileEntries.append((file.id, file.url, file.logical, survey.entries))
         }
@@ -61,7 +68,11 @@ struct MergedSpecs: Sendable {
             var deviation: Double
             var multiplicity: Int64
         }
-        struct File: Encodable { var url: String; var logicalName: String; var entries: Int64 }
+        struct File: Encodable {
+            var url: String
+            var logicalName: String
+            var entries: Int64
+        }
         /// Absent in a bundle, which knows no job numbers.
         var job: Int64?
         var events: Int64
@@ -83,15 +94,21 @@ struct MergedSpecs: Sendable {
         func rows(_ values: [Int64]) -> [String: Int64] { Dictionary(uniqueKeysWithValues: zip(names, values)) }
         return Document(
             job: job.id, events: whole.rows, parts: rows(parts.map(\.rows)),
-            datasets: Dictionary(uniqueKeysWithValues: zip(job.description.datasets.map(\.name), datasetRows.map(rows))),
+            datasets: Dictionary(
+                uniqueKeysWithValues: zip(job.description.datasets.map(\.name), datasetRows.map(rows))),
             branches: zip(branches, whole.branches).map { name, statistics in
                 let kind = kinds[name]
                 return .init(
-                    name: name, kind: kind.map { $0.fixedValues == nil ? "jagged" : $0.fixedValues == 1 ? "flat" : "fixed[\($0.fixedValues!)]" } ?? "",
-                    values: statistics.values, nonfinite: statistics.nonfinite, min: statistics.min, max: statistics.max,
+                    name: name,
+                    kind: kind.map {
+                        $0.fixedValues == nil ? "jagged" : $0.fixedValues == 1 ? "flat" : "fixed[\($0.fixedValues!)]"
+                    } ?? "",
+                    values: statistics.values, nonfinite: statistics.nonfinite, min: statistics.min,
+                    max: statistics.max,
                     mean: statistics.mean, deviation: statistics.deviation, multiplicity: statistics.multiplicity)
             },
-            files: fileEntries.map { .init(url: $0.url, logicalName: $0.logical, entries: $0.entries) }, sha256: BlobStore.digest(bytes))
+            files: fileEntries.map { .init(url: $0.url, logicalName: $0.logical, entries: $0.entries) },
+            sha256: BlobStore.digest(bytes))
     }
 
     /// MLaaS4HEP's layout of the same.
@@ -108,10 +125,14 @@ struct MergedSpecs: Sendable {
     func mlaas4hep(kinds: [String: SurveyedBranch]) -> MLaaS4HEP {
         let pairs = Array(zip(branches, whole.branches))
         let jagged = pairs.filter { kinds[$0.0]?.fixedValues == nil }
-        func table<T>(_ value: (BranchStatistics) -> T) -> [String: T] { Dictionary(uniqueKeysWithValues: pairs.map { ($0.0, value($0.1)) }) }
+        func table<T>(_ value: (BranchStatistics) -> T) -> [String: T] {
+            Dictionary(uniqueKeysWithValues: pairs.map { ($0.0, value($0.1)) })
+        }
         return MLaaS4HEP(
-            events: whole.rows, fkeys: pairs.filter { kinds[$0.0]?.fixedValues != nil }.map(\.0), jkeys: jagged.map(\.0),
-            jdim: Dictionary(uniqueKeysWithValues: jagged.map { ($0.0, $0.1.multiplicity) }), minv: table(\.min), maxv: table(\.max),
+            events: whole.rows, fkeys: pairs.filter { kinds[$0.0]?.fixedValues != nil }.map(\.0),
+            jkeys: jagged.map(\.0),
+            jdim: Dictionary(uniqueKeysWithValues: jagged.map { ($0.0, $0.1.multiplicity) }), minv: table(\.min),
+            maxv: table(\.max),
             nans: table(\.nonfinite))
     }
 }

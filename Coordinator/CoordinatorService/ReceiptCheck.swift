@@ -12,18 +12,24 @@ enum ReceiptCheck {
         var hash = SHA256()
         if case .counted(let bytes, let seconds) = receipt.result {
             withUnsafeBytes(of: (Int64(bytes), seconds.bitPattern)) { hash.update(bufferPointer: $0) }
-        } else { hash.update(data: (try? WireCoding.body(receipt.result)) ?? Data()) }
+        } else {
+            hash.update(data: (try? WireCoding.body(receipt.result)) ?? Data())
+        }
         receipt.specs.withUnsafeBytes { hash.update(bufferPointer: $0) }
         return hexadecimal(Array(hash.finalize().prefix(16)))
     }
 
-    private static func broken(_ text: String, _ receipt: Receipt) -> FormatError { FormatError(.corrupt, text, object: "task \(receipt.lease.task)") }
+    private static func broken(_ text: String, _ receipt: Receipt) -> FormatError {
+        FormatError(.corrupt, text, object: "task \(receipt.lease.task)")
+    }
 
     static func list(_ receipt: Receipt) throws(FormatError) {
         switch receipt.result {
         case .failed: return
         case .listed(let files):
-            guard !files.contains(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) else { throw broken("a list has a file without places", receipt) }
+            guard !files.contains(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) else {
+                throw broken("a list has a file without places", receipt)
+            }
         default: throw broken("a receipt is not of its task's kind", receipt)
         }
     }
@@ -34,13 +40,17 @@ enum ReceiptCheck {
         case .failed: return
         case .surveyed(let survey):
             let bounds = survey.boundaries
-            guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries), bounds.first == 0, bounds.last == survey.entries,
+            guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries), bounds.first == 0,
+                bounds.last == survey.entries,
                 zip(bounds, bounds.dropFirst()).allSatisfy(<), survey.clusters.count <= bounds.count + 2_000_000
             else { throw broken("a survey's blocks make no sense", receipt) }
             let widths = 1...1 << 24
-            guard survey.branches.count <= 100_000, survey.branches.allSatisfy({ branch in
-                branch.name.utf8.count <= 4096 && widths.contains(branch.itemValues) && branch.fixedValues.map(widths.contains) ?? true
-            }) else { throw broken("a survey's branches make no sense", receipt) }
+            guard survey.branches.count <= 100_000,
+                survey.branches.allSatisfy({ branch in
+                    branch.name.utf8.count <= 4096 && widths.contains(branch.itemValues)
+                        && branch.fixedValues.map(widths.contains) ?? true
+                })
+            else { throw broken("a survey's branches make no sense", receipt) }
         default: throw broken("a receipt is not of its task's kind", receipt)
         }
     }
@@ -59,11 +69,13 @@ enum ReceiptCheck {
         let sane = blocks.joined().allSatisfy { part in
             (0...Int64(1 << 40)).contains(part.rows)
                 && part.branches.allSatisfy {
-                    (0...Int64(1 << 50)).contains($0.values) && (0...Int64(1 << 50)).contains($0.nonfinite) && (0...Int64(1 << 31)).contains($0.multiplicity)
+                    (0...Int64(1 << 50)).contains($0.values) && (0...Int64(1 << 50)).contains($0.nonfinite)
+                        && (0...Int64(1 << 31)).contains($0.multiplicity)
                 }
         }
         guard sane else { throw broken("a receipt's counts make no sense", receipt) }
-        for (place, parts) in zip(boundaries.indices, blocks) where parts.reduce(0, { $0 + $1.rows }) != boundaries[place + 1] - boundaries[place] {
+        for (place, parts) in zip(boundaries.indices, blocks)
+        where parts.reduce(0, { $0 + $1.rows }) != boundaries[place + 1] - boundaries[place] {
             throw broken("a receipt does not count each entry once", receipt)
         }
     }

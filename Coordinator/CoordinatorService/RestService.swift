@@ -28,12 +28,15 @@ struct RestService {
     func router() -> Router<BasicRequestContext> {
         let router = Router()
         func group(_ role: Role) -> RouterGroup<BasicRequestContext> {
-            router.group("api/v1").add(middleware: RoleMiddleware(access: access, role: role)).add(middleware: TroubleMiddleware())
+            router.group("api/v1").add(middleware: RoleMiddleware(access: access, role: role)).add(
+                middleware: TroubleMiddleware())
         }
         addReading(group(.reader))
         addSteering(group(.submitter))
         group(.admin).post("workers/:id/drain") { _, context in
-            guard try await coordinator.drain(Self.id(context)) else { return try Self.json(Failure(error: "no worker \(Self.id(context)) is joined"), .notFound) }
+            guard try await coordinator.drain(Self.id(context)) else {
+                return try Self.json(Failure(error: "no worker \(Self.id(context)) is joined"), .notFound)
+            }
             return try Self.json(await coordinator.workerStatuses())
         }
         return router
@@ -49,7 +52,9 @@ struct RestService {
             return try Self.json(try await coordinator.status(status.id))
         }
         for command in Coordinator.Command.allCases {
-            api.post("jobs/:id/\(command.rawValue)") { request, context in try await self.command(command, request, context) }
+            api.post("jobs/:id/\(command.rawValue)") { request, context in
+                try await self.command(command, request, context)
+            }
         }
     }
 
@@ -63,7 +68,9 @@ struct RestService {
             guard let bytes = try await coordinator.bundle(Self.id(context)) else {
                 return try Self.json(Failure(error: "job \(Self.id(context)) has no finished model"), .notFound)
             }
-            return Response(status: .ok, headers: [.contentType: "application/x-tar"], body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+            return Response(
+                status: .ok, headers: [.contentType: "application/x-tar"],
+                body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
         }
         api.get("jobs/:id/run") { _, context in
             guard let record = try await coordinator.runRecord(Self.id(context)) else {
@@ -73,15 +80,24 @@ struct RestService {
         }
         api.get("jobs/:id/specs") { request, context in
             do {
-                guard let data = try await coordinator.specs(Self.id(context), format: request.uri.queryParameters.get("format")) else {
+                guard
+                    let data = try await coordinator.specs(
+                        Self.id(context), format: request.uri.queryParameters.get("format"))
+                else {
                     return Self.unknownJob(context)
                 }
                 return Self.response(data)
             } catch let error as FormatError { return try Self.json(Failure(error: error.description), .conflict) }
         }
         api.get("stories/:subject/:id") { _, context in
-            guard let subject = context.parameters.get("subject").flatMap(StorySubject.init(rawValue:)), let story = try await coordinator.story(subject, Self.id(context)) else {
-                return try Self.json(Failure(error: "no story of \(context.parameters.get("subject") ?? "") \(context.parameters.get("id") ?? "")"), .notFound)
+            guard let subject = context.parameters.get("subject").flatMap(StorySubject.init(rawValue:)),
+                let story = try await coordinator.story(subject, Self.id(context))
+            else {
+                return try Self.json(
+                    Failure(
+                        error:
+                            "no story of \(context.parameters.get("subject") ?? "") \(context.parameters.get("id") ?? "")"
+                    ), .notFound)
             }
             return try Self.json(story)
         }
@@ -89,11 +105,15 @@ struct RestService {
         api.get("sites") { _, _ in try Self.json(await coordinator.siteStatuses()) }
     }
 
-    private func command(_ command: Coordinator.Command, _ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func command(
+        _ command: Coordinator.Command, _ request: Request, _ context: BasicRequestContext
+    ) async throws -> Response {
         guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
         let without = request.uri.queryParameters.get("withoutUnreadable") == "true"
         guard try await coordinator.command(command, job: status.id, withoutUnreadable: without) == true else {
-            return try Self.json(Failure(error: "job \(status.id) is \(status.stage): it cannot be told to \(command.rawValue)"), .conflict)
+            return try Self.json(
+                Failure(error: "job \(status.id) is \(status.stage): it cannot be told to \(command.rawValue)"),
+                .conflict)
         }
         return try Self.json(try await coordinator.status(status.id))
     }
@@ -101,17 +121,23 @@ struct RestService {
     private func submit(_ request: Request) async throws -> Response {
         let body = try await request.body.collect(upTo: 8 << 20)
         guard let submission = try? JSONDecoder().decode(Submission.self, from: Data(body.readableBytesView)) else {
-            return try Self.json(Failure(error: "expected JSON with description (the job file's text) and baseDirectory"), .badRequest)
+            return try Self.json(
+                Failure(error: "expected JSON with description (the job file's text) and baseDirectory"), .badRequest)
         }
         do {
             let job = try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
             return try Self.json(Submitted(id: try await coordinator.submit(job)), .created)
         } catch let error as FileMistakes {
-            return try Self.json(Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
-        } catch let error as FormatError { return try Self.json(Failure(error: error.description), .unprocessableContent) }
+            return try Self.json(
+                Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
+        } catch let error as FormatError {
+            return try Self.json(Failure(error: error.description), .unprocessableContent)
+        }
     }
 
-    private static func id(_ context: BasicRequestContext) -> Int64 { context.parameters.get("id", as: Int64.self) ?? -1 }
+    private static func id(_ context: BasicRequestContext) -> Int64 {
+        context.parameters.get("id", as: Int64.self) ?? -1
+    }
 
     private static func unknownJob(_ context: BasicRequestContext) -> Response {
         let failure = Failure(error: "no job \(context.parameters.get("id") ?? "")")
@@ -125,7 +151,9 @@ struct RestService {
     }
 
     private static func response(_ data: Data, _ status: HTTPResponse.Status = .ok) -> Response {
-        Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: data)))
+        Response(
+            status: status, headers: [.contentType: "application/json"],
+            body: .init(byteBuffer: ByteBuffer(bytes: data)))
     }
 }
 
@@ -133,13 +161,20 @@ struct RestService {
 private struct TroubleMiddleware: RouterMiddleware {
     typealias Context = BasicRequestContext
 
-    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        do { return try await next(request, context) } catch let error as any HTTPResponseError { throw error } catch let error as FormatError {
-            return try RestService.json(RestService.Failure(error: error.description), error.code == .refused ? .serviceUnavailable : .conflict)
+    func handle(
+        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        do { return try await next(request, context) } catch let error as any HTTPResponseError {
+            throw error
+        } catch let error as FormatError {
+            return try RestService.json(
+                RestService.Failure(error: error.description), error.code == .refused ? .serviceUnavailable : .conflict)
         } catch let error as EncodingError {
-            return try RestService.json(RestService.Failure(error: "the answer cannot be written as JSON: \(error)"), .internalServerError)
+            return try RestService.json(
+                RestService.Failure(error: "the answer cannot be written as JSON: \(error)"), .internalServerError)
         } catch {
-            return try RestService.json(RestService.Failure(error: "the ledger cannot be read or written: \(error)"), .serviceUnavailable)
+            return try RestService.json(
+                RestService.Failure(error: "the ledger cannot be read or written: \(error)"), .serviceUnavailable)
         }
     }
 }
@@ -154,7 +189,9 @@ package struct Listening: Sendable {
     /// Whose tokens are asked for; nil where everybody is let in.
     package var tokens: TokenStore?
 
-    package init(host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, tokens: TokenStore? = nil) {
+    package init(
+        host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, tokens: TokenStore? = nil
+    ) {
         self.host = host
         self.workersPort = workersPort
         self.restPort = restPort
@@ -167,7 +204,8 @@ package struct Listening: Sendable {
 package func runCoordinator(_ coordinator: Coordinator, _ listening: Listening, log: Logger) async throws {
     let access = AccessGuard(tokens: listening.tokens)
     let application = Application(
-        router: RestService(coordinator: coordinator, access: access).router(), server: try listening.certificate.map { try .tls(tlsConfiguration: $0.tlsConfiguration()) } ?? .http1(),
+        router: RestService(coordinator: coordinator, access: access).router(),
+        server: try listening.certificate.map { try .tls(tlsConfiguration: $0.tlsConfiguration()) } ?? .http1(),
         configuration: .init(address: .hostname(listening.host, port: listening.restPort)), logger: log)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await serveWorkers(coordinator, listening, access, log: log) }

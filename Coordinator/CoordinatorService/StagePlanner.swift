@@ -19,13 +19,16 @@ struct StagePlanner: Sendable {
             var plan = StagePlan()
             switch stage {
             case .list: plan.units = job.description.patterns.enumerated().map { unit(Int64($0), [$1.pattern]) }
-            case .survey: plan.units = try ledger.files(id).filter { $0.skipped == nil }.map { unit($0.id, $0.replicas.urls) }
+            case .survey:
+                plan.units = try ledger.files(id).filter { $0.skipped == nil }.map { unit($0.id, $0.replicas.urls) }
             case .specs: try planChunks(job, &plan)
             case .train, .evaluate: try planTraining(job, &plan)
             default: break
             }
             return .success(plan)
-        } catch let failure as PlanFailure { return .failure(failure) } catch { return .failure(PlanFailure("\(error)")) }
+        } catch let failure as PlanFailure { return .failure(failure) } catch {
+            return .failure(PlanFailure("\(error)"))
+        }
     }
 
     /// Units that the ledger has restored know no sites yet.
@@ -39,7 +42,9 @@ struct StagePlanner: Sendable {
         guard job.stage.hasTasks else { return job }
         var job = job
         let patterns = job.description.patterns
-        let files = job.stage == .list ? [:] : Dictionary(uniqueKeysWithValues: try ledger.files(job.id).map { ($0.id, $0.replicas.urls) })
+        let files =
+            job.stage == .list
+            ? [:] : Dictionary(uniqueKeysWithValues: try ledger.files(job.id).map { ($0.id, $0.replicas.urls) })
         job.units = job.units.map { old in
             var new = unit(old.id, job.stage == .list ? [patterns[Int(old.id)].pattern] : files[old.id] ?? [])
             (new.cuts, new.next) = (old.cuts, old.next)
@@ -61,11 +66,14 @@ struct StagePlanner: Sendable {
             guard let survey = file.survey else { throw PlanFailure("\(file.url) was not surveyed") }
             let key = survey.identity + "|" + job.description.datasets[file.dataset].tree
             if let other = seen.updateValue(file.url, forKey: key) {
-                throw PlanFailure("the same input stands twice: \(other) and \(file.url) have one identity; name it once")
+                throw PlanFailure(
+                    "the same input stands twice: \(other) and \(file.url) have one identity; name it once")
             }
         }
         let resolution: BranchResolution
-        do throws(BranchResolution.Mistakes) { resolution = try BranchResolution(job.description, files: files.map { ($0.url, $0.survey!) }) } catch {
+        do throws(BranchResolution.Mistakes) {
+            resolution = try BranchResolution(job.description, files: files.map { ($0.url, $0.survey!) })
+        } catch {
             throw PlanFailure(error.sentences.joined(separator: "; "))
         }
         plan.notes = resolution.leftOut.map { "left out: \($0)" }
@@ -73,7 +81,8 @@ struct StagePlanner: Sendable {
         plan.blocksMost = Ledger.blocksMost(resolution.branches.count)
         for file in files {
             let cuts = ChunkPlanner.cuts(
-                file.survey!.boundaries, clusters: file.survey!.clusters, events: job.description.chunkEvents, blocks: Int(plan.blocksMost))
+                file.survey!.boundaries, clusters: file.survey!.clusters, events: job.description.chunkEvents,
+                blocks: Int(plan.blocksMost))
             guard !cuts.isEmpty else { continue }
             plan.writes.append(.cuts(file: file.id, cuts))
             var unit = unit(file.id, file.replicas.urls)
@@ -89,7 +98,9 @@ struct StagePlanner: Sendable {
         let manifest: TrainingManifest
         let digest: String
         if let known = job.manifest {
-            guard let bytes = try blobs.get(known) else { throw PlanFailure("the lane plan is lost from the state directory") }
+            guard let bytes = try blobs.get(known) else {
+                throw PlanFailure("the lane plan is lost from the state directory")
+            }
             (digest, manifest) = (known, try WireCoding.value(TrainingManifest.self, Data(bytes)))
         } else {
             manifest = try makeManifest(job, &plan)
@@ -98,7 +109,8 @@ struct StagePlanner: Sendable {
         }
         let files = try ledger.fileNumbers(job.id)
         plan.training = TrainingFacts(
-            manifest: digest, lanes: manifest.lanes.count, localPaths: manifest.inputs.compactMap { localPath(of: $0.file.url) },
+            manifest: digest, lanes: manifest.lanes.count,
+            localPaths: manifest.inputs.compactMap { localPath(of: $0.file.url) },
             files: manifest.inputs.map { files[$0.file.url] ?? 0 })
     }
 
@@ -106,18 +118,27 @@ struct StagePlanner: Sendable {
         guard let training = job.description.train else { throw PlanFailure("the job does not train") }
         let merged = try MergedSpecs(ledger, job: job)
         let kinds = try ledger.surveyedBranches(job.id)
-        let inputs = zip(merged.branches, merged.parts[0].branches).filter { $0.0 != job.description.labelBranch && kinds[$0.0] != nil }
+        let inputs = zip(merged.branches, merged.parts[0].branches).filter {
+            $0.0 != job.description.labelBranch && kinds[$0.0] != nil
+        }
         guard merged.parts[0].rows > 0 else { throw FormatError(.input, "no event is in the training part") }
-        let schema = try FeaturePlanner.plan(job.description.features, branches: inputs.map { kinds[$0.0]! }, specs: inputs.map(\.1))
-        if case .dense(let units, .softmax)? = training.layers.last, let label = merged.blocks.map(\.label).max(), label >= units {
-            throw FormatError(.input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
+        let schema = try FeaturePlanner.plan(
+            job.description.features, branches: inputs.map { kinds[$0.0]! }, specs: inputs.map(\.1))
+        if case .dense(let units, .softmax)? = training.layers.last, let label = merged.blocks.map(\.label).max(),
+            label >= units
+        {
+            throw FormatError(
+                .input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
         }
         plan.notes = schema.constants.map { "constant feature, scale 0: \($0)" }
         let lost = inputs.filter { $0.1.nonfinite > 0 }
-        plan.notes += lost.map { "\($0.1.nonfinite) values of \($0.0) in the training part are not finite; they are treated as missing" }
+        plan.notes += lost.map {
+            "\($0.1.nonfinite) values of \($0.0) in the training part are not finite; they are treated as missing"
+        }
         let lanes = LanePlan.deal(merged.blocks, lanes: training.lanes, seed: job.description.split.seed)
         return TrainingManifest(
-            training: training, split: job.description.split, labelBranch: job.description.labelBranch, schema: schema, inputs: merged.inputs,
+            training: training, split: job.description.split, labelBranch: job.description.labelBranch, schema: schema,
+            inputs: merged.inputs,
             blocks: merged.blocks, lanes: lanes)
     }
 }

@@ -16,9 +16,11 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
     private static let blobLimit: UInt64 = 4 << 30
 
     func session(
-        request: RPCAsyncSequence<Beamline_Envelope, any Error>, response: RPCWriter<Beamline_Envelope>, context: ServerContext
+        request: RPCAsyncSequence<Beamline_Envelope, any Error>, response: RPCWriter<Beamline_Envelope>,
+        context: ServerContext
     ) async throws {
-        let (outgoing, send) = AsyncStream.makeStream(of: Beamline_Envelope.self, bufferingPolicy: .bufferingOldest(10_000))
+        let (outgoing, send) = AsyncStream.makeStream(
+            of: Beamline_Envelope.self, bufferingPolicy: .bufferingOldest(10_000))
         let joined = Joined()
         var failure: (any Error)?
         do {
@@ -36,7 +38,8 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         } catch { failure = error }
         let worker = joined.worker.withLock { $0 }
         if let failure, !Task.isCancelled, (failure as? RPCError)?.code != .unavailable {
-            log.warning("the session of \(worker.map { "worker \($0)" } ?? "\(context.remotePeer)") is ended: \(failure)")
+            log.warning(
+                "the session of \(worker.map { "worker \($0)" } ?? "\(context.remotePeer)") is ended: \(failure)")
         }
         if let worker { await coordinator.leave(worker) }
         send.finish()
@@ -48,13 +51,19 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         let worker = Mutex<Int64?>(nil)
     }
 
-    private func listen(_ request: RPCAsyncSequence<Beamline_Envelope, any Error>, _ send: AsyncStream<Beamline_Envelope>.Continuation, _ joined: Joined) async throws {
+    private func listen(
+        _ request: RPCAsyncSequence<Beamline_Envelope, any Error>, _ send: AsyncStream<Beamline_Envelope>.Continuation,
+        _ joined: Joined
+    ) async throws {
         for try await envelope in request {
-            let bytes = envelope.body.count + envelope.payload.count + envelope.receipts.reduce(0) { $0 + $1.specs.count + $1.result.count + 256 }
+            let bytes =
+                envelope.body.count + envelope.payload.count
+                + envelope.receipts.reduce(0) { $0 + $1.specs.count + $1.result.count + 256 }
             for message in try WireCoding.messages(ofWorker: envelope) {
                 if let worker = joined.worker.withLock({ $0 }) {
                     await coordinator.mailbox.room()
-                    coordinator.post(.message(worker: worker, message, payload: [UInt8](envelope.payload)), bytes: bytes)
+                    coordinator.post(
+                        .message(worker: worker, message, payload: [UInt8](envelope.payload)), bytes: bytes)
                 } else if case .hello(let hello) = message {
                     let worker = try await coordinator.join(hello, send: send)
                     joined.worker.withLock { $0 = worker }
@@ -65,14 +74,21 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         }
     }
 
-    func putBlob(request: RPCAsyncSequence<Beamline_BlobPart, any Error>, context: ServerContext) async throws -> Beamline_BlobName {
+    func putBlob(
+        request: RPCAsyncSequence<Beamline_BlobPart, any Error>, context: ServerContext
+    ) async throws -> Beamline_BlobName {
         var bytes: [UInt8] = []
         var digest = ""
         var length: UInt64 = 0
         for try await part in request {
             if bytes.isEmpty { (digest, length) = (part.digest, part.length) }
-            guard length <= Self.blobLimit else { throw RPCError(code: .invalidArgument, message: "a blob of \(length) bytes; expected at most \(Self.blobLimit)") }
-            guard UInt64(bytes.count + part.data.count) <= length else { throw RPCError(code: .invalidArgument, message: "a blob is longer than announced") }
+            guard length <= Self.blobLimit else {
+                throw RPCError(
+                    code: .invalidArgument, message: "a blob of \(length) bytes; expected at most \(Self.blobLimit)")
+            }
+            guard UInt64(bytes.count + part.data.count) <= length else {
+                throw RPCError(code: .invalidArgument, message: "a blob is longer than announced")
+            }
             bytes += part.data
         }
         guard UInt64(bytes.count) == length, BlobStore.digest(bytes) == digest else {
@@ -83,7 +99,9 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         return name
     }
 
-    func getBlob(request: Beamline_BlobName, response: RPCWriter<Beamline_BlobPart>, context: ServerContext) async throws {
+    func getBlob(
+        request: Beamline_BlobName, response: RPCWriter<Beamline_BlobPart>, context: ServerContext
+    ) async throws {
         guard let bytes = try coordinator.blobs.get(request.digest) else {
             throw RPCError(code: .notFound, message: "no blob \(request.digest)")
         }
@@ -104,23 +122,28 @@ package struct ServerCertificate: Sendable {
     /// For HTTP.
     func tlsConfiguration() throws -> TLSConfiguration {
         .makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(chain).map { .certificate($0) }, privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+            certificateChain: try NIOSSLCertificate.fromPEMFile(chain).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
     }
 }
 
 /// Serves workers until cancelled.
 func serveWorkers(_ coordinator: Coordinator, _ listening: Listening, _ access: AccessGuard, log: Logger) async throws {
-    let security: HTTP2ServerTransport.Posix.TransportSecurity = listening.certificate.map {
-        .tls(certificateChain: [.file(path: $0.chain, format: .pem)], privateKey: .file(path: $0.key, format: .pem))
-    } ?? .plaintext
+    let security: HTTP2ServerTransport.Posix.TransportSecurity =
+        listening.certificate.map {
+            .tls(certificateChain: [.file(path: $0.chain, format: .pem)], privateKey: .file(path: $0.key, format: .pem))
+        } ?? .plaintext
     let transport = HTTP2ServerTransport.Posix(
         address: .ipv4(host: listening.host, port: listening.workersPort), transportSecurity: security,
         config: .defaults {
             $0.rpc.maxRequestPayloadSize = WireCoding.messageLimit
             // A peer that is gone without a word is found out within a minute; workers ask as well.
             $0.connection.keepalive = .init(
-                time: .seconds(30), timeout: .seconds(20), clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true))
+                time: .seconds(30), timeout: .seconds(20),
+                clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true))
         })
-    let server = GRPCServer(transport: transport, services: [WorkersService(coordinator: coordinator, log: log)], interceptors: [JoinInterceptor(access: access, log: log)])
+    let server = GRPCServer(
+        transport: transport, services: [WorkersService(coordinator: coordinator, log: log)],
+        interceptors: [JoinInterceptor(access: access, log: log)])
     try await server.serve()
 }

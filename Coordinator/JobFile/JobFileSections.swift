@@ -4,12 +4,17 @@ import Yams
 
 extension JobFileParser {
     mutating func job(_ root: Node) -> JobDescription {
-        let keys = ["name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch", "on_error", "verify", "credentials", "priority", "workers"]
+        let keys = [
+            "name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch",
+            "on_error", "verify", "credentials", "priority", "workers",
+        ]
         let fields = fields(root, "job", known: keys, required: ["name", "datasets"])
         var job = JobDescription(name: text(fields["name"], "name") ?? "", datasets: [])
         job.labelBranch = text(fields["label_branch"], "label_branch")
         let tree = text(fields["tree"], "tree")
-        if let node = fields["datasets"] { job.datasets = datasets(node, tree: tree, labelled: job.labelBranch == nil && fields["train"] != nil) }
+        if let node = fields["datasets"] {
+            job.datasets = datasets(node, tree: tree, labelled: job.labelBranch == nil && fields["train"] != nil)
+        }
         if let node = fields["branches"] { job.branches = branches(node) }
         if let node = fields["features"] { job.features = features(node) }
         if let node = fields["chunk"] {
@@ -21,7 +26,10 @@ extension JobFileParser {
         job.verify = choice(fields["verify"], "verify", JobDescription.Verify.self)
         job.credentials = choice(fields["credentials"], "credentials", JobDescription.CredentialUse.self)
         job.priority = integer(fields["priority"], "priority", -100...100) ?? 0
-        if let node = fields["workers"] { job.workersMost = integer(self.fields(node, "workers", known: ["most"])["most"], "workers: most", 1...1_000_000) }
+        if let node = fields["workers"] {
+            job.workersMost = integer(
+                self.fields(node, "workers", known: ["most"])["most"], "workers: most", 1...1_000_000)
+        }
         if let node = fields["train"] {
             job.train = training(node)
             let labels = Set(job.datasets.compactMap(\.label))
@@ -43,7 +51,9 @@ extension JobFileParser {
         }
         var names: Set<String> = []
         return list.compactMap { item in
-            let fields = fields(item, "dataset", known: ["name", "label", "tree", "files", "weight"], required: labelled ? ["name", "files", "label"] : ["name", "files"])
+            let fields = fields(
+                item, "dataset", known: ["name", "label", "tree", "files", "weight"],
+                required: labelled ? ["name", "files", "label"] : ["name", "files"])
             if let weight = fields["weight"] { fail(weight, "dataset: weight is not supported yet; leave it out") }
             guard let name = text(fields["name"], "dataset: name") else { return nil }
             if !names.insert(name).inserted { fail(item, "dataset: the name \(name) stands twice") }
@@ -51,9 +61,13 @@ extension JobFileParser {
                 fail(item, "dataset \(name): no tree is named, here or for the job")
                 return nil
             }
-            let files = (texts(fields["files"], "dataset \(name): files") ?? []).compactMap { absolute($0, fields["files"]!) }
+            let files = (texts(fields["files"], "dataset \(name): files") ?? []).compactMap {
+                absolute($0, fields["files"]!)
+            }
             if let node = fields["files"], files.isEmpty { fail(node, "dataset \(name): files names no file") }
-            return .init(name: name, label: integer(fields["label"], "dataset \(name): label", 0...999), tree: tree, files: files)
+            return .init(
+                name: name, label: integer(fields["label"], "dataset \(name): label", 0...999), tree: tree, files: files
+            )
         }
     }
 
@@ -81,16 +95,20 @@ extension JobFileParser {
         if let pad = fields["pad"] {
             if let mapping = pad.mapping {
                 for (key, value) in mapping {
-                    guard let pattern = key.string, let items = integer(value, "features: pad: \(pattern)", 1...4096) else { continue }
+                    guard let pattern = key.string, let items = integer(value, "features: pad: \(pattern)", 1...4096)
+                    else { continue }
                     features.pad.append(.init(pattern: pattern, items: items))
                 }
             } else if pad.string != "max" {
                 fail(pad, "features: pad: expected max or a mapping like {\"Jet_*\": 8}; found \(Self.kind(pad))")
             }
         }
-        features.normalise = choice(fields["normalise"], "features: normalise", JobDescription.Features.Normalise.self) ?? .minmax
+        features.normalise =
+            choice(fields["normalise"], "features: normalise", JobDescription.Features.Normalise.self) ?? .minmax
         if let padding = fields["padding"], padding.string != "mean" {
-            if let value = real(padding, "features: padding", "mean or a number", { abs($0) < 1e30 }) { features.padding = .value(value) }
+            if let value = real(padding, "features: padding", "mean or a number", { abs($0) < 1e30 }) {
+                features.padding = .value(value)
+            }
         }
         return features
     }
@@ -113,16 +131,25 @@ extension JobFileParser {
     }
 
     private mutating func training(_ node: Node) -> JobDescription.Training {
-        let fields = fields(node, "train", known: ["lanes", "batch", "epochs", "optimizer", "loss", "model", "kernels"], required: ["model"])
+        let fields = fields(
+            node, "train", known: ["lanes", "batch", "epochs", "optimizer", "loss", "model", "kernels"],
+            required: ["model"])
         var training = JobDescription.Training()
         training.lanes = integer(fields["lanes"], "train: lanes", 1...4096) ?? 8
         training.batch = integer(fields["batch"], "train: batch", 1...10_000_000) ?? 100
         if let kernels = text(fields["kernels"], "train: kernels") {
             training.kernels = KernelTypes.ladder.first { $0.lowercased() == kernels.lowercased() }
-            if training.kernels == nil { fail(fields["kernels"] ?? node, "train: kernels: expected one of \(KernelTypes.ladder.joined(separator: ", ")); found \(kernels)") }
+            if training.kernels == nil {
+                fail(
+                    fields["kernels"] ?? node,
+                    "train: kernels: expected one of \(KernelTypes.ladder.joined(separator: ", ")); found \(kernels)")
+            }
         }
         if training.batch < training.lanes {
-            fail(fields["batch"] ?? node, "train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), lanes \(training.lanes)")
+            fail(
+                fields["batch"] ?? node,
+                "train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), lanes \(training.lanes)"
+            )
         }
         training.epochs = integer(fields["epochs"], "train: epochs", 1...1_000_000) ?? 5
         if let node = fields["optimizer"] { training.optimizer = optimizer(node) ?? training.optimizer }
@@ -135,10 +162,16 @@ extension JobFileParser {
         training.loss = choice(fields["loss"], "train: loss", JobDescription.Loss.self) ?? natural
         if let node = fields["loss"] ?? fields["model"] {
             if training.loss == .binary, units != 1 || activation != .sigmoid {
-                fail(node, "train: binary_crossentropy needs a last layer dense: {units: 1, activation: sigmoid}; found \(units) units, \(activation.rawValue)")
+                fail(
+                    node,
+                    "train: binary_crossentropy needs a last layer dense: {units: 1, activation: sigmoid}; found \(units) units, \(activation.rawValue)"
+                )
             }
             if training.loss == .categorical, units < 2 || activation != .softmax {
-                fail(node, "train: categorical_crossentropy needs a last layer with softmax and a unit for each class; found \(units) units, \(activation.rawValue)")
+                fail(
+                    node,
+                    "train: categorical_crossentropy needs a last layer with softmax and a unit for each class; found \(units) units, \(activation.rawValue)"
+                )
             }
         }
         return training
@@ -147,7 +180,9 @@ extension JobFileParser {
     private mutating func optimizer(_ node: Node) -> JobDescription.Optimizer? {
         let name = node.string ?? node.mapping?.first?.key.string
         guard let name, ["adam", "sgd"].contains(name), node.mapping?.count ?? 1 == 1 else {
-            fail(node, "train: optimizer: expected adam or sgd, as {adam: {learning_rate: 0.001}}; found \(Self.kind(node))")
+            fail(
+                node,
+                "train: optimizer: expected adam or sgd, as {adam: {learning_rate: 0.001}}; found \(Self.kind(node))")
             return nil
         }
         let known = name == "adam" ? ["learning_rate", "beta_1", "beta_2", "epsilon"] : ["learning_rate"]
@@ -157,7 +192,8 @@ extension JobFileParser {
         let rate = real(fields["learning_rate"], "learning_rate", "a number above 0", positive)
         guard name == "adam" else { return .sgd(learningRate: rate ?? 0.01) }
         return .adam(
-            learningRate: rate ?? 0.001, beta1: real(fields["beta_1"], "beta_1", "a number from 0 to below 1", fraction) ?? 0.9,
+            learningRate: rate ?? 0.001,
+            beta1: real(fields["beta_1"], "beta_1", "a number from 0 to below 1", fraction) ?? 0.9,
             beta2: real(fields["beta_2"], "beta_2", "a number from 0 to below 1", fraction) ?? 0.999,
             epsilon: real(fields["epsilon"], "epsilon", "a number above 0", positive) ?? 1e-7)
     }
@@ -172,10 +208,15 @@ extension JobFileParser {
             if let dense = fields["dense"] {
                 let settings = self.fields(dense, "dense", known: ["units", "activation"], required: ["units"])
                 guard let units = integer(settings["units"], "dense: units", 1...65_536) else { return nil }
-                return .dense(units: units, activation: choice(settings["activation"], "dense: activation", JobDescription.Activation.self) ?? .linear)
+                return .dense(
+                    units: units,
+                    activation: choice(settings["activation"], "dense: activation", JobDescription.Activation.self)
+                        ?? .linear)
             }
             if let dropout = fields["dropout"] {
-                return real(dropout, "dropout", "a rate from 0 to below 1", { $0 >= 0 && $0 < 1 }).map { .dropout(rate: $0) }
+                return real(dropout, "dropout", "a rate from 0 to below 1", { $0 >= 0 && $0 < 1 }).map {
+                    .dropout(rate: $0)
+                }
             }
             return nil
         }
@@ -185,10 +226,15 @@ extension JobFileParser {
         let fields = fields(node, "publish", known: ["model", "nodes"], required: ["model", "nodes"])
         let model = text(fields["model"], "publish: model") ?? ""
         if let node = fields["model"], !model.utf8.allSatisfy({ $0.isNameByte }) {
-            fail(node, "publish: model: expected letters, digits, dots, dashes and underscores; found \(model.debugDescription)")
+            fail(
+                node,
+                "publish: model: expected letters, digits, dots, dashes and underscores; found \(model.debugDescription)"
+            )
         }
         let nodes = texts(fields["nodes"], "publish: nodes") ?? []
-        for name in nodes where !name.hasPrefix("http://") { fail(fields["nodes"]!, "publish: nodes: expected http://host:port; found \(name.debugDescription)") }
+        for name in nodes where !name.hasPrefix("http://") {
+            fail(fields["nodes"]!, "publish: nodes: expected http://host:port; found \(name.debugDescription)")
+        }
         return .init(model: model, nodes: nodes)
     }
 }
@@ -196,7 +242,8 @@ extension JobFileParser {
 extension UInt8 {
     fileprivate var isNameByte: Bool {
         switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"),
             UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
             true
         default: false

@@ -21,13 +21,18 @@ extension Ledger: LedgerStore {
         case .lend(let loan, let stage):
             try run(
                 "INSERT INTO task (id, job, stage, unit, first, \"end\", token, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [loan.lease.task, loan.job, stage.rawValue, loan.unit, loan.first, loan.end, loan.lease.token, loan.worker], db)
+                [
+                    loan.lease.task, loan.job, stage.rawValue, loan.unit, loan.first, loan.end, loan.lease.token,
+                    loan.worker,
+                ], db)
         case .lendAnew(let loan):
             try run(
                 "UPDATE task SET token = ?, second = 0, worker = ?, attempts = attempts + 1 WHERE id = ? AND counted IS NULL",
                 [loan.lease.token, loan.worker, loan.lease.task], db)
         case .lendTwice(let loan, let first):
-            try run("UPDATE task SET token = ?, second = ? WHERE id = ? AND counted IS NULL", [first, loan.lease.token, loan.lease.task], db)
+            try run(
+                "UPDATE task SET token = ?, second = ? WHERE id = ? AND counted IS NULL",
+                [first, loan.lease.token, loan.lease.task], db)
         case .count(let receipt): try count(receipt, db)
         case .retire(let lease):
             try run(
@@ -42,21 +47,26 @@ extension Ledger: LedgerStore {
             try deleteTasks("id IN (SELECT task FROM partial WHERE file = ?)", [file], db)
             try run("DELETE FROM partial WHERE file = ?", [file], db)
             for task in tasks { try run("DELETE FROM task WHERE id = ?", [task], db) }
-        case .unreadable(let file, let reason): try run("UPDATE file SET unreadable = ? WHERE id = ?", [reason, file], db)
+        case .unreadable(let file, let reason):
+            try run("UPDATE file SET unreadable = ? WHERE id = ?", [reason, file], db)
         case .story(let subject, let id, let text):
-            try run("INSERT INTO story (subject, id, at, text) VALUES (?, ?, ?, ?)", [StorySubject.allCases.firstIndex(of: subject), id, time, text], db)
+            try run(
+                "INSERT INTO story (subject, id, at, text) VALUES (?, ?, ?, ?)",
+                [StorySubject.allCases.firstIndex(of: subject), id, time, text], db)
         default: try applyToJob(write, time, db)
         }
     }
 
     private static func applyToJob(_ write: LedgerWrite, _ time: Double, _ db: Database) throws {
         switch write {
-        case .branches(let job, let names): try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
+        case .branches(let job, let names):
+            try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
         case .manifest(let job, let digest): try run("UPDATE job SET manifest = ? WHERE id = ?", [digest, job], db)
         case .notes(let job, let notes):
             let known = try String.fetchOne(db, sql: "SELECT notes FROM job WHERE id = ?", arguments: [job]) ?? "[]"
             let all = try value([String].self, known)
-            try run("UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
+            try run(
+                "UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
         case .kernels(let job, let kernels): try run("UPDATE job SET kernels = ? WHERE id = ?", [kernels, job], db)
         case .member(let job, let round, let name, let kernels, let own):
             try run(
@@ -69,7 +79,9 @@ extension Ledger: LedgerStore {
         case .test(let job, let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
         case .bundle(let job, let digest): try run("UPDATE job SET bundle = ? WHERE id = ?", [digest, job], db)
         case .publication(let job, let node, let digest):
-            try run("INSERT OR REPLACE INTO publication (job, node, digest, acknowledged) VALUES (?, ?, ?, 1)", [job, node, digest], db)
+            try run(
+                "INSERT OR REPLACE INTO publication (job, node, digest, acknowledged) VALUES (?, ?, ?, 1)",
+                [job, node, digest], db)
         case .paused(let job, let paused): try run("UPDATE job SET paused = ? WHERE id = ?", [paused, job], db)
         default: break
         }
@@ -102,7 +114,8 @@ extension Ledger: LedgerStore {
         var rest = survey
         rest.branches = []
         try run(
-            "UPDATE file SET survey = ?, entries = ?, layout = (SELECT id FROM layout WHERE digest = ?) WHERE id = ?", [try json(rest), survey.entries, digest, file], db)
+            "UPDATE file SET survey = ?, entries = ?, layout = (SELECT id FROM layout WHERE digest = ?) WHERE id = ?",
+            [try json(rest), survey.entries, digest, file], db)
     }
 
     /// A complete file's partial specs are folded in the order of its blocks, and dropped, with the tasks that made them.
@@ -110,13 +123,19 @@ extension Ledger: LedgerStore {
         let file = receipt.loan.unit
         let task = receipt.loan.lease.task
         guard receipt.completes else {
-            return try run("INSERT INTO partial (file, first, task, specs) VALUES (?, ?, ?, ?)", [file, receipt.loan.first, task, Data(receipt.specs)], db)
+            return try run(
+                "INSERT INTO partial (file, first, task, specs) VALUES (?, ?, ?, ?)",
+                [file, receipt.loan.first, task, Data(receipt.specs)], db)
         }
-        var chunks = try Row.fetchAll(db.cachedStatement(sql: "SELECT first, specs FROM partial WHERE file = ?"), arguments: [file])
-            .map { (first: $0["first"] as Int32, specs: [UInt8]($0["specs"] as Data)) }
+        var chunks = try Row.fetchAll(
+            db.cachedStatement(sql: "SELECT first, specs FROM partial WHERE file = ?"), arguments: [file]
+        )
+        .map { (first: $0["first"] as Int32, specs: [UInt8]($0["specs"] as Data)) }
         chunks.append((receipt.loan.first, receipt.specs))
         let folded = try FoldedSpecs(chunks.sorted { $0.first < $1.first }.map(\.specs))
-        try run("UPDATE file SET specs = ?, block_rows = ? WHERE id = ?", [Data(folded.specsBytes), Data(folded.rowBytes), file], db)
+        try run(
+            "UPDATE file SET specs = ?, block_rows = ? WHERE id = ?",
+            [Data(folded.specsBytes), Data(folded.rowBytes), file], db)
         try rememberTasks(db)
         try run("DELETE FROM task WHERE id = ?1 OR id IN (SELECT task FROM partial WHERE file = ?2)", [task, file], db)
         try run("DELETE FROM partial WHERE file = ?", [file], db)
@@ -124,7 +143,9 @@ extension Ledger: LedgerStore {
 
     /// Numbers of tasks are never used again: the largest is noted before any is deleted.
     private static func rememberTasks(_ db: Database) throws {
-        try run("INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)", [], db)
+        try run(
+            "INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)",
+            [], db)
     }
 
     static func deleteTasks(_ which: String, _ arguments: StatementArguments, _ db: Database) throws {
@@ -132,7 +153,8 @@ extension Ledger: LedgerStore {
         try run("DELETE FROM task WHERE " + which, arguments, db)
     }
 
-    private static func enter(_ job: Int64, _ stage: JobStage, _ error: String?, _ time: Double, _ db: Database) throws {
+    private static func enter(_ job: Int64, _ stage: JobStage, _ error: String?, _ time: Double, _ db: Database) throws
+    {
         let old = try String.fetchOne(db, sql: "SELECT stage FROM job WHERE id = ?", arguments: [job]) ?? ""
         // What a failed or cancelled job has done stays, for a retry.
         let broken = stage == .failed || stage == .cancelled
@@ -150,14 +172,19 @@ extension Ledger: LedgerStore {
             DO UPDATE SET digest = excluded.digest, step = excluded.step, round = excluded.round WHERE excluded.step >= step
             """, [job, checkpoint.digest, checkpoint.step, checkpoint.round], db)
         for metrics in checkpoint.metrics {
-            try run("INSERT OR REPLACE INTO epoch (job, epoch, metrics) VALUES (?, ?, ?)", [job, metrics.epoch, try json(metrics)], db)
+            try run(
+                "INSERT OR REPLACE INTO epoch (job, epoch, metrics) VALUES (?, ?, ?)",
+                [job, metrics.epoch, try json(metrics)], db)
         }
     }
 
     package func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
         try database.read { db in
-            try Row.fetchOne(db.cachedStatement(sql: "SELECT counted, digest FROM task WHERE id = ? AND counted IS NOT NULL"), arguments: [task])
-                .map { ($0["counted"], $0["digest"]) }
+            try Row.fetchOne(
+                db.cachedStatement(sql: "SELECT counted, digest FROM task WHERE id = ? AND counted IS NOT NULL"),
+                arguments: [task]
+            )
+            .map { ($0["counted"], $0["digest"]) }
         }
     }
 
@@ -167,7 +194,9 @@ extension Ledger: LedgerStore {
         let live = try jobs().filter { !$0.stage.isFinal }
         let life = try beginLife()
         // Stories are for people: the newest million lines are enough.
-        try transaction { db in try db.execute(sql: "DELETE FROM story WHERE rowid <= (SELECT MAX(rowid) FROM story) - 1000000") }
+        try transaction { db in
+            try db.execute(sql: "DELETE FROM story WHERE rowid <= (SELECT MAX(rowid) FROM story) - 1000000")
+        }
         return try database.read { db in
             var restored = Restored()
             let deleted = try Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'tasks'") ?? 0
@@ -182,23 +211,28 @@ extension Ledger: LedgerStore {
 
     /// A job's stage as far as it has come.
     static func restored(_ record: JobRecord, _ db: Database) throws -> RestoredJob {
-        var job = RestoredJob(id: record.id, description: record.description, stage: record.stage, paused: record.paused)
+        var job = RestoredJob(
+            id: record.id, description: record.description, stage: record.stage, paused: record.paused)
         (job.round, job.kernels) = (record.round, record.kernels)
         job.checkpoint = try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [record.id])
             .map { StoredCheckpoint(digest: $0["digest"], step: $0["step"], round: $0["round"]) }
-        job.epochs = try Int.fetchOne(db, sql: "SELECT MAX(epoch) FROM epoch WHERE job = ?", arguments: [record.id]) ?? 0
+        job.epochs =
+            try Int.fetchOne(db, sql: "SELECT MAX(epoch) FROM epoch WHERE job = ?", arguments: [record.id]) ?? 0
         guard record.stage.hasTasks else { return job }
         var cursors: [Int64: (end: Int32, open: Int)] = [:]
         let rows = try Row.fetchCursor(
-            db, sql: "SELECT * FROM task WHERE job = ? AND stage = ? ORDER BY id", arguments: [record.id, record.stage.rawValue])
+            db, sql: "SELECT * FROM task WHERE job = ? AND stage = ? ORDER BY id",
+            arguments: [record.id, record.stage.rawValue])
         while let row = try rows.next() {
             let unit: Int64 = row["unit"]
             let isOpen = (row["counted"] as Int64?) == nil
             let known = cursors[unit] ?? (0, 0)
             cursors[unit] = (max(known.end, row["end"]), known.open + (isOpen ? 1 : 0))
             guard isOpen else { continue }
-            job.tasks.append(OpenTask(
-                id: row["id"], unit: unit, first: row["first"], end: row["end"], token: row["token"], secondToken: row["second"], attempts: row["attempts"], kills: row["kills"]))
+            job.tasks.append(
+                OpenTask(
+                    id: row["id"], unit: unit, first: row["first"], end: row["end"], token: row["token"],
+                    secondToken: row["second"], attempts: row["attempts"], kills: row["kills"]))
         }
         let units = try units(record, db)
         job.unitsAll = units.count + (record.stage == .specs ? try foldedFiles(record.id, db) : 0)
@@ -217,9 +251,13 @@ extension Ledger: LedgerStore {
 
     /// What a stage's work is, without queues: those are named by the caller, who knows the sites.
     private static func units(_ record: JobRecord, _ db: Database) throws -> [WorkUnit] {
-        if record.stage == .list { return record.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "") } }
+        if record.stage == .list {
+            return record.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "") }
+        }
         let rows = try Row.fetchAll(
-            db, sql: "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL \(record.stage == .specs ? "AND specs IS NULL" : "") ORDER BY dataset, logical, url",
+            db,
+            sql:
+                "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL \(record.stage == .specs ? "AND specs IS NULL" : "") ORDER BY dataset, logical, url",
             arguments: [record.id])
         return rows.compactMap { row in
             guard record.stage == .specs else { return WorkUnit(id: row["id"], queue: "") }
@@ -229,6 +267,8 @@ extension Ledger: LedgerStore {
     }
 
     private static func foldedFiles(_ job: Int64, _ db: Database) throws -> Int {
-        try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL", arguments: [job]) ?? 0
+        try Int.fetchOne(
+            db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL",
+            arguments: [job]) ?? 0
     }
 }

@@ -9,9 +9,15 @@ extension Ledger {
     package func forEachFolded(_ job: Int64, _ body: (_ file: FileRecord, _ specs: FoldedSpecs) throws -> Void) throws {
         try database.read { db in
             let rows = try Row.fetchCursor(
-                db, sql: "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL ORDER BY dataset, logical, url", arguments: [job])
+                db,
+                sql:
+                    "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL ORDER BY dataset, logical, url",
+                arguments: [job])
             while let row = try rows.next() {
-                try body(try Self.file(row), try FoldedSpecs(specsBytes: [UInt8](row["specs"] as Data), rowBytes: [UInt8](row["block_rows"] as Data)))
+                try body(
+                    try Self.file(row),
+                    try FoldedSpecs(
+                        specsBytes: [UInt8](row["specs"] as Data), rowBytes: [UInt8](row["block_rows"] as Data)))
             }
         }
     }
@@ -26,7 +32,8 @@ extension Ledger {
     package func story(_ subject: StorySubject, _ id: Int64) throws -> [StoryLine]? {
         let lines = try database.read { db in
             try Row.fetchAll(
-                db, sql: "SELECT at, text FROM story WHERE subject = ? AND id = ? ORDER BY rowid", arguments: [StorySubject.allCases.firstIndex(of: subject), id]
+                db, sql: "SELECT at, text FROM story WHERE subject = ? AND id = ? ORDER BY rowid",
+                arguments: [StorySubject.allCases.firstIndex(of: subject), id]
             ).map { StoryLine(at: $0["at"], text: $0["text"]) }
         }
         switch subject {
@@ -40,33 +47,58 @@ extension Ledger {
     }
 
     private func chunkStory(_ id: Int64, _ lines: [StoryLine]) throws -> [StoryLine]? {
-        guard let row = try database.read({ db in try Row.fetchOne(db, sql: "SELECT * FROM task WHERE id = ?", arguments: [id]) }) else {
+        guard
+            let row = try database.read({ db in
+                try Row.fetchOne(db, sql: "SELECT * FROM task WHERE id = ?", arguments: [id])
+            })
+        else {
             return lines.isEmpty ? nil : lines
         }
         let unit: Int64 = row["unit"]
         let what = row["stage"] as String == "list" ? "pattern \(unit)" : try file(unit)?.url ?? "file \(unit)"
         let blocks = row["stage"] as String == "specs" ? ", blocks \(row["first"] as Int)..<\(row["end"] as Int)" : ""
-        var story = [StoryLine(at: lines.first?.at ?? 0, text: "job \(row["job"] as Int64), stage \(row["stage"] as String): \(what)\(blocks)")]
+        var story = [
+            StoryLine(
+                at: lines.first?.at ?? 0,
+                text: "job \(row["job"] as Int64), stage \(row["stage"] as String): \(what)\(blocks)")
+        ]
         story += lines
         let attempts: Int = row["attempts"]
         let last = lines.last?.at ?? 0
-        story.append(StoryLine(at: last, text: "lent \(attempts) times, the last to worker \(row["worker"] as Int64) under token \(row["token"] as Int64)"))
-        if let second = row["second"] as Int64?, second != 0 { story.append(StoryLine(at: last, text: "lent a second time under token \(second)")) }
-        if let kills = row["kills"] as Int?, kills > 0 { story.append(StoryLine(at: last, text: "\(kills) workers died with it")) }
-        if let token = row["counted"] as Int64? { story.append(StoryLine(at: last, text: "counted under token \(token)")) }
+        story.append(
+            StoryLine(
+                at: last,
+                text:
+                    "lent \(attempts) times, the last to worker \(row["worker"] as Int64) under token \(row["token"] as Int64)"
+            ))
+        if let second = row["second"] as Int64?, second != 0 {
+            story.append(StoryLine(at: last, text: "lent a second time under token \(second)"))
+        }
+        if let kills = row["kills"] as Int?, kills > 0 {
+            story.append(StoryLine(at: last, text: "\(kills) workers died with it"))
+        }
+        if let token = row["counted"] as Int64? {
+            story.append(StoryLine(at: last, text: "counted under token \(token)"))
+        }
         return story
     }
 
     /// How many of a job's files made it fail.
     package func unreadable(_ job: Int64) throws -> Int {
-        try database.read { db in try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND unreadable IS NOT NULL", arguments: [job]) ?? 0 }
+        try database.read { db in
+            try Int.fetchOne(
+                db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND unreadable IS NOT NULL", arguments: [job]) ?? 0
+        }
     }
 
     /// Whether a checkpoint, a lane plan or a bundle has this digest.
     package func names(blob digest: String) throws -> Bool {
         try database.read { db in
             try Bool.fetchOne(
-                db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job WHERE manifest = ?1 OR bundle = ?1)"),
+                db.cachedStatement(
+                    sql:
+                        "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job WHERE manifest = ?1 OR bundle = ?1)"
+                ),
                 arguments: [digest]) ?? false
         }
     }
@@ -74,8 +106,12 @@ extension Ledger {
     /// Who took part in a job's training.
     package func members(_ job: Int64) throws -> [RunRecord.Member] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM member WHERE job = ? ORDER BY first_round, name, kernels", arguments: [job]).map {
-                RunRecord.Member(name: $0["name"], kernels: $0["kernels"], ownKernels: $0["own_kernels"], firstRound: $0["first_round"], lastRound: $0["last_round"])
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM member WHERE job = ? ORDER BY first_round, name, kernels", arguments: [job]
+            ).map {
+                RunRecord.Member(
+                    name: $0["name"], kernels: $0["kernels"], ownKernels: $0["own_kernels"],
+                    firstRound: $0["first_round"], lastRound: $0["last_round"])
             }
         }
     }
@@ -88,22 +124,41 @@ extension Ledger {
         try transaction { db in
             var stage = job.failedStage ?? .queued
             if withoutUnreadable {
-                try Self.deleteTasks("job = ?1 AND stage <> 'list' AND unit IN (SELECT id FROM file WHERE job = ?1 AND unreadable IS NOT NULL)", [id], db)
-                try db.execute(sql: "DELETE FROM partial WHERE file IN (SELECT id FROM file WHERE job = ? AND unreadable IS NOT NULL)", arguments: [id])
-                try db.execute(sql: "UPDATE file SET skipped = unreadable, specs = NULL, block_rows = NULL WHERE job = ? AND unreadable IS NOT NULL", arguments: [id])
+                try Self.deleteTasks(
+                    "job = ?1 AND stage <> 'list' AND unit IN (SELECT id FROM file WHERE job = ?1 AND unreadable IS NOT NULL)",
+                    [id], db)
+                try db.execute(
+                    sql:
+                        "DELETE FROM partial WHERE file IN (SELECT id FROM file WHERE job = ? AND unreadable IS NOT NULL)",
+                    arguments: [id])
+                try db.execute(
+                    sql:
+                        "UPDATE file SET skipped = unreadable, specs = NULL, block_rows = NULL WHERE job = ? AND unreadable IS NOT NULL",
+                    arguments: [id])
                 if stage.trains || stage == .publish {
-                    for table in ["checkpoint", "epoch", "publication", "member"] { try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id]) }
-                    try db.execute(sql: "UPDATE job SET manifest = NULL, bundle = NULL, test = NULL, kernels = NULL WHERE id = ?", arguments: [id])
+                    for table in ["checkpoint", "epoch", "publication", "member"] {
+                        try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id])
+                    }
+                    try db.execute(
+                        sql: "UPDATE job SET manifest = NULL, bundle = NULL, test = NULL, kernels = NULL WHERE id = ?",
+                        arguments: [id])
                     stage = .train
                 }
             }
             try db.execute(sql: "UPDATE file SET unreadable = NULL WHERE job = ?", arguments: [id])
             // Earlier failures are forgiven: the sites are other than they were.
-            try db.execute(sql: "UPDATE task SET kills = 0, token = 0, second = 0 WHERE job = ? AND counted IS NULL", arguments: [id])
             try db.execute(
-                sql: "UPDATE job SET stage = ?, error = NULL, finished = NULL, failed_stage = NULL, paused = 0 WHERE id = ?", arguments: [stage.rawValue, id])
-            try db.execute(sql: "DELETE FROM stage WHERE job = ? AND stage IN ('failed', 'cancelled', 'done')", arguments: [id])
-            try db.execute(sql: "INSERT INTO story (subject, id, at, text) VALUES (0, ?, ?, ?)", arguments: [id, time, "tried again" + (withoutUnreadable ? ", without what could not be read" : "")])
+                sql: "UPDATE task SET kills = 0, token = 0, second = 0 WHERE job = ? AND counted IS NULL",
+                arguments: [id])
+            try db.execute(
+                sql:
+                    "UPDATE job SET stage = ?, error = NULL, finished = NULL, failed_stage = NULL, paused = 0 WHERE id = ?",
+                arguments: [stage.rawValue, id])
+            try db.execute(
+                sql: "DELETE FROM stage WHERE job = ? AND stage IN ('failed', 'cancelled', 'done')", arguments: [id])
+            try db.execute(
+                sql: "INSERT INTO story (subject, id, at, text) VALUES (0, ?, ?, ?)",
+                arguments: [id, time, "tried again" + (withoutUnreadable ? ", without what could not be read" : "")])
         }
         let record = try self.job(id)!
         return try database.read { db in try Self.restored(record, db) }

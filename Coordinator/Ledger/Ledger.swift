@@ -18,7 +18,10 @@ package final class Ledger: Sendable {
     package init(path: String) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384")
+            try db.execute(
+                sql:
+                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384"
+            )
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
         try Self.migrator.migrate(database)
@@ -85,16 +88,21 @@ package final class Ledger: Sendable {
     }
 
     package func job(_ id: Int64) throws -> JobRecord? {
-        try database.read { db in try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]).map(Self.job) }
+        try database.read { db in
+            try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]).map(Self.job)
+        }
     }
 
     private static func job(_ row: Row) throws -> JobRecord {
         JobRecord(
             id: row["id"], description: try value(JobDescription.self, row["description"]),
-            stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"], notes: try value([String].self, row["notes"]),
-            branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"], bundle: row["bundle"],
+            stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"],
+            notes: try value([String].self, row["notes"]),
+            branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"],
+            bundle: row["bundle"],
             test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) }, paused: row["paused"],
-            failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"], kernels: row["kernels"],
+            failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"],
+            kernels: row["kernels"],
             submitted: row["submitted"], finished: row["finished"])
     }
 
@@ -135,7 +143,8 @@ package final class Ledger: Sendable {
     static func file(_ row: Row) throws -> FileRecord {
         FileRecord(
             id: row["id"], job: row["job"], dataset: row["dataset"], logical: row["logical"],
-            replicas: try (row["replicas"] as String?).map { try value(FileReplicas.self, $0) } ?? FileReplicas(row["url"] as String),
+            replicas: try (row["replicas"] as String?).map { try value(FileReplicas.self, $0) }
+                ?? FileReplicas(row["url"] as String),
             survey: try (row["survey"] as String?).map { try value(Survey.self, $0) }, skipped: row["skipped"],
             cuts: (row["cuts"] as Data?).map(Self.integers))
     }
@@ -144,8 +153,12 @@ package final class Ledger: Sendable {
     private func whole(_ row: Row, _ db: Database) throws -> FileRecord {
         var file = try Self.file(row)
         guard let layout = row["layout"] as Int64? else { return file }
-        if let known = layouts.withLock({ $0[layout] }) { file.survey?.branches = known } else {
-            let body = try String.fetchOne(db.cachedStatement(sql: "SELECT body FROM layout WHERE id = ?"), arguments: [layout]) ?? "[]"
+        if let known = layouts.withLock({ $0[layout] }) {
+            file.survey?.branches = known
+        } else {
+            let body =
+                try String.fetchOne(
+                    db.cachedStatement(sql: "SELECT body FROM layout WHERE id = ?"), arguments: [layout]) ?? "[]"
             let branches = try Self.value([SurveyedBranch].self, body)
             layouts.withLock { known in
                 if known.count > 1000 { known = [:] }
@@ -160,8 +173,13 @@ package final class Ledger: Sendable {
     package func surveyedBranches(_ job: Int64) throws -> [String: SurveyedBranch] {
         try database.read { db in
             let row = try Row.fetchOne(
-                db, sql: "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND survey IS NOT NULL ORDER BY dataset, logical, url LIMIT 1", arguments: [job])
-            return Dictionary(try row.map { try whole($0, db) }?.survey?.branches.map { ($0.name, $0) } ?? [], uniquingKeysWith: { first, _ in first })
+                db,
+                sql:
+                    "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND survey IS NOT NULL ORDER BY dataset, logical, url LIMIT 1",
+                arguments: [job])
+            return Dictionary(
+                try row.map { try whole($0, db) }?.survey?.branches.map { ($0.name, $0) } ?? [],
+                uniquingKeysWith: { first, _ in first })
         }
     }
 
@@ -169,7 +187,9 @@ package final class Ledger: Sendable {
     package func fileNumbers(_ job: Int64) throws -> [String: Int64] {
         try database.read { db in
             Dictionary(
-                try Row.fetchAll(db, sql: "SELECT id, url FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map { ($0["url"] as String, $0["id"] as Int64) },
+                try Row.fetchAll(
+                    db, sql: "SELECT id, url FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]
+                ).map { ($0["url"] as String, $0["id"] as Int64) },
                 uniquingKeysWith: { first, _ in first })
         }
     }
@@ -177,17 +197,27 @@ package final class Ledger: Sendable {
     static func bytes(_ values: [Int32]) -> Data { values.withUnsafeBytes { Data($0) } }
 
     static func integers(_ data: Data) -> [Int32] {
-        data.withUnsafeBytes { bytes in (0..<bytes.count / 4).map { Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) } }
+        data.withUnsafeBytes { bytes in
+            (0..<bytes.count / 4).map {
+                Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self))
+            }
+        }
     }
 
     package func file(_ id: Int64) throws -> FileRecord? {
-        try database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map { try whole($0, db) } }
+        try database.read { db in
+            try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map {
+                try whole($0, db)
+            }
+        }
     }
 
     /// The frozen list: sorted by dataset, logical name and URL.
     package func files(_ job: Int64) throws -> [FileRecord] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]).map { try whole($0, db) }
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]
+            ).map { try whole($0, db) }
         }
     }
 
@@ -195,7 +225,8 @@ package final class Ledger: Sendable {
     package func totals(_ job: Int64) throws -> (files: Int, entries: Int64) {
         try database.read { db in
             let row = try Row.fetchOne(
-                db, sql: """
+                db,
+                sql: """
                     SELECT COUNT(*) AS files, COALESCE(SUM(CASE WHEN skipped IS NULL THEN entries END), 0) AS entries FROM file WHERE job = ?
                     """, arguments: [job])
             return (row?["files"] ?? 0, row?["entries"] ?? 0)
@@ -206,13 +237,16 @@ package final class Ledger: Sendable {
 
     package func checkpoint(_ job: Int64) throws -> (digest: String, step: Int64, round: Int64)? {
         try database.read { db in
-            try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [job]).map { ($0["digest"], $0["step"], $0["round"]) }
+            try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [job]).map {
+                ($0["digest"], $0["step"], $0["round"])
+            }
         }
     }
 
     package func epochs(_ job: Int64) throws -> [EpochMetrics] {
         try database.read { db in
-            try String.fetchAll(db, sql: "SELECT metrics FROM epoch WHERE job = ? ORDER BY epoch", arguments: [job]).map { try Self.value(EpochMetrics.self, $0) }
+            try String.fetchAll(db, sql: "SELECT metrics FROM epoch WHERE job = ? ORDER BY epoch", arguments: [job]).map
+            { try Self.value(EpochMetrics.self, $0) }
         }
     }
 
@@ -224,11 +258,15 @@ package final class Ledger: Sendable {
     }
 
     /// The next value of a counter that never repeats.
-    package func next(_ counter: String, by amount: Int64 = 1) throws -> Int64 { try database.write { try Self.increase(counter, by: amount, $0) } }
+    package func next(_ counter: String, by amount: Int64 = 1) throws -> Int64 {
+        try database.write { try Self.increase(counter, by: amount, $0) }
+    }
 
     private static func increase(_ counter: String, by amount: Int64, _ db: Database) throws -> Int64 {
         try Int64.fetchOne(
-            db, sql: "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
+            db,
+            sql:
+                "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
             arguments: [counter, amount])!
     }
 
@@ -251,7 +289,8 @@ package enum LedgerFailure: Error, CustomStringConvertible, Equatable {
     package var description: String {
         switch self {
         case .takenOver: "another coordinator has opened this ledger; only the newest may write"
-        case .fenced(let lease): "the receipt for task \(lease.task) is under token \(lease.token), which the ledger did not lend last"
+        case .fenced(let lease):
+            "the receipt for task \(lease.task) is under token \(lease.token), which the ledger did not lend last"
         }
     }
 }

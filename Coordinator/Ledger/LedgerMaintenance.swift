@@ -27,9 +27,15 @@ package struct LedgerMaintenance {
     package func check() throws -> Report {
         try database.read { db in
             var report = Report()
-            for line in try String.fetchAll(db, sql: "PRAGMA integrity_check") where line != "ok" { report.mistakes.append("SQLite: \(line)") }
-            for row in try Row.fetchAll(db, sql: "PRAGMA foreign_key_check") { report.mistakes.append("a row of \(row[0] as String) names what does not exist") }
-            for row in try Row.fetchAll(db, sql: "SELECT id, name, stage FROM job ORDER BY id") { try check(row["id"], row["name"], row["stage"], db, &report) }
+            for line in try String.fetchAll(db, sql: "PRAGMA integrity_check") where line != "ok" {
+                report.mistakes.append("SQLite: \(line)")
+            }
+            for row in try Row.fetchAll(db, sql: "PRAGMA foreign_key_check") {
+                report.mistakes.append("a row of \(row[0] as String) names what does not exist")
+            }
+            for row in try Row.fetchAll(db, sql: "SELECT id, name, stage FROM job ORDER BY id") {
+                try check(row["id"], row["name"], row["stage"], db, &report)
+            }
             return report
         }
     }
@@ -37,30 +43,43 @@ package struct LedgerMaintenance {
     private func check(_ job: Int64, _ name: String, _ stage: String, _ db: Database, _ report: inout Report) throws {
         var counted: Int64 = 0
         var files = 0
-        let rows = try Row.fetchCursor(db, sql: "SELECT * FROM file WHERE job = ? AND skipped IS NULL", arguments: [job])
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT * FROM file WHERE job = ? AND skipped IS NULL", arguments: [job])
         while let row = try rows.next() {
             let file = try Ledger.file(row)
             guard let data = row["specs"] as Data? else {
                 // An empty file has none; one that is not complete yet has parts.
-                let isDue = JobStage(rawValue: stage).map { [.train, .evaluate, .publish, .done].contains($0) } ?? false
-                if isDue, (file.survey?.entries ?? 0) > 0 { report.mistakes.append("job \(job): \(file.url) has no specs in stage \(stage)") }
+                let isDue =
+                    JobStage(rawValue: stage).map { [.train, .evaluate, .publish, .done].contains($0) } ?? false
+                if isDue, (file.survey?.entries ?? 0) > 0 {
+                    report.mistakes.append("job \(job): \(file.url) has no specs in stage \(stage)")
+                }
                 continue
             }
             files += 1
-            let folded = try FoldedSpecs(specsBytes: [UInt8](data), rowBytes: [UInt8](row["block_rows"] as Data? ?? Data()))
+            let folded = try FoldedSpecs(
+                specsBytes: [UInt8](data), rowBytes: [UInt8](row["block_rows"] as Data? ?? Data()))
             let entries = folded.blockRows.joined().reduce(0, +)
             counted += entries
-            let blocks = zip(folded.blockRows, zip(file.survey?.boundaries ?? [], (file.survey?.boundaries ?? []).dropFirst())).allSatisfy { $0.reduce(0, +) == $1.1 - $1.0 }
-            guard entries == file.survey?.entries, folded.whole.rows == entries, blocks, folded.blockRows.count + 1 == file.survey?.boundaries.count else {
-                report.mistakes.append("job \(job): \(entries) entries of \(file.url) were counted, which has \(file.survey?.entries ?? 0)")
+            let blocks = zip(
+                folded.blockRows, zip(file.survey?.boundaries ?? [], (file.survey?.boundaries ?? []).dropFirst())
+            ).allSatisfy { $0.reduce(0, +) == $1.1 - $1.0 }
+            guard entries == file.survey?.entries, folded.whole.rows == entries, blocks,
+                folded.blockRows.count + 1 == file.survey?.boundaries.count
+            else {
+                report.mistakes.append(
+                    "job \(job): \(entries) entries of \(file.url) were counted, which has \(file.survey?.entries ?? 0)"
+                )
                 continue
             }
         }
-        let overlaps = try Int.fetchOne(
-            db, sql: """
-                SELECT COUNT(*) FROM task a JOIN task b ON a.job = b.job AND a.stage = b.stage AND a.unit = b.unit AND a.id < b.id
-                WHERE a.job = ? AND a.first < b."end" AND b.first < a."end"
-                """, arguments: [job]) ?? 0
+        let overlaps =
+            try Int.fetchOne(
+                db,
+                sql: """
+                    SELECT COUNT(*) FROM task a JOIN task b ON a.job = b.job AND a.stage = b.stage AND a.unit = b.unit AND a.id < b.id
+                    WHERE a.job = ? AND a.first < b."end" AND b.first < a."end"
+                    """, arguments: [job]) ?? 0
         if overlaps > 0 { report.mistakes.append("job \(job): \(overlaps) pairs of tasks have blocks in common") }
         report.lines.append("job \(job) \(name): \(stage), \(counted) entries of \(files) files counted once")
     }

@@ -8,9 +8,10 @@ extension Ledger {
         // A file's places, size and checksum, as its list gave them.
         migrator.registerMigration("2") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN replicas TEXT") }
         migrator.registerMigration("3") { db in
-            try db.execute(sql: """
-                CREATE TABLE stage (job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, started REAL NOT NULL, PRIMARY KEY (job, stage)) WITHOUT ROWID
-                """)
+            try db.execute(
+                sql: """
+                    CREATE TABLE stage (job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, started REAL NOT NULL, PRIMARY KEY (job, stage)) WITHOUT ROWID
+                    """)
         }
         migrator.registerMigration("4") { db in try db.execute(sql: fourth) }
         return migrator

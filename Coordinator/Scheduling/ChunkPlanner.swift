@@ -13,7 +13,9 @@ package enum ChunkPlanner {
     ///   - events: a chunk has about so many, and at least one block.
     ///   - limit: the most blocks of a chunk, so that its specs fit one message.
     /// - Returns: where the chunks end, in blocks.
-    package static func cuts(_ boundaries: [Int64], clusters: [Int64], events: Int64, blocks limit: Int = .max) -> [Int32] {
+    package static func cuts(
+        _ boundaries: [Int64], clusters: [Int64], events: Int64, blocks limit: Int = .max
+    ) -> [Int32] {
         guard boundaries.count > 1 else { return [] }
         var cuts: [Int32] = []
         var first = 0
@@ -58,23 +60,32 @@ package struct BranchResolution: Equatable, Sendable {
         for pattern in job.branches.keep where !pattern.contains("*") && !pattern.contains("?") {
             for (file, names) in zip(files, byFile) {
                 guard let found = names.find(pattern) else {
-                    mistakes.append("the branch \(pattern) is kept by name, but \(file.url) has no such branch in its tree")
+                    mistakes.append(
+                        "the branch \(pattern) is kept by name, but \(file.url) has no such branch in its tree")
                     continue
                 }
-                if let reason = found.unsupported { mistakes.append("the branch \(pattern) of \(file.url) cannot be read: \(reason)") }
+                if let reason = found.unsupported {
+                    mistakes.append("the branch \(pattern) of \(file.url) cannot be read: \(reason)")
+                }
             }
         }
         if let label = job.labelBranch {
-            for (file, names) in zip(files, byFile) where names.find(label)?.unsupported != nil || names.find(label) == nil {
+            for (file, names) in zip(files, byFile)
+            where names.find(label)?.unsupported != nil || names.find(label) == nil {
                 mistakes.append("label_branch \(label): \(file.url) has no such readable branch")
             }
         }
         var candidates: [String] = []
         var seen: OrderedSet<String> = []
         for file in files {
-            for branch in file.survey.branches where seen.append(branch.name).inserted { candidates.append(branch.name) }
+            for branch in file.survey.branches where seen.append(branch.name).inserted {
+                candidates.append(branch.name)
+            }
         }
-        for name in candidates where name == job.labelBranch || !isDropped(name) && job.branches.keep.contains(where: { matches(name, pattern: $0) }) {
+        for name in candidates
+        where name == job.labelBranch
+            || !isDropped(name) && job.branches.keep.contains(where: { matches(name, pattern: $0) })
+        {
             Self.consider(name, files, byFile, &branches, &leftOut, &mistakes)
         }
         if mistakes.isEmpty, branches.filter({ $0 != job.labelBranch }).isEmpty {
@@ -84,13 +95,15 @@ package struct BranchResolution: Equatable, Sendable {
     }
 
     private static func consider(
-        _ name: String, _ files: [(url: String, survey: Survey)], _ byFile: [OrderedBranches], _ branches: inout [String],
+        _ name: String, _ files: [(url: String, survey: Survey)], _ byFile: [OrderedBranches],
+        _ branches: inout [String],
         _ leftOut: inout [String], _ mistakes: inout [String]
     ) {
         let found = byFile.map { $0.find(name) }
         if let lacking = found.firstIndex(where: { $0 == nil }) {
             let count = found.count { $0 == nil }
-            leftOut.append("\(name): \(files[lacking].url) lacks it" + (count > 1 ? ", and \(count - 1) more files" : ""))
+            leftOut.append(
+                "\(name): \(files[lacking].url) lacks it" + (count > 1 ? ", and \(count - 1) more files" : ""))
             return
         }
         if let bad = found.firstIndex(where: { $0!.unsupported != nil }) {
@@ -98,11 +111,13 @@ package struct BranchResolution: Equatable, Sendable {
             return
         }
         func kind(_ branch: SurveyedBranch) -> String {
-            (["float", "double"].contains(branch.type) ? "floating point" : "integer") + (branch.fixedValues == nil ? ", jagged" : ", \(branch.fixedValues!) values")
+            (["float", "double"].contains(branch.type) ? "floating point" : "integer")
+                + (branch.fixedValues == nil ? ", jagged" : ", \(branch.fixedValues!) values")
         }
         if let other = found.firstIndex(where: { kind($0!) != kind(found[0]!) }) {
             mistakes.append(
-                "the branch \(name) is \(found[0]!.type) (\(kind(found[0]!))) in \(files[0].url), but \(found[other]!.type) (\(kind(found[other]!))) in \(files[other].url)")
+                "the branch \(name) is \(found[0]!.type) (\(kind(found[0]!))) in \(files[0].url), but \(found[other]!.type) (\(kind(found[other]!))) in \(files[other].url)"
+            )
             return
         }
         branches.append(name)
@@ -113,7 +128,10 @@ package struct BranchResolution: Equatable, Sendable {
 private struct OrderedBranches {
     private let sorted: [SurveyedBranch]
 
-    init(_ branches: [SurveyedBranch]) { sorted = branches.enumerated().sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(\.element) }
+    init(_ branches: [SurveyedBranch]) {
+        sorted = branches.enumerated().sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }.map(
+            \.element)
+    }
 
     func find(_ name: String) -> SurveyedBranch? {
         var low = 0

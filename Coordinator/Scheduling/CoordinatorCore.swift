@@ -57,7 +57,9 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
         }
     }
 
-    private mutating func commit(_ output: Scheduler.Output, _ now: Double, _ time: Double, _ outcome: inout Outcome) -> Bool {
+    private mutating func commit(
+        _ output: Scheduler.Output, _ now: Double, _ time: Double, _ outcome: inout Outcome
+    ) -> Bool {
         outcome.log += output.log
         do { if !output.writes.isEmpty { try store.commit(output.writes, at: time) } } catch {
             fail("\(error)", &outcome)
@@ -68,7 +70,8 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
         for request in output.requests {
             switch request {
             case .plan: break
-            case .recall(let worker, let lease, let digest): outcome.replies.append((worker, .message(recall(lease, digest), payload: [])))
+            case .recall(let worker, let lease, let digest):
+                outcome.replies.append((worker, .message(recall(lease, digest), payload: [])))
             default: outcome.requests.append(request)
             }
         }
@@ -77,7 +80,9 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
 
     /// The very receipt that was counted gets the same acknowledgement.
     private func recall(_ lease: LeaseName, _ digest: String) -> CoordinatorMessage {
-        guard let known = try? store.counted(lease.task) else { return .refused(lease, reason: "task \(lease.task) is not wanted any more") }
+        guard let known = try? store.counted(lease.task) else {
+            return .refused(lease, reason: "task \(lease.task) is not wanted any more")
+        }
         if known.token == lease.token, known.digest == digest { return .acknowledged([lease]) }
         return .refused(lease, reason: "task \(lease.task) was counted under token \(known.token)")
     }

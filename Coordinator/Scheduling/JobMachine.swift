@@ -102,7 +102,9 @@ package struct JobMachine: Sendable {
     package func validate() -> String? {
         if stage.isFinal || stage == .queued { return "job \(id) is live in stage \(stage)" }
         if unitsDone < 0 || unitsDone > unitsAll { return "job \(id): \(unitsDone) units done of \(unitsAll)" }
-        if rounds.state != .idle, !(stage.trains && isWorking) || paused { return "job \(id) has training rounds in \(state)" }
+        if rounds.state != .idle, !(stage.trains && isWorking) || paused {
+            return "job \(id) has training rounds in \(state)"
+        }
         if stage.trains, isWorking, facts == nil { return "job \(id) trains without a plan" }
         return rounds.validate().map { "job \(id): \($0)" }
     }

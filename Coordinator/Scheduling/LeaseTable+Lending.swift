@@ -32,7 +32,9 @@ extension LeaseTable {
     /// Nothing is left to do.
     package func isComplete(_ job: Int64) -> Bool { work[job].map { $0.uncut == 0 && $0.open == 0 } ?? true }
     /// Smallest chunks that are counted, of all that there are.
-    package func progress(_ job: Int64) -> (done: Int, all: Int) { work[job].map { ($0.cutsAll - $0.uncut - $0.cutsOpen, $0.cutsAll) } ?? (0, 0) }
+    package func progress(_ job: Int64) -> (done: Int, all: Int) {
+        work[job].map { ($0.cutsAll - $0.uncut - $0.cutsOpen, $0.cutsAll) } ?? (0, 0)
+    }
     package var openCount: Int { tasks.count }
     /// Sites with work that nobody does.
     package func waitingQueues(_ job: Int64) -> [(name: String, localPath: String?)] {
@@ -41,13 +43,16 @@ extension LeaseTable {
     /// Whether one that may read these directories could do some of what is left.
     func offers(_ job: Int64, roots: [String]) -> Bool {
         (work[job]?.queues ?? []).contains { queue in
-            (!queue.units.isEmpty || !queue.returned.isEmpty || queue.out > 0) && (queue.localPath.map { mayRead($0, below: roots) } ?? true)
+            (!queue.units.isEmpty || !queue.returned.isEmpty || queue.out > 0)
+                && (queue.localPath.map { mayRead($0, below: roots) } ?? true)
         }
     }
 
     func firstToken(_ task: Int64) -> Int64 { tasks[task]?.hold.token ?? 0 }
     /// Of a task whose data only some workers may read.
-    package func localPath(_ task: Int64) -> String? { tasks[task].flatMap { work[$0.job]!.queues[$0.queue].localPath } }
+    package func localPath(_ task: Int64) -> String? {
+        tasks[task].flatMap { work[$0.job]!.queues[$0.queue].localPath }
+    }
     package func failures(_ task: Int64) -> (attempts: Int, workers: [Int64], since: Double?) {
         tasks[task].map { ($0.attempts, $0.failedOn, $0.failingSince) } ?? (0, [], nil)
     }
@@ -55,11 +60,17 @@ extension LeaseTable {
     /// Lends a job's work: each time of the sites that have the fewest tasks out, so that no site's link is idle while another's is full;
     /// what was given back first, then the next of the files in their order.
     /// - Parameter tasksMost: how many tasks of a queue may be out at once.
-    package mutating func lend(_ job: Int64, to borrower: Borrower, deadline: Double, now: Double, tasksMost: (String) -> Int) -> [Loan] {
+    package mutating func lend(
+        _ job: Int64, to borrower: Borrower, deadline: Double, now: Double, tasksMost: (String) -> Int
+    ) -> [Loan] {
         var loans: [Loan] = []
         var refused: [Int] = []
         while loans.count < borrower.room, let place = best(job, borrower, refused, tasksMost) {
-            if let loan = returned(job, place, borrower, deadline, now) ?? cut(job, place, borrower, deadline, now) { loans.append(loan) } else { refused.append(place) }
+            if let loan = returned(job, place, borrower, deadline, now) ?? cut(job, place, borrower, deadline, now) {
+                loans.append(loan)
+            } else {
+                refused.append(place)
+            }
         }
         return loans
     }
@@ -70,7 +81,9 @@ extension LeaseTable {
         var best: (place: Int, out: Int)?
         for place in work.queues.indices where !refused.contains(place) {
             let queue = work.queues[place]
-            guard !queue.units.isEmpty || !queue.returned.isEmpty, queue.out < best?.out ?? .max, queue.out < tasksMost(queue.name) else { continue }
+            guard !queue.units.isEmpty || !queue.returned.isEmpty, queue.out < best?.out ?? .max,
+                queue.out < tasksMost(queue.name)
+            else { continue }
             if let path = queue.localPath, !mayRead(path, below: borrower.roots) { continue }
             best = (place, queue.out)
         }
@@ -78,7 +91,9 @@ extension LeaseTable {
     }
 
     /// The oldest task that was given back, and that this worker has not failed on; where all others have failed too, any.
-    private mutating func returned(_ job: Int64, _ place: Int, _ borrower: Borrower, _ deadline: Double, _ now: Double) -> Loan? {
+    private mutating func returned(
+        _ job: Int64, _ place: Int, _ borrower: Borrower, _ deadline: Double, _ now: Double
+    ) -> Loan? {
         guard !work[job]!.queues[place].returned.isEmpty else { return nil }
         var passed: [Int64] = []
         defer { for id in passed.reversed() { work[job]!.queues[place].returned.prepend(id) } }
@@ -87,7 +102,11 @@ extension LeaseTable {
         for _ in 0..<min(16, work[job]!.queues[place].returned.count) {
             let id = work[job]!.queues[place].returned.removeFirst()
             guard let task = tasks[id], !task.isLent else { continue }
-            if now < task.notBefore || task.failedOn.contains(borrower.worker) && task.failedOn.count < borrower.able(work[job]!.queues[place].localPath) || hasSuspect && task.kills > 0 {
+            if now < task.notBefore
+                || task.failedOn.contains(borrower.worker)
+                    && task.failedOn.count < borrower.able(work[job]!.queues[place].localPath)
+                || hasSuspect && task.kills > 0
+            {
                 passed.append(id)
                 continue
             }
@@ -103,12 +122,16 @@ extension LeaseTable {
         return nil
     }
 
-    private mutating func cut(_ job: Int64, _ place: Int, _ borrower: Borrower, _ deadline: Double, _ now: Double) -> Loan? {
+    private mutating func cut(
+        _ job: Int64, _ place: Int, _ borrower: Borrower, _ deadline: Double, _ now: Double
+    ) -> Loan? {
         guard let id = work[job]!.queues[place].units.first, let unit = work[job]!.units[id] else { return nil }
         let start = unit.next == 0 ? 0 : unit.cuts[unit.next - 1]
         var next = unit.next + 1
         let wanted = growth(job, place, borrower.workers)
-        while next < unit.cuts.count, next - unit.next < wanted, unit.cuts[next] - start <= work[job]!.blocksMost { next += 1 }
+        while next < unit.cuts.count, next - unit.next < wanted, unit.cuts[next] - start <= work[job]!.blocksMost {
+            next += 1
+        }
         work[job]!.units.change(id) {
             $0.next = next
             $0.open += 1
@@ -144,7 +167,9 @@ extension LeaseTable {
     /// Forgets the oldest entries of the order that are stale.
     mutating func trim(_ job: Int64) {
         guard work[job] != nil else { return }
-        while let lease = work[job]!.lentOrder.first, tasks[lease.task]?.hold.token != lease.token { work[job]!.lentOrder.removeFirst() }
+        while let lease = work[job]!.lentOrder.first, tasks[lease.task]?.hold.token != lease.token {
+            work[job]!.lentOrder.removeFirst()
+        }
         // A straggler at the front must not keep all that came after it.
         guard work[job]!.lentOrder.count > 64 + 2 * work[job]!.open else { return }
         let live = work[job]!.lentOrder.filter { tasks[$0.task]?.hold.token == $0.token }
@@ -153,28 +178,38 @@ extension LeaseTable {
 
     /// Nothing waits, and the task that was lent longest ago is late.
     package func hasStragglers(_ job: Int64, now: Double) -> Bool {
-        guard let work = work[job], work.uncut == 0, work.waiting == 0, work.out > 0, let oldest = work.lentOrder.first, let task = tasks[oldest.task] else { return false }
+        guard let work = work[job], work.uncut == 0, work.waiting == 0, work.out > 0, let oldest = work.lentOrder.first,
+            let task = tasks[oldest.task]
+        else { return false }
         return now - task.hold.since > settings.secondAfter
     }
 
     /// Near a stage's end, lends what others have had for long a second time; the first receipt counts.
-    package mutating func lendAgain(_ job: Int64, to borrower: Borrower, deadline: Double, now: Double, tasksMost: (String) -> Int) -> [Loan] {
+    package mutating func lendAgain(
+        _ job: Int64, to borrower: Borrower, deadline: Double, now: Double, tasksMost: (String) -> Int
+    ) -> [Loan] {
         var loans: [Loan] = []
         guard let entry = work[job], entry.uncut == 0, entry.waiting == 0, entry.out > 0 else { return [] }
         trim(job)
         for lease in work[job]!.lentOrder.prefix(64) where loans.count < borrower.room {
-            guard let task = tasks[lease.task], task.hold.token == lease.token, task.second == nil, task.kills == 0, task.hold.worker != borrower.worker,
+            guard let task = tasks[lease.task], task.hold.token == lease.token, task.second == nil, task.kills == 0,
+                task.hold.worker != borrower.worker,
                 !task.failedOn.contains(borrower.worker), tasksMost(entry.queues[task.queue].name) > 0
             else { continue }
             let usual = 3 * (entry.queues[task.queue].seconds ?? settings.secondAfter) * Double(task.cuts)
             guard now - task.hold.since > max(settings.secondAfter, usual) else { continue }
             if let path = entry.queues[task.queue].localPath, !mayRead(path, below: borrower.roots) { continue }
             let token = newToken()
-            tasks.change(lease.task) { $0.second = Hold(token: token, worker: borrower.worker, deadline: deadline, since: now) }
+            tasks.change(lease.task) {
+                $0.second = Hold(token: token, worker: borrower.worker, deadline: deadline, since: now)
+            }
             hold(lease.task, borrower.worker)
             let second = LeaseName(task: lease.task, token: token)
             book(second, deadline)
-            loans.append(Loan(lease: second, job: job, unit: task.unit, first: task.first, end: task.end, worker: borrower.worker))
+            loans.append(
+                Loan(
+                    lease: second, job: job, unit: task.unit, first: task.first, end: task.end, worker: borrower.worker)
+            )
         }
         return loans
     }
@@ -185,26 +220,40 @@ extension LeaseTable {
         var open = IntegerMap<Int>()
         for id in tasks.sortedKeys {
             let task = tasks[id]!
-            guard let work = work[task.job], let unit = work.units[task.unit] else { return "task \(id) is of no job's unit" }
-            if task.first >= task.end || unit.cuts.last! < task.end { return "task \(id) has blocks \(task.first)..<\(task.end)" }
+            guard let work = work[task.job], let unit = work.units[task.unit] else {
+                return "task \(id) is of no job's unit"
+            }
+            if task.first >= task.end || unit.cuts.last! < task.end {
+                return "task \(id) has blocks \(task.first)..<\(task.end)"
+            }
             for hold in [task.hold, task.second].compactMap({ $0 }) where hold.token >= 0 {
                 if hold.token >= nextToken { return "task \(id) has token \(hold.token), which was never given" }
                 if !tokens.append(hold.token).inserted { return "token \(hold.token) is that of two leases" }
-                if let worker = hold.worker, worker != 0, held[worker]?.contains(id) != true { return "worker \(worker) does not know that it holds task \(id)" }
+                if let worker = hold.worker, worker != 0, held[worker]?.contains(id) != true {
+                    return "worker \(worker) does not know that it holds task \(id)"
+                }
             }
-            if let second = task.second, second.worker == task.hold.worker, second.worker != 0 { return "task \(id) is lent twice to one worker" }
+            if let second = task.second, second.worker == task.hold.worker, second.worker != 0 {
+                return "task \(id) is lent twice to one worker"
+            }
             open[task.job, default: 0] += 1
         }
         for (job, work) in work {
             if open[job] ?? 0 != work.open { return "job \(job) has \(open[job] ?? 0) tasks, not \(work.open)" }
-            if work.out != work.queues.reduce(0, { $0 + $1.out }) { return "job \(job): \(work.out) tasks are out, by queues others" }
-            if work.out + work.waiting != work.open { return "job \(job): \(work.out) tasks out and \(work.waiting) waiting are not \(work.open)" }
+            if work.out != work.queues.reduce(0, { $0 + $1.out }) {
+                return "job \(job): \(work.out) tasks are out, by queues others"
+            }
+            if work.out + work.waiting != work.open {
+                return "job \(job): \(work.out) tasks out and \(work.waiting) waiting are not \(work.open)"
+            }
             var uncut = 0
             for id in work.units.sortedKeys { uncut += work.units[id]!.cuts.count - work.units[id]!.next }
             if uncut != work.uncut { return "job \(job): \(uncut) chunks are to be cut, not \(work.uncut)" }
         }
         for worker in held.sortedKeys where worker != 0 {
-            for id in held[worker]! where tasks[id]?.isHeld(by: worker) != true { return "worker \(worker) holds task \(id), which does not know it" }
+            for id in held[worker]! where tasks[id]?.isHeld(by: worker) != true {
+                return "worker \(worker) holds task \(id), which does not know it"
+            }
         }
         return nil
     }

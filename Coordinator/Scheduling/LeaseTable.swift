@@ -152,10 +152,13 @@ package struct LeaseTable: Sendable {
     package mutating func restore(_ task: OpenTask, job: Int64, deadline: Double, now: Double) {
         guard let unit = work[job]?.units[task.unit] else { return }
         var entry = Task(
-            job: job, unit: task.unit, queue: unit.queue, first: task.first, end: task.end, cuts: Int32(unit.cuts.count { $0 > task.first && $0 <= task.end }),
+            job: job, unit: task.unit, queue: unit.queue, first: task.first, end: task.end,
+            cuts: Int32(unit.cuts.count { $0 > task.first && $0 <= task.end }),
             hold: Hold(token: task.token, worker: 0, deadline: deadline, since: now))
         if task.token == 0 { entry.hold = Hold(token: -1) }
-        if task.secondToken != 0 { entry.second = Hold(token: task.secondToken, worker: 0, deadline: deadline, since: now) }
+        if task.secondToken != 0 {
+            entry.second = Hold(token: task.secondToken, worker: 0, deadline: deadline, since: now)
+        }
         (entry.attempts, entry.kills) = (task.attempts, task.kills)
         tasks[task.id] = entry
         work[job]!.units.change(task.unit) { $0.open += 1 }
@@ -191,7 +194,9 @@ package struct LeaseTable: Sendable {
         let open = entry.open == 0 ? [] : tasks.sortedKeys.filter { tasks[$0]!.job == job && tasks[$0]!.unit == unit }
         for id in open { forget(id) }
         work[job]!.uncut -= entry.cuts.count - entry.next
-        if let place = work[job]!.queues[entry.queue].units.firstIndex(of: unit) { work[job]!.queues[entry.queue].units.remove(at: place) }
+        if let place = work[job]!.queues[entry.queue].units.firstIndex(of: unit) {
+            work[job]!.queues[entry.queue].units.remove(at: place)
+        }
         work[job]!.units[unit] = nil
         return open
     }
@@ -213,7 +218,9 @@ package struct LeaseTable: Sendable {
         if task.isLent {
             work[task.job]!.out -= 1
             work[task.job]!.queues[task.queue].out -= 1
-        } else { work[task.job]!.waiting -= 1 }
+        } else {
+            work[task.job]!.waiting -= 1
+        }
         work[task.job]!.open -= 1
         work[task.job]!.cutsOpen -= Int(task.cuts)
         work[task.job]!.units.change(task.unit) { $0.open -= 1 }
@@ -226,12 +233,15 @@ package struct LeaseTable: Sendable {
     package func judge(_ lease: LeaseName) -> Verdict {
         guard let task = tasks[lease.task] else { return .unknown }
         if task.isLive(lease.token) || settings.ignoresTokens { return .count }
-        return .refuse(reason: "task \(lease.task) was lent anew under token \(max(task.hold.token, task.second?.token ?? 0))")
+        return .refuse(
+            reason: "task \(lease.task) was lent anew under token \(max(task.hold.token, task.second?.token ?? 0))")
     }
 
     /// What the task was, for the ledger.
     package func loan(_ lease: LeaseName, worker: Int64) -> Loan? {
-        tasks[lease.task].map { Loan(lease: lease, job: $0.job, unit: $0.unit, first: $0.first, end: $0.end, worker: worker) }
+        tasks[lease.task].map {
+            Loan(lease: lease, job: $0.job, unit: $0.unit, first: $0.first, end: $0.end, worker: worker)
+        }
     }
 
     /// - Parameter seconds: how long the worker worked on it.
@@ -288,7 +298,9 @@ package struct LeaseTable: Sendable {
             let holder = isSecond ? task.second!.worker : task.hold.worker
             if let other = isSecond ? task.hold.worker : task.second?.worker, other == worker { continue }
             tasks.change(lease.task) {
-                let hold = Hold(token: lease.token, worker: worker, deadline: deadline, since: isSecond ? $0.second!.since : $0.hold.since)
+                let hold = Hold(
+                    token: lease.token, worker: worker, deadline: deadline,
+                    since: isSecond ? $0.second!.since : $0.hold.since)
                 if isSecond { $0.second = hold } else { $0.hold = hold }
             }
             guard holder != worker else { continue }
@@ -299,7 +311,9 @@ package struct LeaseTable: Sendable {
         }
     }
 
-    mutating func hold(_ task: Int64, _ worker: Int64) { if held.change(worker, { $0.append(task) }) == nil { held[worker] = [task] } }
+    mutating func hold(_ task: Int64, _ worker: Int64) {
+        if held.change(worker, { $0.append(task) }) == nil { held[worker] = [task] }
+    }
 
     /// A waiting task is lent.
     mutating func nowLent(_ task: Task) {
@@ -312,7 +326,9 @@ package struct LeaseTable: Sendable {
     /// - Parameter isBack: whether a process that was believed dead has joined again.
     /// - Returns: what ran out, and the tasks with which a worker has died, as far as one can tell; those are guilty with which two have died,
     ///   or, where workers die without them too, more than without them (five at most).
-    package mutating func expire(now: Double, isBack: (String) -> Bool = { _ in false }) -> (overdue: [LeaseName], killers: [(task: Int64, process: String, isGuilty: Bool)]) {
+    package mutating func expire(
+        now: Double, isBack: (String) -> Bool = { _ in false }
+    ) -> (overdue: [LeaseName], killers: [(task: Int64, process: String, isGuilty: Bool)]) {
         while let first = deaths.first, now - first.at > Self.deathsRemembered { deaths.removeFirst() }
         var overdue: [LeaseName] = []
         var killers: [(task: Int64, process: String, isGuilty: Bool)] = []
@@ -356,7 +372,9 @@ package struct LeaseTable: Sendable {
             if $0.second != nil { $0.second = nil } else { $0.hold.worker = nil }
         }
         // The second holder is the first now, and may be overtaken itself.
-        if let token = tasks[lease.task]?.hold.token, token != task.hold.token { work[task.job]!.lentOrder.append(LeaseName(task: lease.task, token: token)) }
+        if let token = tasks[lease.task]?.hold.token, token != task.hold.token {
+            work[task.job]!.lentOrder.append(LeaseName(task: lease.task, token: token))
+        }
         guard tasks[lease.task]?.isLent == false else { return }
         work[task.job]!.out -= 1
         work[task.job]!.queues[task.queue].out -= 1
@@ -378,7 +396,11 @@ package struct LeaseTable: Sendable {
                 continue
             }
             tasks.change(id) {
-                if $0.second?.worker == worker { ($0.second!.worker, $0.second!.died) = (0, died) } else { ($0.hold.worker, $0.hold.died) = (0, died) }
+                if $0.second?.worker == worker {
+                    ($0.second!.worker, $0.second!.died) = (0, died)
+                } else {
+                    ($0.hold.worker, $0.hold.died) = (0, died)
+                }
             }
         }
         held[worker] = nil

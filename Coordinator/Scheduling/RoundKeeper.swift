@@ -123,7 +123,8 @@ package struct RoundKeeper: Sendable {
         guard case .settling(let until) = state, now >= until, !available.isEmpty else { return nil }
         guard roundsWithoutProgress < Self.patience else {
             state = .idle
-            return .giveUp(reason: "\(Self.patience) training rounds in a row ended before any progress; the last: \(lastFailure)")
+            return .giveUp(
+                reason: "\(Self.patience) training rounds in a row ended before any progress; the last: \(lastFailure)")
         }
         round = next
         let members = Array(available.prefix(lanes))
@@ -139,10 +140,16 @@ package struct RoundKeeper: Sendable {
     /// What must hold after every event; nil where it does.
     package func validate() -> String? {
         guard let membership else { return nil }
-        if membership.members.isEmpty || membership.members.count > lanes { return "a round of \(membership.members.count) members for \(lanes) lanes" }
-        if membership.members.indices.contains(where: { membership.members[..<$0].contains(membership.members[$0]) }) { return "a worker is in round \(round) twice" }
+        if membership.members.isEmpty || membership.members.count > lanes {
+            return "a round of \(membership.members.count) members for \(lanes) lanes"
+        }
+        if membership.members.indices.contains(where: { membership.members[..<$0].contains(membership.members[$0]) }) {
+            return "a worker is in round \(round) twice"
+        }
         let loads = membership.members.indices.map { rank in membership.owners.count { $0 == rank } }
-        if membership.owners.count != lanes || loads.min()! < lanes / loads.count || loads.max()! > (lanes + loads.count - 1) / loads.count {
+        if membership.owners.count != lanes || loads.min()! < lanes / loads.count
+            || loads.max()! > (lanes + loads.count - 1) / loads.count
+        {
             return "the lanes of round \(round) are dealt \(loads)"
         }
         return nil
@@ -180,7 +187,9 @@ package enum LaneAssignment {
 
     /// Which workers train which job: the highest priority first, jobs of one priority in equal shares, each keeping those it has.
     /// - Parameter jobs: in any order; `most` is how many the job can use, `eligible` those that can read its files.
-    package static func share(_ jobs: [(id: Int64, priority: Int, most: Int, eligible: [Int64], members: [Int64])]) -> [(id: Int64, workers: [Int64])] {
+    package static func share(
+        _ jobs: [(id: Int64, priority: Int, most: Int, eligible: [Int64], members: [Int64])]
+    ) -> [(id: Int64, workers: [Int64])] {
         var taken = IntegerMap<Bool>()
         var result: [(id: Int64, workers: [Int64])] = []
         let sorted = jobs.sorted { (-$0.priority, $0.id) < (-$1.priority, $1.id) }
@@ -192,7 +201,11 @@ package enum LaneAssignment {
             for job in group { for worker in job.eligible where taken[worker] == nil { free[worker] = true } }
             var quota = group.map { _ in 0 }
             var left = free.count
-            while left > 0, let place = quota.indices.filter({ quota[$0] < group[group.startIndex + $0].most }).min(by: { quota[$0] < quota[$1] }) {
+            while left > 0,
+                let place = quota.indices.filter({ quota[$0] < group[group.startIndex + $0].most }).min(by: {
+                    quota[$0] < quota[$1]
+                })
+            {
                 quota[place] += 1
                 left -= 1
             }

@@ -9,7 +9,9 @@ extension Scheduler {
         guard job.isWorking else { return ask(restored.id, job.stage) }
         leases.begin(restored.id, restored.units, blocksMost: restored.blocksMost)
         // Extended before any of them can run out: their holders may still hand in the receipts.
-        for task in restored.tasks { leases.restore(task, job: restored.id, deadline: now + settings.leaseSeconds, now: now) }
+        for task in restored.tasks {
+            leases.restore(task, job: restored.id, deadline: now + settings.leaseSeconds, now: now)
+        }
         say("job \(job.id) goes on in stage \(job.stage.rawValue)")
         lendToAll = true
         advance(restored.id)
@@ -81,7 +83,11 @@ extension Scheduler {
         jobs[id]!.paused = paused
         output.writes.append(.paused(job: id, paused))
         output.writes.append(.story(.job, id, paused ? "paused" : "resumed"))
-        if paused { stopRounds(id) } else if jobs[id]!.isWorking, jobs[id]!.stage.trains { jobs[id]!.rounds.begin(now: now) }
+        if paused {
+            stopRounds(id)
+        } else if jobs[id]!.isWorking, jobs[id]!.stage.trains {
+            jobs[id]!.rounds.begin(now: now)
+        }
         lendToAll = true
         membershipChanged = true
     }
@@ -106,11 +112,15 @@ extension Scheduler {
         case .unknown: return output.requests.append(.recall(worker: id, lease, digest: digest))
         case .count: break
         }
-        guard let loan = leases.loan(lease, worker: id), jobs[loan.job] != nil else { return reply(id, .refused(lease, reason: "its job has ended")) }
+        guard let loan = leases.loan(lease, worker: id), jobs[loan.job] != nil else {
+            return reply(id, .refused(lease, reason: "its job has ended"))
+        }
         if let unacceptable {
             warn("a receipt of worker \(id) (\(workers[id]!.hello.name)) is refused: \(unacceptable)")
             reply(id, .refused(lease, reason: unacceptable))
-            return setback(loan, "worker \(id) handed in what cannot be right: \(unacceptable)", believe: false, reason: unacceptable, from: id)
+            return setback(
+                loan, "worker \(id) handed in what cannot be right: \(unacceptable)", believe: false,
+                reason: unacceptable, from: id)
         }
         if case .failed(let reason, let transient) = receipt.result {
             let reason = String(reason.prefix(2000))
@@ -124,13 +134,16 @@ extension Scheduler {
     private mutating func count(_ loan: Loan, _ receipt: Receipt, _ digest: String, at place: Int) {
         let id = workers.keys[place]
         // Others could not do it, and this worker could: they are to blame.
-        for other in leases.failures(loan.lease.task).workers where other != id { blame(other, "worker \(id) did task \(loan.lease.task), which it could not") }
+        for other in leases.failures(loan.lease.task).workers where other != id {
+            blame(other, "worker \(id) did task \(loan.lease.task), which it could not")
+        }
         var seconds: Double?
         if case .counted(_, let worked) = receipt.result { seconds = worked }
         let (complete, beaten) = leases.settle(loan.lease, seconds: seconds)
         if let beaten, beaten != id { outrun(beaten) }
         workers.values[place].succeeded()
-        var counted = CountedReceipt(loan: loan, digest: digest, result: receipt.result, specs: receipt.specs, completes: complete)
+        var counted = CountedReceipt(
+            loan: loan, digest: digest, result: receipt.result, specs: receipt.specs, completes: complete)
         if case .listed = receipt.result { counted.dataset = jobs[loan.job]!.patterns[Int(loan.unit)].dataset }
         output.writes.append(.count(counted))
         reply(id, .acknowledged([receipt.lease]))
@@ -151,20 +164,25 @@ extension Scheduler {
         let able = able(loan.job, leases.localPath(loan.lease.task))
         // What one worker finds wrong with a file a second one must find too, where there is one.
         if believe, failures.workers.count >= min(2, max(1, able)) { return quarantine(loan.lease.task, reason) }
-        guard failures.workers.count >= min(3, max(1, able)), failures.attempts >= 3, now - (failures.since ?? now) >= settings.patienceSeconds else { return }
+        guard failures.workers.count >= min(3, max(1, able)), failures.attempts >= 3,
+            now - (failures.since ?? now) >= settings.patienceSeconds
+        else { return }
         quarantine(loan.lease.task, reason)
     }
 
     /// A task cannot be done: its file is left out, or its job fails, as the job says.
     mutating func quarantine(_ task: Int64, _ reason: String) {
-        guard let loan = leases.loan(LeaseName(task: task, token: 0), worker: 0), let job = jobs[loan.job] else { return }
+        guard let loan = leases.loan(LeaseName(task: task, token: 0), worker: 0), let job = jobs[loan.job] else {
+            return
+        }
         output.writes.append(.story(.chunk, task, "quarantined: \(reason)"))
         guard job.stage != .list else { return finish(loan.job, .failed, error: reason) }
         guard job.description.onError == .skip else {
             output.writes.append(.unreadable(file: loan.unit, reason: reason))
             return finish(loan.job, .failed, error: reason)
         }
-        output.writes.append(.skip(file: loan.unit, reason: reason, tasks: leases.remove(unit: loan.unit, of: loan.job)))
+        output.writes.append(
+            .skip(file: loan.unit, reason: reason, tasks: leases.remove(unit: loan.unit, of: loan.job)))
         note(loan.job, ["skipped: \(reason)"])
         jobs[loan.job]!.unitsDone += 1
         advance(loan.job)
@@ -174,18 +192,24 @@ extension Scheduler {
     private mutating func blame(_ id: Int64, _ text: String) {
         guard workers[id] != nil else { return }
         workers[id]!.wrong += 1
-        if workers[id]!.wrong >= 3 { setAside(id, "\(workers[id]!.wrong) times in a row others did what it could not; the last: \(text)") }
+        if workers[id]!.wrong >= 3 {
+            setAside(id, "\(workers[id]!.wrong) times in a row others did what it could not; the last: \(text)")
+        }
     }
 
     private mutating func outrun(_ id: Int64) {
         guard workers[id] != nil else { return }
         workers[id]!.slow += 1
-        if workers[id]!.slow >= 5 { setAside(id, "it was too slow: \(workers[id]!.slow) times in a row a second worker finished first") }
+        if workers[id]!.slow >= 5 {
+            setAside(id, "it was too slow: \(workers[id]!.slow) times in a row a second worker finished first")
+        }
     }
 
     /// Never the last one: that would only stop the work.
     private mutating func setAside(_ id: Int64, _ reason: String) {
-        guard workers[id]!.setAside == nil, workers.values.contains(where: { $0.id != id && $0.takesWork }) else { return }
+        guard workers[id]!.setAside == nil, workers.values.contains(where: { $0.id != id && $0.takesWork }) else {
+            return
+        }
         workers[id]!.setAside = reason
         roomy.remove(id)
         warn("worker \(id) (\(workers[id]!.hello.name)) is set aside: \(reason)")

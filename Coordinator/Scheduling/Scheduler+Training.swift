@@ -6,9 +6,12 @@ extension Scheduler {
     private func eligible(_ facts: TrainingFacts, _ kernels: String?) -> [Int64] {
         let able = workers.values.filter { worker in
             worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.hello.localRoots) }
-                && (kernels.map { KernelTypes.runs($0, on: worker.hello.ownKernels) || $0 == worker.hello.kernels } ?? true)
+                && (kernels.map { KernelTypes.runs($0, on: worker.hello.ownKernels) || $0 == worker.hello.kernels }
+                    ?? true)
         }
-        return (able.filter { kernels == nil || $0.hello.kernels == kernels } + able.filter { kernels != nil && $0.hello.kernels != kernels }).map(\.id)
+        return
+            (able.filter { kernels == nil || $0.hello.kernels == kernels }
+            + able.filter { kernels != nil && $0.hello.kernels != kernels }).map(\.id)
     }
 
     /// Deals the workers to the jobs that train.
@@ -20,18 +23,22 @@ extension Scheduler {
         }
     }
 
-    private func trainers() -> [(id: Int64, workers: [Int64])] { shares().map { ($0.id, usable($0.workers, for: $0.id)) } }
+    private func trainers() -> [(id: Int64, workers: [Int64])] {
+        shares().map { ($0.id, usable($0.workers, for: $0.id)) }
+    }
 
     /// Who may train what, whatever their kernels.
     private func shares() -> [(id: Int64, workers: [Int64])] {
         let training = jobs.values.filter { $0.isWorking && $0.stage.trains && !$0.paused }
-        return LaneAssignment.share(training.map { job in
-            let able = job.facts.map { eligible($0, job.kernels) } ?? []
-            return (
-                id: job.id, priority: job.description.priority, most: min(job.rounds.lanes, job.description.workersMost ?? .max), eligible: able,
-                members: job.rounds.membership?.members ?? []
-            )
-        })
+        return LaneAssignment.share(
+            training.map { job in
+                let able = job.facts.map { eligible($0, job.kernels) } ?? []
+                return (
+                    id: job.id, priority: job.description.priority,
+                    most: min(job.rounds.lanes, job.description.workersMost ?? .max), eligible: able,
+                    members: job.rounds.membership?.members ?? []
+                )
+            })
     }
 
     /// One that joins no rounds trains alone, and only where there is nobody else. All have the job's kernels.
@@ -53,7 +60,9 @@ extension Scheduler {
     private mutating func changeKernels(_ shares: [(id: Int64, workers: [Int64])]) {
         for (job, ids) in shares {
             guard let kernels = jobs[job]?.kernels else { continue }
-            for id in ids where workers[id]!.hello.kernels != kernels && KernelTypes.runs(kernels, on: workers[id]!.hello.ownKernels) {
+            for id in ids
+            where workers[id]!.hello.kernels != kernels && KernelTypes.runs(kernels, on: workers[id]!.hello.ownKernels)
+            {
                 workers[id]!.changing = kernels
                 roomy.remove(id)
                 reply(id, .useKernels(kernels))
@@ -73,7 +82,9 @@ extension Scheduler {
 
     private mutating func tickTraining(_ id: Int64, _ available: [Int64]) {
         if let action = jobs[id]?.rounds.available(available, now: now) { perform(action, of: id) }
-        if let action = jobs[id]?.rounds.tick(now: now, available: available, next: lastRound + 1) { perform(action, of: id) }
+        if let action = jobs[id]?.rounds.tick(now: now, available: available, next: lastRound + 1) {
+            perform(action, of: id)
+        }
     }
 
     mutating func stopRounds(_ id: Int64) {
@@ -91,7 +102,8 @@ extension Scheduler {
             say("job \(id): training round \(membership.round) with \(names.joined(separator: ", "))")
             output.writes.append(.round(job: id, membership.round))
             settleKernels(id, membership)
-            output.writes.append(.story(.job, id, "training round \(membership.round) with \(names.joined(separator: ", "))"))
+            output.writes.append(
+                .story(.job, id, "training round \(membership.round) with \(names.joined(separator: ", "))"))
             for member in membership.members { order(id, to: member) }
         }
     }
@@ -103,29 +115,45 @@ extension Scheduler {
         jobs[id]!.kernels = kernels
         for member in membership.members {
             let hello = workers[member]!.hello
-            output.writes.append(.member(job: id, round: membership.round, name: hello.name, kernels: hello.kernels, ownKernels: hello.ownKernels))
+            output.writes.append(
+                .member(
+                    job: id, round: membership.round, name: hello.name, kernels: hello.kernels,
+                    ownKernels: hello.ownKernels))
         }
         membershipChanged = true
     }
 
     /// Tells a member of its round.
     mutating func order(_ id: Int64, to member: Int64) {
-        guard let job = jobs[id], let membership = job.rounds.membership, let facts = job.facts, let rank = membership.members.firstIndex(of: member) else { return }
-        reply(member, .startRound(RoundOrder(
-            job: id, round: membership.round, rank: rank, members: membership.members.map { workers[$0]?.hello.name ?? "?" }, owners: membership.owners,
-            manifest: facts.manifest, checkpoint: job.checkpoint?.digest, checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs,
-            kernels: job.kernels ?? "")))
+        guard let job = jobs[id], let membership = job.rounds.membership, let facts = job.facts,
+            let rank = membership.members.firstIndex(of: member)
+        else { return }
+        reply(
+            member,
+            .startRound(
+                RoundOrder(
+                    job: id, round: membership.round, rank: rank,
+                    members: membership.members.map { workers[$0]?.hello.name ?? "?" }, owners: membership.owners,
+                    manifest: facts.manifest, checkpoint: job.checkpoint?.digest,
+                    checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs,
+                    kernels: job.kernels ?? "")))
     }
 
     mutating func training(_ report: TrainingReport, round: Int64, from worker: Int64) {
-        guard let job = jobs.values.first(where: { $0.rounds.membership?.round == round && $0.rounds.membership!.members.contains(worker) }), job.stage.trains else { return }
+        guard
+            let job = jobs.values.first(where: {
+                $0.rounds.membership?.round == round && $0.rounds.membership!.members.contains(worker)
+            }), job.stage.trains
+        else { return }
         let id = job.id
         switch report {
         case .progress(let step, let epoch, let steps, let rate, let loss):
             jobs[id]!.progress = .init(step: step, epoch: epoch, stepsPerEpoch: steps, stepsPerSecond: rate, loss: loss)
         case .checkpoint(let digest, let step, let metrics):
             keep(id, StoredCheckpoint(digest: digest, step: step, round: round, metrics: metrics))
-            if metrics.contains(where: { $0.epoch == job.description.train?.epochs }), job.stage == .train { enter(id, .evaluate) }
+            if metrics.contains(where: { $0.epoch == job.description.train?.epochs }), job.stage == .train {
+                enter(id, .evaluate)
+            }
         case .finished(let digest, let step, let test, let truncated):
             keep(id, StoredCheckpoint(digest: digest, step: step, round: round))
             output.writes.append(.test(job: id, test))

@@ -25,7 +25,9 @@ package struct Scheduler: Sendable {
         /// A receipt that was looked at: `unacceptable` says why its content cannot be right.
         case receipt(worker: Int64, Receipt, digest: String, unacceptable: String?)
         case submitted(RestoredJob)
-        case pause(job: Int64), resume(job: Int64), cancel(job: Int64)
+        case pause(job: Int64)
+        case resume(job: Int64)
+        case cancel(job: Int64)
         case drain(worker: Int64)
         case planned(job: Int64, JobStage, Result<StagePlan, PlanFailure>)
         case bundled(job: Int64, Result<String, PlanFailure>)
@@ -109,7 +111,8 @@ package struct Scheduler: Sendable {
         case .joined(let id, let hello): joined(id, hello)
         case .left(let id, let died): left(id, died: died, saidGoodbye: false)
         case .message(let id, let message, let payload): said(message, payload, from: id)
-        case .receipt(let id, let receipt, let digest, let unacceptable): self.receipt(receipt, digest, unacceptable, from: id)
+        case .receipt(let id, let receipt, let digest, let unacceptable):
+            self.receipt(receipt, digest, unacceptable, from: id)
         case .submitted(let job): adopt(job)
         case .pause(let job): pause(job, true)
         case .resume(let job): pause(job, false)
@@ -117,7 +120,8 @@ package struct Scheduler: Sendable {
         case .drain(let worker): drain(worker)
         case .planned(let job, let stage, let result): planned(job, stage, result)
         case .bundled(let job, let result): bundled(job, result)
-        case .published(let job, let node, let digest): output.writes.append(.publication(job: job, node: node, digest: digest))
+        case .published(let job, let node, let digest):
+            output.writes.append(.publication(job: job, node: node, digest: digest))
         case .publishWaits(let job, let reason): jobs[job]?.publishWaits = reason
         case .publishedEverywhere(let job): if jobs[job]?.stage == .publish { finish(job, .done) }
         case .publishRefused(let job, let reason): finish(job, .failed, error: reason)
@@ -156,12 +160,15 @@ package struct Scheduler: Sendable {
         guard !late else { return }
         let silence = max(settings.leaseSeconds, 10)
         for worker in workers.values where now - worker.heard > silence {
-            warn("worker \(worker.id) (\(worker.hello.name)) was silent for \(Int(now - worker.heard)) s and is dropped")
+            warn(
+                "worker \(worker.id) (\(worker.hello.name)) was silent for \(Int(now - worker.heard)) s and is dropped")
             output.requests.append(.close(worker: worker.id))
             left(worker.id, died: false, saidGoodbye: false)
         }
         sites.tick(now: now)
-        let (overdue, killers) = leases.expire(now: now) { [workers] process in !process.isEmpty && workers.values.contains { $0.hello.process == process } }
+        let (overdue, killers) = leases.expire(now: now) { [workers] process in
+            !process.isEmpty && workers.values.contains { $0.hello.process == process }
+        }
         for lease in overdue {
             warn("the lease of task \(lease.task) ran out")
             output.writes.append(.story(.chunk, lease.task, "the lease under token \(lease.token) ran out"))
@@ -169,7 +176,9 @@ package struct Scheduler: Sendable {
         }
         for (task, process, isGuilty) in killers {
             output.writes.append(.kill(task: task))
-            if !process.isEmpty, suspects.count < 10_000 || suspects[process] != nil { suspects[process, default: []].append(task) }
+            if !process.isEmpty, suspects.count < 10_000 || suspects[process] != nil {
+                suspects[process, default: []].append(task)
+            }
             if isGuilty { quarantine(task, "workers died with it, again and again") }
         }
         tickTrainings()
@@ -181,11 +190,17 @@ package struct Scheduler: Sendable {
     private mutating func joined(_ id: Int64, _ hello: Hello) {
         workers[id] = WorkerEntry(id: id, hello: hello, now: now)
         say("worker \(id) (\(hello.name), \(hello.threads) threads) joined")
-        output.writes.append(.story(.worker, id, "\(hello.name) joined: \(hello.threads) threads, \(hello.readAhead) tasks read ahead, kernels \(hello.kernels)"))
+        output.writes.append(
+            .story(
+                .worker, id,
+                "\(hello.name) joined: \(hello.threads) threads, \(hello.readAhead) tasks read ahead, kernels \(hello.kernels)"
+            ))
         reply(id, .welcome(worker: id, leaseSeconds: settings.leaseSeconds))
         reply(id, .sites(sites.directives()))
         if !hello.process.isEmpty {
-            for task in leases.isBack(hello.process, suspects: suspects.removeValue(forKey: hello.process) ?? []) { output.writes.append(.pardon(task: task)) }
+            for task in leases.isBack(hello.process, suspects: suspects.removeValue(forKey: hello.process) ?? []) {
+                output.writes.append(.pardon(task: task))
+            }
         }
         roomy.append(id)
         membershipChanged = true
@@ -195,7 +210,12 @@ package struct Scheduler: Sendable {
         guard let worker = workers.removeValue(forKey: id) else { return }
         say("worker \(id) (\(worker.hello.name)) left")
         let held = leases.heldCount(id)
-        output.writes.append(.story(.worker, id, saidGoodbye ? "left" : died ? "its connection broke, holding \(held) tasks" : "was dropped, holding \(held) tasks"))
+        output.writes.append(
+            .story(
+                .worker, id,
+                saidGoodbye
+                    ? "left"
+                    : died ? "its connection broke, holding \(held) tasks" : "was dropped, holding \(held) tasks"))
         sites.workerLeft(id)
         leases.workerLeft(id, saidGoodbye: saidGoodbye, died: died ? worker.hello.process : nil, now: now)
         roomy.remove(id)
@@ -223,11 +243,15 @@ package struct Scheduler: Sendable {
             left(id, died: false, saidGoodbye: true)
             output.requests.append(.close(worker: id))
         case .rendezvous(let round, let key):
-            for job in jobs.values where job.rounds.membership?.round == round && job.rounds.membership?.members.contains(id) == true {
-                for member in job.rounds.membership!.members { reply(member, .rendezvous(round: round, key: key), payload: payload) }
+            for job in jobs.values
+            where job.rounds.membership?.round == round && job.rounds.membership?.members.contains(id) == true {
+                for member in job.rounds.membership!.members {
+                    reply(member, .rendezvous(round: round, key: key), payload: payload)
+                }
             }
         case .training(let round, let report): training(report, round: round, from: id)
-        case .sites(let reports): sites.report(Array(reports.prefix(10_000)), from: id, readsMost: settings.readsMost, now: now)
+        case .sites(let reports):
+            sites.report(Array(reports.prefix(10_000)), from: id, readsMost: settings.readsMost, now: now)
         }
     }
 
@@ -239,11 +263,15 @@ package struct Scheduler: Sendable {
         if let round = beat.round {
             if job?.rounds.membership?.round == round.round {
                 jobs[job!.id]!.rounds.beat(id, round.phase, step: round.step, now: now)
-            } else { reply(id, .stopRound(round: round.round)) }
+            } else {
+                reply(id, .stopRound(round: round.round))
+            }
         }
         if let job, beat.round?.round != job.rounds.membership!.round { order(job.id, to: id) }
         if let kernels = workers[id]!.changing { reply(id, .useKernels(kernels)) }
-        if workers[id]!.draining, beat.held.isEmpty, beat.round == nil, leases.heldCount(id) == 0, job == nil, !workers[id]!.dismissed {
+        if workers[id]!.draining, beat.held.isEmpty, beat.round == nil, leases.heldCount(id) == 0, job == nil,
+            !workers[id]!.dismissed
+        {
             workers[id]!.dismissed = true
             reply(id, .dismissed)
         }
@@ -266,7 +294,8 @@ package struct Scheduler: Sendable {
 
     /// Work is left, or such as may be lent a second time.
     private func canLend(_ job: JobMachine) -> Bool {
-        job.isWorking && job.stage.hasTasks && !job.paused && (leases.hasWork(job.id) || leases.hasStragglers(job.id, now: now))
+        job.isWorking && job.stage.hasTasks && !job.paused
+            && (leases.hasWork(job.id) || leases.hasStragglers(job.id, now: now))
             && (credentialTrouble == nil || job.description.credentials == nil)
     }
 
@@ -277,19 +306,26 @@ package struct Scheduler: Sendable {
         guard room > 0 else { return }
         var candidates = jobs.values.filter { canLend($0) && mayWork(id, on: $0) }.map(\.id)
         while room > 0, !candidates.isEmpty {
-            let place = candidates.count == 1 ? 0 : candidates.indices.min { key(candidates[$0]) < key(candidates[$1]) }!
+            let place =
+                candidates.count == 1 ? 0 : candidates.indices.min { key(candidates[$0]) < key(candidates[$1]) }!
             let job = candidates[place]
             let stage = jobs[job]!.stage
             // With others beside it a job takes one at a time, so that shares stay equal.
             // Of the workers alone: a copy of the scheduler would have its tables copied at their next change.
             let (workers, allowed) = (workers, limited(job))
-            var borrower = LeaseTable.Borrower(worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots, workers: workers.count) {
+            var borrower = LeaseTable.Borrower(
+                worker: id, room: candidates.count > 1 ? 1 : room, roots: worker.hello.localRoots,
+                workers: workers.count
+            ) {
                 Self.able(allowed ?? workers.values.elements, $0)
             }
             let deadline = now + settings.leaseSeconds
             let sites = sites
             var loans = leases.lend(job, to: borrower, deadline: deadline, now: now) { Self.tasksMost($0, sites) }
-            for loan in loans { output.writes.append(leases.failures(loan.lease.task).attempts > 1 ? .lendAnew(loan) : .lend(loan, stage: stage)) }
+            for loan in loans {
+                output.writes.append(
+                    leases.failures(loan.lease.task).attempts > 1 ? .lendAnew(loan) : .lend(loan, stage: stage))
+            }
             if loans.isEmpty {
                 borrower.room = 1
                 loans = leases.lendAgain(job, to: borrower, deadline: deadline, now: now) { Self.tasksMost($0, sites) }
@@ -309,20 +345,30 @@ package struct Scheduler: Sendable {
     /// Where a job limits its workers, those: the first of those that can do some of it.
     private func limited(_ job: Int64) -> [WorkerEntry]? {
         guard let most = jobs[job]?.description.workersMost else { return nil }
-        return Array(workers.values.lazy.filter { $0.takesWork && self.leases.offers(job, roots: $0.hello.localRoots) }.prefix(most))
+        return Array(
+            workers.values.lazy.filter { $0.takesWork && self.leases.offers(job, roots: $0.hello.localRoots) }.prefix(
+                most))
     }
 
-    private func mayWork(_ worker: Int64, on job: JobMachine) -> Bool { limited(job.id)?.contains { $0.id == worker } ?? true }
+    private func mayWork(_ worker: Int64, on job: JobMachine) -> Bool {
+        limited(job.id)?.contains { $0.id == worker } ?? true
+    }
 
     /// How many workers may and can do a job's work at a path.
-    func able(_ job: Int64, _ localPath: String?) -> Int { Self.able(limited(job) ?? workers.values.elements, localPath) }
+    func able(_ job: Int64, _ localPath: String?) -> Int {
+        Self.able(limited(job) ?? workers.values.elements, localPath)
+    }
 
     private static func able(_ workers: [WorkerEntry], _ localPath: String?) -> Int {
-        workers.count { worker in worker.takesWork && localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true }
+        workers.count { worker in
+            worker.takesWork && localPath.map { mayRead($0, below: worker.hello.localRoots) } ?? true
+        }
     }
 
     /// While any of its sites will do, a queue's tasks are lent.
-    private static func tasksMost(_ queue: String, _ sites: SitePolicy) -> Int { siteNames(queue).map(sites.tasksMost).max() ?? .max }
+    private static func tasksMost(_ queue: String, _ sites: SitePolicy) -> Int {
+        siteNames(queue).map(sites.tasksMost).max() ?? .max
+    }
 
     package static func siteNames(_ queue: String) -> [String] { queue.split(separator: " ").map(String.init) }
 
@@ -330,11 +376,14 @@ package struct Scheduler: Sendable {
     package func validate() -> String? {
         for job in jobs.values { if let broken = job.validate() { return broken } }
         var members: OrderedSet<Int64> = []
-        for member in jobs.values.compactMap(\.rounds.membership).flatMap(\.members) where !members.append(member).inserted {
+        for member in jobs.values.compactMap(\.rounds.membership).flatMap(\.members)
+        where !members.append(member).inserted {
             return "worker \(member) is in two rounds"
         }
         for job in jobs.values {
-            if let member = job.rounds.membership?.members.first(where: { workers[$0].map { $0.hello.kernels != job.kernels } ?? false }) {
+            if let member = job.rounds.membership?.members.first(where: {
+                workers[$0].map { $0.hello.kernels != job.kernels } ?? false
+            }) {
                 return "worker \(member) trains job \(job.id) with other kernels than \(job.kernels ?? "none")"
             }
         }

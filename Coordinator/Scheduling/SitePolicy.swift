@@ -74,26 +74,35 @@ package struct SitePolicy: Sendable {
     package mutating func report(_ reports: [SiteReport], from worker: Int64, readsMost: (String) -> Int, now: Double) {
         for report in reports.prefix(settings.sitesMost).map({ $0.sane() }) {
             guard sites[report.site] != nil || sites.count < settings.sitesMost else { continue }
-            var site = sites[report.site] ?? Site(
-                reads: min(settings.readsFirst, readsMost(report.site)), readsMost: readsMost(report.site), coolDown: settings.coolDownFirst,
-                gone: SiteReport(site: report.site), windowStart: now)
+            var site =
+                sites[report.site]
+                ?? Site(
+                    reads: min(settings.readsFirst, readsMost(report.site)), readsMost: readsMost(report.site),
+                    coolDown: settings.coolDownFirst,
+                    gone: SiteReport(site: report.site), windowStart: now)
             let before = site.reports[worker]
             if before == nil { changed.append(report.site) }
             site.reports[worker] = report
             site.saturated = site.saturated || report.readsWaiting > 0
             let successes = report.reads + report.opens - (before?.reads ?? 0) - (before?.opens ?? 0)
             let failures = report.blamingFaults - (before?.blamingFaults ?? 0)
-            if report.failuresInRow > 0 { site.succeeded.removeValue(forKey: worker) } else if successes > 0 { site.succeeded[worker] = now }
+            if report.failuresInRow > 0 {
+                site.succeeded.removeValue(forKey: worker)
+            } else if successes > 0 {
+                site.succeeded[worker] = now
+            }
             judge(&site, report, succeeded: successes > 0, failed: failures > 0, now)
             sites[report.site] = site
         }
     }
 
-    private mutating func judge(_ site: inout Site, _ report: SiteReport, succeeded: Bool, failed: Bool, _ now: Double) {
+    private mutating func judge(_ site: inout Site, _ report: SiteReport, succeeded: Bool, failed: Bool, _ now: Double)
+    {
         switch site.health {
         case .healthy:
             // Another worker may still reach it: a worker's own network is not the site's fault.
-            let dead = failed && report.failuresInRow >= settings.failuresMost
+            let dead =
+                failed && report.failuresInRow >= settings.failuresMost
                 && site.succeeded.values.allSatisfy { now - $0 > settings.trust }
             if dead { exclude(&site, report.site, now) }
         case .probing:
@@ -103,7 +112,9 @@ package struct SitePolicy: Sendable {
                 site.reads = min(settings.readsFirst, site.readsMost)
                 restartWindow(&site, now)
                 changed.append(report.site)
-            } else if failed { exclude(&site, report.site, now) }
+            } else if failed {
+                exclude(&site, report.site, now)
+            }
         case .excluded: break
         }
     }
@@ -181,7 +192,9 @@ package struct SitePolicy: Sendable {
 
     private func restartWindow(_ site: inout Site, _ now: Double) {
         let totals = Self.totals(site)
-        (site.windowStart, site.windowBytes, site.windowFaults, site.windowReads) = (now, totals.bytes, totals.blamingFaults, totals.reads)
+        (site.windowStart, site.windowBytes, site.windowFaults, site.windowReads) = (
+            now, totals.bytes, totals.blamingFaults, totals.reads
+        )
         site.saturated = false
     }
 
@@ -233,10 +246,14 @@ package struct SitePolicy: Sendable {
         sites.map { name, site in
             let totals = Self.totals(site)
             var status = SiteStatus(site: name, state: "healthy")
-            if case .excluded(let until) = site.health { (status.state, status.excludedFor) = ("excluded", max(0, until - now)) }
+            if case .excluded(let until) = site.health {
+                (status.state, status.excludedFor) = ("excluded", max(0, until - now))
+            }
             if site.health == .probing { status.state = "probing" }
             status.files = Int(totals.opens)
-            (status.reads, status.bytes, status.retries, status.faults) = (totals.reads, totals.bytes, totals.retries, totals.faults)
+            (status.reads, status.bytes, status.retries, status.faults) = (
+                totals.reads, totals.bytes, totals.retries, totals.faults
+            )
             status.lastFault = site.reports.values.reversed().compactMap(\.lastFault).first ?? site.gone.lastFault
             status.megabytesPerSecond = site.bytesPerSecond / 1e6
             status.readsMost = site.reads
@@ -244,8 +261,12 @@ package struct SitePolicy: Sendable {
                 status.readsInFlight += report.readsInFlight
                 status.longestWait = max(status.longestWait, report.longestWait)
                 status.abandonedBytes += report.abandonedBytes
-                if let expires = report.tokenExpires { status.tokenExpires = min(expires, status.tokenExpires ?? expires) }
-                if let warning = report.credentialWarning, !status.warnings.contains(warning) { status.warnings.append(warning) }
+                if let expires = report.tokenExpires {
+                    status.tokenExpires = min(expires, status.tokenExpires ?? expires)
+                }
+                if let warning = report.credentialWarning, !status.warnings.contains(warning) {
+                    status.warnings.append(warning)
+                }
             }
             status.latency50 = totals.latency(0.50)
             status.latency95 = totals.latency(0.95)
@@ -257,9 +278,15 @@ package struct SitePolicy: Sendable {
     /// What must hold after every event.
     package func validate() -> String? {
         for (name, site) in sites {
-            if site.reads < 1 || site.reads > max(1, site.readsMost) { return "\(name): \(site.reads) reads are allowed of \(site.readsMost)" }
-            if case .excluded = site.health, site.reads != 1 { return "\(name) is excluded, but \(site.reads) reads are allowed" }
-            if site.coolDown < settings.coolDownFirst || site.coolDown > settings.coolDownMost { return "\(name): a cool-down of \(site.coolDown) s" }
+            if site.reads < 1 || site.reads > max(1, site.readsMost) {
+                return "\(name): \(site.reads) reads are allowed of \(site.readsMost)"
+            }
+            if case .excluded = site.health, site.reads != 1 {
+                return "\(name) is excluded, but \(site.reads) reads are allowed"
+            }
+            if site.coolDown < settings.coolDownFirst || site.coolDown > settings.coolDownMost {
+                return "\(name): a cool-down of \(site.coolDown) s"
+            }
         }
         return nil
     }
@@ -270,14 +297,22 @@ extension SiteReport {
     func sane() -> SiteReport {
         var report = SiteReport(site: String(site.prefix(200)))
         func count(_ value: Int64) -> Int64 { max(0, min(value, 1 << 50)) }
-        (report.opens, report.reads, report.bytes, report.retries) = (count(opens), count(reads), count(bytes), count(retries))
+        (report.opens, report.reads, report.bytes, report.retries) = (
+            count(opens), count(reads), count(bytes), count(retries)
+        )
         for fault in SiteFault.allCases {
-            if let found = faults.first(where: { $0.fault == fault }) { report.faults.append(.init(fault, count(found.count))) }
+            if let found = faults.first(where: { $0.fault == fault }) {
+                report.faults.append(.init(fault, count(found.count)))
+            }
         }
         report.failuresInRow = max(0, min(failuresInRow, 1 << 30))
         report.lastFault = lastFault.map { String($0.prefix(1000)) }
-        for index in report.latencies.indices where index < latencies.count { report.latencies[index] = count(latencies[index]) }
-        (report.readsInFlight, report.readsWaiting) = (max(0, min(readsInFlight, 1 << 30)), max(0, min(readsWaiting, 1 << 30)))
+        for index in report.latencies.indices where index < latencies.count {
+            report.latencies[index] = count(latencies[index])
+        }
+        (report.readsInFlight, report.readsWaiting) = (
+            max(0, min(readsInFlight, 1 << 30)), max(0, min(readsWaiting, 1 << 30))
+        )
         report.longestWait = longestWait.isFinite ? max(0, min(longestWait, 1e9)) : 0
         report.abandonedBytes = count(abandonedBytes)
         report.tokenExpires = tokenExpires.flatMap { $0.isFinite ? max(0, min($0, 1e12)) : nil }
@@ -292,10 +327,16 @@ extension SiteReport {
         bytes &+= other.bytes
         retries &+= other.retries
         for fault in other.faults {
-            if let index = faults.firstIndex(where: { $0.fault == fault.fault }) { faults[index].count &+= fault.count } else { faults.append(fault) }
+            if let index = faults.firstIndex(where: { $0.fault == fault.fault }) {
+                faults[index].count &+= fault.count
+            } else {
+                faults.append(fault)
+            }
         }
         lastFault = other.lastFault ?? lastFault
-        for index in latencies.indices where index < other.latencies.count { latencies[index] &+= other.latencies[index] }
+        for index in latencies.indices where index < other.latencies.count {
+            latencies[index] &+= other.latencies[index]
+        }
     }
 
     /// Seconds within which a share of the reads was answered: the upper bound of its bucket.

@@ -53,7 +53,9 @@ package struct OpenTask: Sendable, Equatable {
     /// Workers that died with it.
     package var kills: Int
 
-    package init(id: Int64, unit: Int64, first: Int32, end: Int32, token: Int64, secondToken: Int64, attempts: Int, kills: Int) {
+    package init(
+        id: Int64, unit: Int64, first: Int32, end: Int32, token: Int64, secondToken: Int64, attempts: Int, kills: Int
+    ) {
         self.id = id
         self.unit = unit
         self.first = first

@@ -49,8 +49,12 @@ package struct InferenceService: Sendable {
     // MARK: Answers
 
     private static func json(_ value: Any, _ status: HTTPResponse.Status = .ok) -> Response {
-        let data = (try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys, .withoutEscapingSlashes])) ?? Data("{}".utf8)
-        return Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: data)))
+        let data =
+            (try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys, .withoutEscapingSlashes]))
+            ?? Data("{}".utf8)
+        return Response(
+            status: status, headers: [.contentType: "application/json"],
+            body: .init(byteBuffer: ByteBuffer(bytes: data)))
     }
 
     private static func failure(_ error: FormatError) -> Response {
@@ -66,7 +70,9 @@ package struct InferenceService: Sendable {
     private func answer(_ request: Request, _ body: ([String: Any]) async throws -> Any) async throws -> Response {
         let content = try await request.body.collect(upTo: Self.requestLimit)
         do {
-            guard let object = try? JSONSerialization.jsonObject(with: Data(content.readableBytesView)) as? [String: Any] else {
+            guard
+                let object = try? JSONSerialization.jsonObject(with: Data(content.readableBytesView)) as? [String: Any]
+            else {
                 throw FormatError(.input, "the request is no JSON object")
             }
             return Self.json(try await body(object))
@@ -79,8 +85,16 @@ package struct InferenceService: Sendable {
         let model = try store.model(name)
         return [
             "name": name, "versions": ["\(model.version)"], "platform": "beamline_onnx",
-            "inputs": [["name": ONNXModel.inputName, "datatype": "FP32", "shape": [-1, model.features.count], "parameters": ["features": model.features]] as [String: Any]],
-            "outputs": [["name": ONNXModel.outputName, "datatype": "FP32", "shape": [-1, model.model.network.outputs]] as [String: Any]],
+            "inputs": [
+                [
+                    "name": ONNXModel.inputName, "datatype": "FP32", "shape": [-1, model.features.count],
+                    "parameters": ["features": model.features],
+                ] as [String: Any]
+            ],
+            "outputs": [
+                ["name": ONNXModel.outputName, "datatype": "FP32", "shape": [-1, model.model.network.outputs]]
+                    as [String: Any]
+            ],
         ] as [String: Any]
     }
 
@@ -88,31 +102,42 @@ package struct InferenceService: Sendable {
         let model = try store.model(name)
         let width = model.features.count
         guard let inputs = body["inputs"] as? [[String: Any]], inputs.count == 1 else {
-            throw FormatError(.input, "expected one input", expected: "inputs: [{name: \(ONNXModel.inputName), shape: [rows, \(width)], datatype: FP32, data: [...]}]")
+            throw FormatError(
+                .input, "expected one input",
+                expected:
+                    "inputs: [{name: \(ONNXModel.inputName), shape: [rows, \(width)], datatype: FP32, data: [...]}]")
         }
         let input = inputs[0]
         guard input["name"] as? String == ONNXModel.inputName else {
-            throw FormatError(.input, "the input's name is wrong", expected: ONNXModel.inputName, found: "\(input["name"] ?? "none")")
+            throw FormatError(
+                .input, "the input's name is wrong", expected: ONNXModel.inputName, found: "\(input["name"] ?? "none")")
         }
         let datatype = input["datatype"] as? String ?? ""
         guard ["FP32", "FP64"].contains(datatype) else {
-            throw FormatError(.input, "the input's datatype is wrong", expected: "FP32", found: datatype.isEmpty ? "none" : datatype)
+            throw FormatError(
+                .input, "the input's datatype is wrong", expected: "FP32", found: datatype.isEmpty ? "none" : datatype)
         }
         guard let shape = input["shape"] as? [Int], shape.count == 2, shape[0] > 0, shape[1] == width else {
             throw FormatError(
-                .input, "the input's shape is wrong", expected: "[rows, \(width)], a value for each feature", found: "\(input["shape"] ?? "none")",
+                .input, "the input's shape is wrong", expected: "[rows, \(width)], a value for each feature",
+                found: "\(input["shape"] ?? "none")",
                 hint: "GET /v2/models/\(name) lists the features; null stands for a missing value.")
         }
         var rows: [Float] = []
         try flatten(input["data"] ?? [], into: &rows)
         guard rows.count % width == 0, rows.count / width == shape[0] else {
-            throw FormatError(.input, "the input has another number of values than its shape says", expected: "\(shape[0]) rows of \(width)", found: "\(rows.count) values")
+            throw FormatError(
+                .input, "the input has another number of values than its shape says",
+                expected: "\(shape[0]) rows of \(width)", found: "\(rows.count) values")
         }
         let scores = try finite(await store.scores(model, rows))
         var response: [String: Any] = [
             "model_name": name, "model_version": "\(model.version)",
             "outputs": [
-                ["name": ONNXModel.outputName, "datatype": "FP32", "shape": [shape[0], model.model.network.outputs], "data": scores.map(Double.init)] as [String: Any]
+                [
+                    "name": ONNXModel.outputName, "datatype": "FP32", "shape": [shape[0], model.model.network.outputs],
+                    "data": scores.map(Double.init),
+                ] as [String: Any]
             ],
         ]
         if let id = body["id"] as? String { response["id"] = id }
@@ -124,7 +149,9 @@ package struct InferenceService: Sendable {
         case let list as [Any]: for item in list { try flatten(item, into: &rows) }
         case is NSNull: rows.append(.nan)
         case let number as NSNumber: rows.append(Self.finite(number.floatValue))
-        default: throw FormatError(.input, "a value is no number", expected: "numbers, or null for a missing one", found: "\(value)")
+        default:
+            throw FormatError(
+                .input, "a value is no number", expected: "numbers, or null for a missing one", found: "\(value)")
         }
     }
 
@@ -141,21 +168,29 @@ package struct InferenceService: Sendable {
     // MARK: TFaaS
 
     private func tfaas(_ body: [String: Any]) async throws -> Any {
-        guard let name = body["model"] as? String, let keys = body["keys"] as? [String], let values = body["values"] as? [Any] else {
-            throw FormatError(.input, "expected model, keys and values", found: body.keys.sorted().joined(separator: ", "))
+        guard let name = body["model"] as? String, let keys = body["keys"] as? [String],
+            let values = body["values"] as? [Any]
+        else {
+            throw FormatError(
+                .input, "expected model, keys and values", found: body.keys.sorted().joined(separator: ", "))
         }
         guard keys.count == values.count else {
-            throw FormatError(.input, "keys and values differ in number", expected: "\(keys.count) values", found: "\(values.count)")
+            throw FormatError(
+                .input, "keys and values differ in number", expected: "\(keys.count) values", found: "\(values.count)")
         }
         let model = try store.model(name)
         var row = [Float](repeating: .nan, count: model.features.count)
         for (key, value) in zip(keys, values) {
             guard let place = model.place(key) else {
-                throw FormatError(.input, "the model has no feature \(key.debugDescription)", hint: "GET /v2/models/\(name) lists its features.")
+                throw FormatError(
+                    .input, "the model has no feature \(key.debugDescription)",
+                    hint: "GET /v2/models/\(name) lists its features.")
             }
             var single: [Float] = []
             try flatten(value, into: &single)
-            guard single.count == 1 else { throw FormatError(.input, "expected one value for \(key)", found: "\(single.count)") }
+            guard single.count == 1 else {
+                throw FormatError(.input, "expected one value for \(key)", found: "\(single.count)")
+            }
             row[place] = single[0]
         }
         return try finite(await store.scores(model, row)).map(Double.init)
@@ -170,20 +205,26 @@ package struct InferenceService: Sendable {
         do {
             let digest = ModelStore.digest(bytes)
             guard announced == digest else {
-                throw FormatError(.badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256", found: digest)
+                throw FormatError(
+                    .badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256",
+                    found: digest)
             }
-            guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }), !name.hasPrefix(".") else {
+            guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }),
+                !name.hasPrefix(".")
+            else {
                 throw FormatError(.input, "the model's name is not usable", found: name.debugDescription)
             }
             let number = try store.admit(name, bytes)
-            return Self.json(["name": name, "version": number, "sha256": digest, "state": "available"] as [String: Any])
+            return Self.json(
+                ["name": name, "version": number, "sha256": digest, "state": "available"] as [String: Any])
         } catch let error as FormatError { return Self.failure(error) }
     }
 
     /// Serves until cancelled.
     package func run(host: String, port: Int, log: Logger) async throws {
         for name in store.restore() { log.info("model \(name) is loaded again") }
-        let application = Application(router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
+        let application = Application(
+            router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
         try await application.runService()
     }
 }

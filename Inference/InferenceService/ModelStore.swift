@@ -80,7 +80,9 @@ package final class ModelStore: Sendable {
             state.withLock { $0.table.loaded(name, number) }
             // The first answer allocates and picks kernels: not in front of a user.
             let warm = loaded.scores([Float](repeating: .nan, count: loaded.features.count))
-            guard warm.allSatisfy({ $0 - $0 == 0 }) else { throw FormatError(.corrupt, "the model's answer to an empty event is not finite") }
+            guard warm.allSatisfy({ $0 - $0 == 0 }) else {
+                throw FormatError(.corrupt, "the model's answer to an empty event is not finite")
+            }
             if store { try keep(name, bytes) }
             state.withLock { state in
                 let old = state.table.warmed(name, number)
@@ -100,11 +102,16 @@ package final class ModelStore: Sendable {
         guard let schema = try? JSONDecoder().decode(FeatureSchema.self, from: Data(files[Bundle.schema]!)) else {
             throw FormatError(.corrupt, "the bundle's feature schema is not understood", object: Bundle.schema)
         }
-        guard schema.inputs.count <= 1 << 20, schema.inputs.allSatisfy({ (1...1 << 24).contains($0.width) }), Set(schema.names).count == schema.width else {
-            throw FormatError(.corrupt, "the bundle's features have impossible widths or share names", object: Bundle.schema)
+        guard schema.inputs.count <= 1 << 20, schema.inputs.allSatisfy({ (1...1 << 24).contains($0.width) }),
+            Set(schema.names).count == schema.width
+        else {
+            throw FormatError(
+                .corrupt, "the bundle's features have impossible widths or share names", object: Bundle.schema)
         }
         guard schema.width == model.network.inputs else {
-            throw FormatError(.corrupt, "the bundle's model and schema differ", expected: "\(schema.width) features", found: "\(model.network.inputs)")
+            throw FormatError(
+                .corrupt, "the bundle's model and schema differ", expected: "\(schema.width) features",
+                found: "\(model.network.inputs)")
         }
         return Loaded(version: version, model: model, features: schema.names)
     }
@@ -120,7 +127,9 @@ package final class ModelStore: Sendable {
     package func model(_ name: String) throws(FormatError) -> Loaded {
         let (found, names) = state.withLock { ($0.loaded[name], $0.table.names) }
         guard let found else {
-            throw FormatError(.missing, "no model \(name.debugDescription) is served here", found: names.isEmpty ? "no model yet" : names.joined(separator: ", "))
+            throw FormatError(
+                .missing, "no model \(name.debugDescription) is served here",
+                found: names.isEmpty ? "no model yet" : names.joined(separator: ", "))
         }
         return found
     }

@@ -34,7 +34,9 @@ package struct ServableTable: Sendable {
 
     /// A bundle arrived.
     package mutating func admit(_ name: String, digest: String) -> Admission {
-        if let known = models[name]?.first(where: { $0.digest == digest && $0.state == .available }) { return .known(version: known.number) }
+        if let known = models[name]?.first(where: { $0.digest == digest && $0.state == .available }) {
+            return .known(version: known.number)
+        }
         let number = (models[name]?.map(\.number).max() ?? 0) + 1
         models[name, default: []].append(Version(number: number, digest: digest, state: .loading, reason: nil))
         return .load(version: number)
@@ -51,7 +53,9 @@ package struct ServableTable: Sendable {
         return old
     }
 
-    package mutating func unloaded(_ name: String, _ number: Int64) { models[name]?.removeAll { $0.number == number && $0.state == .unloading } }
+    package mutating func unloaded(_ name: String, _ number: Int64) {
+        models[name]?.removeAll { $0.number == number && $0.state == .unloading }
+    }
 
     package mutating func failed(_ name: String, _ number: Int64, because reason: String) {
         guard let index = models[name]?.firstIndex(where: { $0.number == number }) else { return }

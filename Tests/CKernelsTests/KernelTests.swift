@@ -16,11 +16,17 @@ import Testing
         // From an odd address, as records lie.
         source.withUnsafeBytes { raw in
             let base = raw.baseAddress! + 1
-            func check<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type, _ swap: (UnsafeMutableRawPointer?, UnsafeRawPointer?, Int) -> Void) {
+            func check<T: FixedWidthInteger & BitwiseCopyable>(
+                _: T.Type, _ swap: (UnsafeMutableRawPointer?, UnsafeRawPointer?, Int) -> Void
+            ) {
                 var target = [T](repeating: 0, count: count)
                 target.withUnsafeMutableBytes { swap($0.baseAddress, base, count) }
                 for index in 0..<count {
-                    #expect(target[index] == T(bigEndian: base.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.size, as: T.self)))
+                    #expect(
+                        target[index]
+                            == T(
+                                bigEndian: base.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.size, as: T.self))
+                    )
                 }
             }
             check(UInt16.self, ck_swap16)
@@ -34,7 +40,9 @@ import Testing
         let scale = 1_099_511_627_776.0
         var sum = [Int64](repeating: 7, count: count)
         #expect(ck_add_fixed_point(&sum, gradient, count, scale, 0x1p59) == 0)
-        for index in 0..<count { #expect(sum[index] == 7 + Int64((Double(gradient[index]) * scale).rounded(.toNearestOrEven))) }
+        for index in 0..<count {
+            #expect(sum[index] == 7 + Int64((Double(gradient[index]) * scale).rounded(.toNearestOrEven)))
+        }
         var kept = sum
         #expect(ck_add_fixed_point(&kept, gradient, count, scale, 1) == 1)
         #expect(kept == sum)
@@ -52,7 +60,9 @@ import Testing
         let (offset, scale, fill) = (floats(count, seed: 1), floats(count, seed: 2), floats(count, seed: 3))
         var target = [Float](repeating: 0, count: count)
         ck_normalise(&target, row, offset, scale, fill, count)
-        for index in 0..<count { #expect(target[index] == (row[index].isNaN ? fill[index] : (row[index] - offset[index]) * scale[index])) }
+        for index in 0..<count {
+            #expect(target[index] == (row[index].isNaN ? fill[index] : (row[index] - offset[index]) * scale[index]))
+        }
     }
 
     @Test(arguments: [1, 8, 31, 500]) func adam(_ count: Int) {
@@ -82,8 +92,12 @@ import Testing
         let doubles = reals.map { Double($0) * 1e30 }
         var (dlow, dhigh): (Double, Double) = (0, 0)
         #expect(ck_extremes_f64(doubles, count, &dlow, &dhigh) == finite.count)
-        #expect(dlow == doubles.filter(\.isFinite).min() ?? .infinity && dhigh == doubles.filter(\.isFinite).max() ?? -.infinity)
-        func whole<T: FixedWidthInteger>(_: T.Type, _ kernel: (UnsafePointer<T>?, Int, UnsafeMutablePointer<T>?, UnsafeMutablePointer<T>?) -> Void) {
+        #expect(
+            dlow == doubles.filter(\.isFinite).min() ?? .infinity
+                && dhigh == doubles.filter(\.isFinite).max() ?? -.infinity)
+        func whole<T: FixedWidthInteger>(
+            _: T.Type, _ kernel: (UnsafePointer<T>?, Int, UnsafeMutablePointer<T>?, UnsafeMutablePointer<T>?) -> Void
+        ) {
             let values = reals.indices.map { T(truncatingIfNeeded: ($0 &* 0x1E37_79B9_7F4A_7C15 &+ 12345) >> 3) }
             var (low, high): (T, T) = (1, 1)
             kernel(values, count, &low, &high)
@@ -138,7 +152,9 @@ import Testing
             var found = ck_moments()
             ck_first_moments_f32(values, parts, count, part, &found)
             #expect(found.good == good.count && found.bad == mine.count - good.count && found.sum == sum)
-            #expect(found.least == good.map { Double(values[$0]) }.min() ?? .infinity && found.most == good.map { Double(values[$0]) }.max() ?? -.infinity)
+            #expect(
+                found.least == good.map { Double(values[$0]) }.min() ?? .infinity
+                    && found.most == good.map { Double(values[$0]) }.max() ?? -.infinity)
             #expect(ck_second_moment_f32(values, parts, count, part, 3.5) == squares.reduce(0, +))
         }
         let truths = values.indices.map { UInt8($0 % 4 == 0 ? 0 : $0 % 251) }

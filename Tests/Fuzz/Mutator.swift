@@ -34,7 +34,8 @@ struct Mutator: RandomNumberGenerator {
     mutating func damage(_ seed: Seed) -> [UInt8] {
         var bytes = seed.bytes
         // Half of the damage to an RNTuple goes into its metadata.
-        let focus: Range<Int>? = !seed.envelopes.isEmpty && next() & 1 == 0 ? seed.envelopes[below(seed.envelopes.count)] : nil
+        let focus: Range<Int>? =
+            !seed.envelopes.isEmpty && next() & 1 == 0 ? seed.envelopes[below(seed.envelopes.count)] : nil
         for _ in 0...below(6) { damage(&bytes, within: focus ?? 0..<bytes.count) }
         if next() & 3 != 0 { NTupleChecksums.repair(&bytes, anchors: seed.anchors, envelopes: seed.envelopes) }
         return bytes
@@ -54,19 +55,27 @@ struct Mutator: RandomNumberGenerator {
             let length = min(1 + below(64), range.upperBound - at)
             let from = below(bytes.count - length)
             for index in 0..<length { bytes[at + index] = bytes[from + index] }
-        case 9: for index in 0..<min(1 + below(32), range.upperBound - at) { bytes[at + index] = UInt8(truncatingIfNeeded: next()) }
+        case 9:
+            for index in 0..<min(1 + below(32), range.upperBound - at) {
+                bytes[at + index] = UInt8(truncatingIfNeeded: next())
+            }
         case 10:
             // A number near the one that stands there.
             let value = Int(bytes[at]) << 8 | Int(bytes[at + 1])
             put(UInt64(bitPattern: Int64(value + below(9) - 4)), 2, &bytes, at)
         default:
-            if next() & 15 == 0 { bytes.removeLast(below(bytes.count / 2)) } else { bytes[at] = UInt8(truncatingIfNeeded: next()) }
+            if next() & 15 == 0 {
+                bytes.removeLast(below(bytes.count / 2))
+            } else {
+                bytes[at] = UInt8(truncatingIfNeeded: next())
+            }
         }
     }
 
     private mutating func interesting(_ size: Int) -> UInt64 {
         let values: [UInt64] = [
-            0, 1, 2, 255, 256, 0x3FFF_FFFF, 0x4000_0000, 0x4000_0004, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF, .max,
+            0, 1, 2, 255, 256, 0x3FFF_FFFF, 0x4000_0000, 0x4000_0004, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF,
+            0x7FFF_FFFF_FFFF_FFFF, .max,
             UInt64(size), UInt64(size) - 1, UInt64(size / 2), 0x0100_0000, 0x00FF_FFFF,
         ]
         let value = values[below(values.count)]

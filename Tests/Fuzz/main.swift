@@ -13,21 +13,28 @@ import Storage
 import Synchronization
 
 let arguments = CommandLine.arguments
-guard arguments.count > 4, let count = Int(arguments[1]), let first = UInt64(arguments[2]), let threads = Int(arguments[3]) else {
+guard arguments.count > 4, let count = Int(arguments[1]), let first = UInt64(arguments[2]),
+    let threads = Int(arguments[3])
+else {
     FileHandle.standardError.write(Data("usage: fuzz-root COUNT SEED THREADS DIRECTORY...\n".utf8))
     exit(2)
 }
 
 /// Good files small enough to be read thousands of times a second.
 let seeds: [Seed] = arguments[4...].flatMap { directory -> [Seed] in
-    let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter { $0.hasSuffix(".root") }.sorted()
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter {
+        $0.hasSuffix(".root")
+    }.sorted()
     return names.compactMap { name in
-        guard let data = FileManager.default.contents(atPath: directory + "/" + name), data.count <= 48 << 10 else { return nil }
+        guard let data = FileManager.default.contents(atPath: directory + "/" + name), data.count <= 48 << 10 else {
+            return nil
+        }
         return Seed(name: name, bytes: [UInt8](data))
     }
 }
 guard !seeds.isEmpty else {
-    FileHandle.standardError.write(Data("fuzz-root: no ROOT files of at most 48 KiB in \(arguments[4...].joined(separator: " "))\n".utf8))
+    FileHandle.standardError.write(
+        Data("fuzz-root: no ROOT files of at most 48 KiB in \(arguments[4...].joined(separator: " "))\n".utf8))
     exit(2)
 }
 
@@ -60,7 +67,8 @@ DispatchQueue.concurrentPerform(iterations: threads) { thread in
 let total = totals.withLock { $0 }
 print(
     "\(count) inputs from \(seeds.count) files in \(Int(-started.timeIntervalSinceNow)) s: \(total.whole) read whole, \(total.partly) in part, "
-        + "\(total.refused) refused; longest \(String(format: "%.3f", total.longest)) s (\(total.longestNumber)); peak memory \(peakMemory()) MiB")
+        + "\(total.refused) refused; longest \(String(format: "%.3f", total.longest)) s (\(total.longestNumber)); peak memory \(peakMemory()) MiB"
+)
 if !total.jumps.isEmpty { print("memory grew with: " + total.jumps.joined(separator: ", ")) }
 exit(total.longest < 10 ? 0 : 1)
 
@@ -123,7 +131,9 @@ enum Outcome { case whole, partly, refused }
                         errors += 1
                         continue
                     }
-                    try decoder.forEachColumn(plan, try file.source.read(plan.ranges)) { _, column in _ = column.valueRange(0..<column.entries) }
+                    try decoder.forEachColumn(plan, try file.source.read(plan.ranges)) { _, column in
+                        _ = column.valueRange(0..<column.entries)
+                    }
                 } catch { errors += 1 }
             }
         }

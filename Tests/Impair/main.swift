@@ -25,7 +25,9 @@ for argument in arguments {
     var seed: UInt64 = 1
     for part in parts.dropFirst() {
         let pair = part.split(separator: "=").map(String.init)
-        guard pair.count == 2, let value = Double(pair[1]), value >= 0 else { fail("expected key=number; found \(part)") }
+        guard pair.count == 2, let value = Double(pair[1]), value >= 0 else {
+            fail("expected key=number; found \(part)")
+        }
         switch pair[0] {
         case "delay": impairment.delay = value / 1000
         case "jitter": impairment.jitter = value / 1000
@@ -52,7 +54,10 @@ if let pidFile {
 }
 // Tells what passed, when asked for by a line; ends with its standard input.
 while readLine() != nil {
-    print(proxies.map { "\($0.port) connections \($0.connectionsAccepted) bytes \($0.bytesDown) refused-opens \($0.refusedOpens)" }.joined(separator: "; "))
+    print(
+        proxies.map {
+            "\($0.port) connections \($0.connectionsAccepted) bytes \($0.bytesDown) refused-opens \($0.refusedOpens)"
+        }.joined(separator: "; "))
     fflush(nil)
 }
 proxies.forEach { $0.stop() }

@@ -64,9 +64,12 @@ import Testing
         #expect(try cluster.bundle(job) == reference)
         #expect(coordinatorKills >= 1 && actions.contains { $0.hasPrefix("add") }, "\(actions)")
         // The ledger accounts for every entry once.
-        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")]).output
+        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")])
+            .output
         let entries = try cluster.status(job)["entries"] as? Int ?? 0
-        #expect(check.contains("the ledger is whole") && check.contains("job \(job) tth: done, \(entries) entries"), "\(check)")
+        #expect(
+            check.contains("the ledger is whole") && check.contains("job \(job) tth: done, \(entries) entries"),
+            "\(check)")
     }
 
     @Test func trainingGoesOnSoonAfterAMemberDies() throws {
@@ -74,8 +77,12 @@ import Testing
         try cluster.startCoordinator()
         for name in ["w1", "w2", "w3"] { try cluster.startWorker(name) }
         let job = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 100_000)))
-        func progress() throws -> (round: Int, step: Int) { (try cluster.status(job)["round"] as? Int ?? 0, try cluster.status(job)["step"] as? Int ?? 0) }
-        try cluster.waitUntil("three train") { try cluster.workers().filter { ($0["phase"] as? String) == "training" }.count == 3 && progress().step > 100 }
+        func progress() throws -> (round: Int, step: Int) {
+            (try cluster.status(job)["round"] as? Int ?? 0, try cluster.status(job)["step"] as? Int ?? 0)
+        }
+        try cluster.waitUntil("three train") {
+            try cluster.workers().filter { ($0["phase"] as? String) == "training" }.count == 3 && progress().step > 100
+        }
         let before = try progress()
         let killed = Date()
         cluster.killHard("w2")
@@ -104,7 +111,9 @@ import Testing
         try cluster.waitUntil("it trains") { (try cluster.status(job)["step"] as? Int ?? 0) > 10 }
         // Writes that make a file larger fail from now on, as they do on a full disk.
         try TestCluster.run("/usr/bin/prlimit", ["--pid", coordinator, "--fsize=4096:"])
-        try cluster.waitUntil("it is said") { (try cluster.status(job)["waiting"] as? String)?.contains("the ledger, which cannot be written") == true }
+        try cluster.waitUntil("it is said") {
+            (try cluster.status(job)["waiting"] as? String)?.contains("the ledger, which cannot be written") == true
+        }
         let file = cluster.path("late.yaml")
         try text.write(toFile: file, atomically: true, encoding: .utf8)
         let late = try TestCluster.run(TestCluster.executable, cluster.client(["submit", file]), expect: nil)
@@ -114,7 +123,8 @@ import Testing
         #expect(try cluster.waitForEnd(job) == "done")
         #expect(try cluster.specs(job)["sha256"] as? String == cluster.specs(quiet)["sha256"] as? String)
         #expect(try cluster.bundle(job) == cluster.bundle(quiet))
-        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")]).output
+        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")])
+            .output
         #expect(check.contains("the ledger is whole"), "\(check)")
     }
 
@@ -131,7 +141,9 @@ import Testing
         for name in ["new1", "new2"] { try cluster.startWorker(name) }
         try cluster.waitUntil("all are there") { try cluster.workers().count == 3 }
         let together = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 400)))
-        try cluster.waitUntil("all three train") { try cluster.workers().count { ($0["phase"] as? String) == "training" } == 3 }
+        try cluster.waitUntil("all three train") {
+            try cluster.workers().count { ($0["phase"] as? String) == "training" } == 3
+        }
         #expect(try cluster.waitForEnd(together) == "done")
         #expect(try cluster.workers().allSatisfy { ($0["kernels"] as? String) == "Nehalem" })
         // The user's choice; the same job gives the same bytes, whoever did it.
@@ -141,9 +153,13 @@ import Testing
         #expect(try cluster.waitForEnd(again) == "done")
         #expect(try cluster.bundle(again) == cluster.bundle(alone))
         try cluster.tell(["fetch", "\(together)", "--directory", cluster.path("model")])
-        let record = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: cluster.path("model/run.json")))) as? [String: Any]
+        let record =
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: cluster.path("model/run.json"))))
+            as? [String: Any]
         let members = record?["members"] as? [[String: Any]] ?? []
-        #expect(record?["kernels"] as? String == "Nehalem" && Set(members.compactMap { $0["name"] as? String }) == ["old", "new1", "new2"], "\(record ?? [:])")
+        #expect(
+            record?["kernels"] as? String == "Nehalem"
+                && Set(members.compactMap { $0["name"] as? String }) == ["old", "new1", "new2"], "\(record ?? [:])")
         #expect(try Data(contentsOf: URL(filePath: cluster.path("model/bundle.tar"))) == cluster.bundle(together))
     }
 
@@ -154,12 +170,16 @@ import Testing
         for name in ["w1", "w2"] { try cluster.startWorker(name) }
         let job = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 100_000)))
         func step() throws -> Int { try cluster.status(job)["step"] as? Int ?? 0 }
-        func training() throws -> [String] { try cluster.workers().filter { ($0["phase"] as? String) == "training" }.compactMap { $0["name"] as? String } }
+        func training() throws -> [String] {
+            try cluster.workers().filter { ($0["phase"] as? String) == "training" }.compactMap { $0["name"] as? String }
+        }
         try cluster.waitUntil("both train") { try training().count == 2 && step() > 100 }
         cluster.send(SIGSTOP, to: "w2")
         Thread.sleep(forTimeInterval: 1)
         let before = try step()
-        try cluster.waitUntil("the other goes on alone", seconds: 120) { try step() > before + 100 && training() == ["w1"] }
+        try cluster.waitUntil("the other goes on alone", seconds: 120) {
+            try step() > before + 100 && training() == ["w1"]
+        }
         cluster.send(SIGCONT, to: "w2")
         try cluster.waitUntil("both train again") { try training().count == 2 }
         try cluster.tell(["cancel", "\(job)"])
@@ -193,7 +213,9 @@ import Testing
         try cluster.waitUntil("it trains again") { try cluster.stage(job) == "train" }
         try cluster.tell(["cancel", "\(job)"])
         let story = try cluster.tell(["story", "job", "\(job)"])
-        for word in ["stage specs", "paused", "resumed", "training round", "cancelled", "tried again"] { #expect(story.contains(word), "\(story)") }
+        for word in ["stage specs", "paused", "resumed", "training round", "cancelled", "tried again"] {
+            #expect(story.contains(word), "\(story)")
+        }
         #expect(try cluster.tell(["story", "worker", "\(number)"]).contains("drained"))
     }
 
@@ -207,10 +229,12 @@ import Testing
         #expect((try cluster.status(job)["error"] as? String)?.contains("zz_broken.root") == true)
         try cluster.tell(["retry", "\(job)", "--without-unreadable"])
         #expect(try cluster.waitForEnd(job) == "done")
-        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")]).output
+        let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")])
+            .output
         #expect(check.contains("the ledger is whole"), "\(check)")
         // The copy is whole, and so is what is left after the room was given back.
-        try TestCluster.run(TestCluster.executable, ["ledger", "backup", cluster.path("copy.sqlite"), "--state", cluster.path("state")])
+        try TestCluster.run(
+            TestCluster.executable, ["ledger", "backup", cluster.path("copy.sqlite"), "--state", cluster.path("state")])
         try TestCluster.run(TestCluster.executable, ["ledger", "compact", "--state", cluster.path("state")])
         #expect(try cluster.stage(job) == "done")
         #expect(FileManager.default.fileExists(atPath: cluster.path("copy.sqlite")))

@@ -17,11 +17,14 @@ final class TestCluster {
 
     /// Makes a sample of `events` and serves it as two sites.
     init(events: Int) throws {
-        directory = FileManager.default.temporaryDirectory.appending(path: "beamline-test-\(UUID().uuidString.prefix(8))")
+        directory = FileManager.default.temporaryDirectory.appending(
+            path: "beamline-test-\(UUID().uuidString.prefix(8))")
         for site in ["site1", "site2"] {
-            try FileManager.default.createDirectory(at: directory.appending(path: "\(site)/store"), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: directory.appending(path: "\(site)/store"), withIntermediateDirectories: true)
         }
-        try Self.run(Self.python, [Self.root.appending(path: "scripts/make-sample").path, path("data"), "--events", "\(events)"])
+        try Self.run(
+            Self.python, [Self.root.appending(path: "scripts/make-sample").path, path("data"), "--events", "\(events)"])
         try FileManager.default.moveItem(atPath: path("data/tth"), toPath: path("site1/store/tth"))
         try FileManager.default.moveItem(atPath: path("data/qcd"), toPath: path("site2/store/qcd"))
         for attempt in 0..<3 {
@@ -31,7 +34,7 @@ final class TestCluster {
             do {
                 try startSites()
                 return
-            } catch where attempt < 2 {}
+            } catch  where attempt < 2 {}
         }
     }
 
@@ -48,12 +51,15 @@ final class TestCluster {
 
     func startSites() throws {
         let started = try Self.run(
-            Self.root.appending(path: "scripts/test-sites").path, ["start", directory.path, "\(sites[0])", "\(sites[1])"], expect: nil)
+            Self.root.appending(path: "scripts/test-sites").path,
+            ["start", directory.path, "\(sites[0])", "\(sites[1])"], expect: nil)
         guard started.code == 0 else { throw TestSites.Failure(description: started.output) }
     }
 
     @discardableResult
-    static func run(_ program: String, _ arguments: [String], expect code: Int32? = 0) throws -> (code: Int32, output: String) {
+    static func run(
+        _ program: String, _ arguments: [String], expect code: Int32? = 0
+    ) throws -> (code: Int32, output: String) {
         let process = Process()
         process.executableURL = URL(filePath: program)
         process.arguments = arguments
@@ -87,18 +93,28 @@ final class TestCluster {
         processes[name] = process
     }
 
-    func startCoordinator(lease: Double = 3, sites: String? = nil, options: [String] = [], environment: [String: String] = [:]) throws {
-        try start("coordinator", [
-            "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)", "--lease", "\(lease)", "--patience", "0",
-        ] + (sites.map { ["--sites", $0] } ?? []) + options, environment: environment)
-        try waitUntil("the coordinator answers") { (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0 }
+    func startCoordinator(
+        lease: Double = 3, sites: String? = nil, options: [String] = [], environment: [String: String] = [:]
+    ) throws {
+        try start(
+            "coordinator",
+            [
+                "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)",
+                "--lease", "\(lease)", "--patience", "0",
+            ] + (sites.map { ["--sites", $0] } ?? []) + options, environment: environment)
+        try waitUntil("the coordinator answers") {
+            (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0
+        }
     }
 
     func startWorker(
-        _ name: String, threads: Int = 1, localFiles: String? = nil, options: [String] = [], environment: [String: String] = [:]
+        _ name: String, threads: Int = 1, localFiles: String? = nil, options: [String] = [],
+        environment: [String: String] = [:]
     ) throws {
-        try start(name, ["worker", "--coordinator", "localhost:\(workersPort)", "--name", name, "--threads", "\(threads)"]
-            + (localFiles.map { ["--local-files", $0] } ?? []) + options, environment: environment)
+        try start(
+            name,
+            ["worker", "--coordinator", "localhost:\(workersPort)", "--name", name, "--threads", "\(threads)"]
+                + (localFiles.map { ["--local-files", $0] } ?? []) + options, environment: environment)
     }
 
     func killHard(_ name: String) {
@@ -117,7 +133,9 @@ final class TestCluster {
     var scheme = "http"
     var clientOptions: [String] = []
 
-    func client(_ arguments: [String]) -> [String] { arguments + ["--coordinator", "\(scheme)://localhost:\(restPort)"] + clientOptions }
+    func client(_ arguments: [String]) -> [String] {
+        arguments + ["--coordinator", "\(scheme)://localhost:\(restPort)"] + clientOptions
+    }
 
     func waitUntil(_ what: String, seconds: Double = 60, _ condition: () throws -> Bool) throws {
         let deadline = Date().addingTimeInterval(seconds)

@@ -7,25 +7,34 @@ import Testing
     @Test func aTokenIsLentOverTLSOnly() throws {
         let cluster = try TestCluster(events: 4000)
         let file = try Data(contentsOf: URL(filePath: cluster.path("site1/store/tth/tth_1.root")))
-        let sites = try TestSites(files: ["store/a.root": [UInt8](file)], options: ["--secure", "PORT"], folders: ["secure"])
+        let sites = try TestSites(
+            files: ["store/a.root": [UInt8](file)], options: ["--secure", "PORT"], folders: ["secure"])
         func path(_ name: String) -> String { sites.directory.appending(path: name).path }
         let secret = try String(contentsOfFile: path("secure-token"), encoding: .utf8).filter { !$0.isWhitespace }
-        let none = ["BEARER_TOKEN": "", "BEARER_TOKEN_FILE": "", "XDG_RUNTIME_DIR": "", "X509_CERT_DIR": path("secure-ca/certificates")]
-        let job = "name: guarded\ntree: events\ndatasets:\n  - {name: a, files: \"roots://localhost:\(sites.spare)//store/a.root\"}\n"
+        let none = [
+            "BEARER_TOKEN": "", "BEARER_TOKEN_FILE": "", "XDG_RUNTIME_DIR": "",
+            "X509_CERT_DIR": path("secure-ca/certificates"),
+        ]
+        let job =
+            "name: guarded\ntree: events\ndatasets:\n  - {name: a, files: \"roots://localhost:\(sites.spare)//store/a.root\"}\n"
 
         // Without TLS the job is refused at once.
         try cluster.startCoordinator()
         try (job + "credentials: forward\n").write(toFile: cluster.path("job.yaml"), atomically: true, encoding: .utf8)
-        let refused = try TestCluster.run(TestCluster.executable, cluster.client(["submit", cluster.path("job.yaml")]), expect: 2)
+        let refused = try TestCluster.run(
+            TestCluster.executable, cluster.client(["submit", cluster.path("job.yaml")]), expect: 2)
         #expect(refused.output.contains("over TLS only"))
         cluster.killHard("coordinator")
 
         // Tokens are for sites that the sites file names.
-        try "sites: [{name: GUARDED, endpoints: [\"roots://localhost:\(sites.spare)\"]}]".write(toFile: cluster.path("sites.yaml"), atomically: true, encoding: .utf8)
+        try "sites: [{name: GUARDED, endpoints: [\"roots://localhost:\(sites.spare)\"]}]".write(
+            toFile: cluster.path("sites.yaml"), atomically: true, encoding: .utf8)
         let environment = none.merging(["BEARER_TOKEN_FILE": path("secure-token")]) { $1 }
         (cluster.scheme, cluster.clientOptions) = ("https", ["--tls-authority", path("secure-ca/ca.pem")])
         try cluster.startCoordinator(
-            sites: cluster.path("sites.yaml"), options: ["--tls-certificate", path("secure-ca/host.pem"), "--tls-key", path("secure-ca/host.key")], environment: environment)
+            sites: cluster.path("sites.yaml"),
+            options: ["--tls-certificate", path("secure-ca/host.pem"), "--tls-key", path("secure-ca/host.key")],
+            environment: environment)
         try cluster.startWorker("w1", options: ["--tls-authority", path("secure-ca/ca.pem")], environment: none)
         // The worker alone has no token.
         let own = try cluster.submit(job)
@@ -37,7 +46,10 @@ import Testing
         #expect(end == "done", "\(status)")
         // One without the authority's certificate does not even talk.
         try cluster.startWorker("w2", environment: none)
-        try cluster.waitUntil("the second worker is turned away") { (try? String(contentsOfFile: cluster.path("w2.log"), encoding: .utf8))?.contains("no session with the coordinator") == true }
+        try cluster.waitUntil("the second worker is turned away") {
+            (try? String(contentsOfFile: cluster.path("w2.log"), encoding: .utf8))?.contains(
+                "no session with the coordinator") == true
+        }
         for name in try FileManager.default.subpathsOfDirectory(atPath: cluster.directory.path) {
             guard let bytes = FileManager.default.contents(atPath: cluster.path(name)) else { continue }
             #expect(bytes.range(of: Data(secret.utf8)) == nil, "\(name)")
@@ -47,7 +59,9 @@ import Testing
     /// A coordinator that listens to all: with its own authority's certificate, and to nobody without a token.
     @Test func onlyThoseWithATokenOfTheRightRole() throws {
         let cluster = try TestCluster(events: 3000)
-        func beamline(_ arguments: [String], expect code: Int32 = 0) throws -> String { try TestCluster.run(TestCluster.executable, arguments, expect: code).output }
+        func beamline(_ arguments: [String], expect code: Int32 = 0) throws -> String {
+            try TestCluster.run(TestCluster.executable, arguments, expect: code).output
+        }
         let state = ["--state", cluster.path("state")]
         try FileManager.default.createDirectory(atPath: cluster.path("state"), withIntermediateDirectories: true)
         _ = try beamline(["ca", "init", "--directory", cluster.path("ca"), "--host", "localhost"])
@@ -58,10 +72,15 @@ import Testing
             try text.write(toFile: file, atomically: true, encoding: .utf8)
             return ["--token-file", file]
         }
-        let (reader, submitter, admin, joins) = (try token("reader"), try token("submitter"), try token("admin"), try token("worker"))
+        let (reader, submitter, admin, joins) = (
+            try token("reader"), try token("submitter"), try token("admin"), try token("worker")
+        )
         let authority = ["--tls-authority", cluster.path("ca/ca.pem")]
         (cluster.scheme, cluster.clientOptions) = ("https", authority + submitter)
-        try cluster.startCoordinator(options: ["--host", "0.0.0.0", "--tls-certificate", cluster.path("ca/coordinator.pem"), "--tls-key", cluster.path("ca/coordinator-key.pem")])
+        try cluster.startCoordinator(options: [
+            "--host", "0.0.0.0", "--tls-certificate", cluster.path("ca/coordinator.pem"), "--tls-key",
+            cluster.path("ca/coordinator-key.pem"),
+        ])
         let address = ["--coordinator", "https://localhost:\(cluster.restPort)"] + authority
 
         // Workers: none, the wrong role, the right one.
@@ -71,7 +90,9 @@ import Testing
         let job = try cluster.submit(cluster.job())
         #expect(try cluster.waitForEnd(job) == "done")
         #expect(try cluster.workers().map { $0["name"] as? String } == ["w1"])
-        try cluster.waitUntil("both are told why") { cluster.logs().contains("a token is needed") && cluster.logs().contains("role is reader") }
+        try cluster.waitUntil("both are told why") {
+            cluster.logs().contains("a token is needed") && cluster.logs().contains("role is reader")
+        }
 
         // People.
         #expect(try beamline(["jobs"] + address, expect: 4).contains("a token is needed"))
@@ -86,7 +107,9 @@ import Testing
         Thread.sleep(forTimeInterval: 1.1)
         _ = try beamline(["jobs"] + address + short, expect: 4)
         let listed = try beamline(["token", "list"] + state).split(separator: "\n")
-        #expect(listed.count == 5 && listed.contains { $0.contains("expired") } && listed.contains { $0.contains("the reader") })
+        #expect(
+            listed.count == 5 && listed.contains { $0.contains("expired") }
+                && listed.contains { $0.contains("the reader") })
         let id = listed.first { $0.contains("the admin") && !$0.contains("expired") }!.split(separator: " ")[0]
         _ = try beamline(["token", "revoke", String(id)] + state)
         _ = try beamline(["jobs"] + address + admin, expect: 4)
@@ -94,9 +117,13 @@ import Testing
         try "beamline_../../x_00".write(toFile: forged, atomically: true, encoding: .utf8)
         _ = try beamline(["jobs"] + address + ["--token-file", forged], expect: 4)
         // The secrets are nowhere but where we put them.
-        let secret = try String(contentsOfFile: joins[1], encoding: .utf8).split(separator: "_")[2].trimmingCharacters(in: .whitespacesAndNewlines)
-        for name in try FileManager.default.subpathsOfDirectory(atPath: cluster.directory.path) where !name.hasPrefix("token-") {
-            #expect(FileManager.default.contents(atPath: cluster.path(name))?.range(of: Data(secret.utf8)) == nil, "\(name)")
+        let secret = try String(contentsOfFile: joins[1], encoding: .utf8).split(separator: "_")[2].trimmingCharacters(
+            in: .whitespacesAndNewlines)
+        for name in try FileManager.default.subpathsOfDirectory(atPath: cluster.directory.path)
+        where !name.hasPrefix("token-") {
+            #expect(
+                FileManager.default.contents(atPath: cluster.path(name))?.range(of: Data(secret.utf8)) == nil, "\(name)"
+            )
         }
     }
 
@@ -108,29 +135,55 @@ import Testing
             let file = cluster.path("message")
             let length = UInt32(message.count).bigEndian
             try Data([0] + withUnsafeBytes(of: length) { [UInt8]($0) } + message).write(to: URL(filePath: file))
-            return try TestCluster.run("/usr/bin/curl", [
-                "-s", "-i", "--max-time", "5", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@\(file)",
-                "http://localhost:\(cluster.workersPort)/beamline.Workers/\(method)",
-            ], expect: nil).output
+            return try TestCluster.run(
+                "/usr/bin/curl",
+                [
+                    "-s", "-i", "--max-time", "5", "--http2-prior-knowledge", "-H", "content-type: application/grpc",
+                    "-H", "te: trailers", "--data-binary", "@\(file)",
+                    "http://localhost:\(cluster.workersPort)/beamline.Workers/\(method)",
+                ], expect: nil
+            ).output
         }
         func field(_ number: UInt8, _ bytes: [UInt8]) -> [UInt8] { [number << 3 | 2, UInt8(bytes.count)] + bytes }
         // No protobuf; protobuf without sense; a beat before hello; a hello that makes no sense.
         _ = try call("Session", [255, 255, 255, 255])
         _ = try call("Session", field(1, Array("nonsense".utf8)))
-        #expect(try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains("begins with hello"))
-        _ = try call("Session", field(1, Array(#"{"hello":{"_0":{"joinsRounds":true,"kernels":"","localRoots":[],"name":"x","readAhead":0,"threads":-1,"version":""}}}"#.utf8)))
-        try cluster.waitUntil("all are in the log") { cluster.logs().split(separator: "\n").count { $0.contains("the session of") && $0.contains("is ended") } >= 3 }
+        #expect(
+            try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains("begins with hello"))
+        _ = try call(
+            "Session",
+            field(
+                1,
+                Array(
+                    #"{"hello":{"_0":{"joinsRounds":true,"kernels":"","localRoots":[],"name":"x","readAhead":0,"threads":-1,"version":""}}}"#
+                        .utf8)))
+        try cluster.waitUntil("all are in the log") {
+            cluster.logs().split(separator: "\n").count { $0.contains("the session of") && $0.contains("is ended") }
+                >= 3
+        }
         // A blob of a petabyte.
-        #expect(try call("PutBlob", field(1, Array("x".utf8)) + [2 << 3, 128, 128, 128, 128, 128, 128, 128, 1]).contains("expected at most"))
+        #expect(
+            try call("PutBlob", field(1, Array("x".utf8)) + [2 << 3, 128, 128, 128, 128, 128, 128, 128, 1]).contains(
+                "expected at most"))
         // Bytes that are no HTTP, at both ports.
         for port in [cluster.workersPort, cluster.restPort] {
-            _ = try TestCluster.run("/bin/bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/\(port); head -c 100000 /dev/urandom >&3; timeout 2 cat <&3 >/dev/null; true"], expect: nil)
+            _ = try TestCluster.run(
+                "/bin/bash",
+                [
+                    "-c",
+                    "exec 3<>/dev/tcp/127.0.0.1/\(port); head -c 100000 /dev/urandom >&3; timeout 2 cat <&3 >/dev/null; true",
+                ], expect: nil)
         }
         // A job file without end.
         let large = cluster.path("large.json")
         try Data(repeating: 32, count: 9 << 20).write(to: URL(filePath: large))
         let answer = try TestCluster.run(
-            "/usr/bin/curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@\(large)", "http://localhost:\(cluster.restPort)/api/v1/jobs"], expect: nil).output
+            "/usr/bin/curl",
+            [
+                "-s", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@\(large)",
+                "http://localhost:\(cluster.restPort)/api/v1/jobs",
+            ], expect: nil
+        ).output
         #expect(answer == "413")
         try cluster.startWorker("w1")
         #expect(try cluster.waitForEnd(cluster.submit(cluster.job())) == "done")

@@ -11,8 +11,13 @@ import Testing
         try files.moveItem(atPath: cluster.path("site2/store/qcd"), toPath: cluster.path("site1/store/qcd"))
         try TestCluster.run(
             TestCluster.python,
-            [TestCluster.root.appending(path: "scripts/make-sample").path, cluster.path("other"), "--events", "\(events)", "--seed", "77"])
-        for name in ["tth", "qcd"] { try files.moveItem(atPath: cluster.path("other/\(name)"), toPath: cluster.path("site2/store/\(name)")) }
+            [
+                TestCluster.root.appending(path: "scripts/make-sample").path, cluster.path("other"), "--events",
+                "\(events)", "--seed", "77",
+            ])
+        for name in ["tth", "qcd"] {
+            try files.moveItem(atPath: cluster.path("other/\(name)"), toPath: cluster.path("site2/store/\(name)"))
+        }
         return cluster
     }
 
@@ -27,7 +32,8 @@ import Testing
     private func job(_ cluster: TestCluster, _ ports: [UInt16], extra: String = "") throws -> String {
         var next = 0
         func list(_ name: String) throws -> String {
-            try FileManager.default.contentsOfDirectory(atPath: cluster.path("site1/store/\(name)")).sorted().map { file in
+            try FileManager.default.contentsOfDirectory(atPath: cluster.path("site1/store/\(name)")).sorted().map {
+                file in
                 defer { next += 1 }
                 return "\"root://localhost:\(ports[next % ports.count])//store/\(name)/\(file)\""
             }.joined(separator: ", ")
@@ -45,7 +51,10 @@ import Testing
     }
 
     private struct Site: Decodable {
-        struct Fault: Decodable { var fault: String; var count: Int }
+        struct Fault: Decodable {
+            var fault: String
+            var count: Int
+        }
         var site: String
         var state: String
         var files: Int
@@ -86,7 +95,9 @@ import Testing
         resetting.change { $0.resetEvery = 3_000_000 }
         let disturbed = try cluster.submit(try job(cluster, ports))
         // Once the files are known, the last site's connections break, and new ones lead to other files of the same names.
-        try cluster.waitUntil("the files are surveyed") { ["specs", "done", "failed"].contains(try cluster.stage(disturbed)) }
+        try cluster.waitUntil("the files are surveyed") {
+            ["specs", "done", "failed"].contains(try cluster.stage(disturbed))
+        }
         swapping.redirect(to: UInt16(cluster.sites[1]))
         swapping.resetAll()
         let end = try cluster.waitForEnd(disturbed, seconds: 240)
@@ -97,7 +108,9 @@ import Testing
         // How many reads each site gets, and so which faults it comes to, is for the workers to choose; the dead one every file meets. Each fault by
         // itself is for XrootdSourceTests.
         let told = try sites(cluster)
-        print("site faults: \(opens.refusedOpens) refused opens, \(resetting.connectionsAccepted) connections to the resetting site, stalled \(stalling.isStalled)")
+        print(
+            "site faults: \(opens.refusedOpens) refused opens, \(resetting.connectionsAccepted) connections to the resetting site, stalled \(stalling.isStalled)"
+        )
         #expect(told["dead"]?.faults.contains { $0.fault == "unreachable" } == true)
     }
 
@@ -108,21 +121,25 @@ import Testing
         defer { link.stop() }
         let file = cluster.path("site1/store/tth/tth_1.root")
         let sum = try TestCluster.run(
-            TestCluster.python, ["-c", "import sys, zlib; print(f'{zlib.adler32(open(sys.argv[1], \"rb\").read()):08x}')", file]).output.filter { !$0.isWhitespace }
+            TestCluster.python,
+            ["-c", "import sys, zlib; print(f'{zlib.adler32(open(sys.argv[1], \"rb\").read()):08x}')", file]
+        ).output.filter { !$0.isWhitespace }
         let size = try #require(FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
         func list(_ name: String, _ sum: String) throws -> String {
             try """
-                <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/tth/tth_1.root"><size>\(size)</size><hash type="adler32">\(sum)</hash>
-                <url priority="1">root://localhost:\(cluster.sites[1])//store/tth/none.root</url>
-                <url priority="2">root://localhost:\(link.port)//store/tth/tth_1.root</url></file></metalink>
-                """.write(toFile: cluster.path(name), atomically: true, encoding: .utf8)
+            <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/tth/tth_1.root"><size>\(size)</size><hash type="adler32">\(sum)</hash>
+            <url priority="1">root://localhost:\(cluster.sites[1])//store/tth/none.root</url>
+            <url priority="2">root://localhost:\(link.port)//store/tth/tth_1.root</url></file></metalink>
+            """.write(toFile: cluster.path(name), atomically: true, encoding: .utf8)
             return cluster.path(name)
         }
-        try "cache: {dir: \(cluster.path("cache")), bytes: 1 GB}".write(toFile: cluster.path("sites.yaml"), atomically: true, encoding: .utf8)
+        try "cache: {dir: \(cluster.path("cache")), bytes: 1 GB}".write(
+            toFile: cluster.path("sites.yaml"), atomically: true, encoding: .utf8)
         try cluster.startCoordinator(sites: cluster.path("sites.yaml"))
         try cluster.startWorker("w1", localFiles: cluster.directory.path)
         func run(_ files: String) throws -> (Int, String) {
-            let job = try cluster.submit("name: listed\ntree: events\nverify: adler32\ndatasets:\n  - {name: a, files: \"\(files)\"}\n")
+            let job = try cluster.submit(
+                "name: listed\ntree: events\nverify: adler32\ndatasets:\n  - {name: a, files: \"\(files)\"}\n")
             return (job, try cluster.waitForEnd(job))
         }
         let (first, end) = try run(try list("good.meta4", sum))
@@ -156,14 +173,17 @@ import Testing
         let lost = "root://localhost:\(dead.port)//store/tth/tth_1.root"
         let good = "root://localhost:\(cluster.sites[0])//store/tth/tth_1.root"
         func run(_ files: String, _ extra: String = "") throws -> [String: Any] {
-            let job = try cluster.submit("name: lost\ntree: events\ndatasets:\n  - {name: a, files: [\(files)]}\n\(extra)")
+            let job = try cluster.submit(
+                "name: lost\ntree: events\ndatasets:\n  - {name: a, files: [\(files)]}\n\(extra)")
             _ = try cluster.waitForEnd(job)
             return try cluster.status(job)
         }
         let failed = try run("\"\(lost)\"")
         #expect(failed["stage"] as? String == "failed")
         let words = ["tth_1.root", "dead", "refusing", "cannot be reached", "refuses this open"]
-        for word in words { #expect((failed["error"] as? String)?.contains(word) == true, "\(word): \(failed["error"] ?? "")") }
+        for word in words {
+            #expect((failed["error"] as? String)?.contains(word) == true, "\(word): \(failed["error"] ?? "")")
+        }
         // Skipped, the rest is done; the report has the same words.
         let skipped = try run("\"\(lost)\", \"\(good)\"", "on_error: skip")
         #expect(skipped["stage"] as? String == "done", "\(skipped) \(cluster.logs())")

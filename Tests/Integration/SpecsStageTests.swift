@@ -6,7 +6,9 @@ import Testing
         let cluster = try TestCluster(events: 30_000)
         try cluster.startCoordinator()
         let first = try cluster.submit(cluster.job(chunk: 100_000))
-        try cluster.waitUntil("the job waits for a worker") { (try cluster.status(first)["waiting"] as? String)?.contains("worker") == true }
+        try cluster.waitUntil("the job waits for a worker") {
+            (try cluster.status(first)["waiting"] as? String)?.contains("worker") == true
+        }
         try cluster.startWorker("w1")
         #expect(try cluster.waitForEnd(first) == "done")
         let reference = try cluster.specs(first)
@@ -37,8 +39,12 @@ import Testing
         let direct = try cluster.submit(cluster.job())
         #expect(try cluster.waitForEnd(direct) == "done")
         func files(_ site: Int, _ directory: String) throws -> String {
-            let names = try FileManager.default.contentsOfDirectory(atPath: cluster.path("site\(site)/store/\(directory)")).sorted()
-            return "[" + names.map { "\"http://localhost:\(cluster.sites[site - 1])//store/\(directory)/\($0)\"" }.joined(separator: ", ") + "]"
+            let names = try FileManager.default.contentsOfDirectory(
+                atPath: cluster.path("site\(site)/store/\(directory)")
+            ).sorted()
+            return "["
+                + names.map { "\"http://localhost:\(cluster.sites[site - 1])//store/\(directory)/\($0)\"" }.joined(
+                    separator: ", ") + "]"
         }
         let text = cluster.job()
             .replacing("\"root://localhost:\(cluster.sites[0])//store/tth/*.root\"", with: try files(1, "tth"))
@@ -82,12 +88,14 @@ import Testing
         try cluster.startWorker("w1", localFiles: cluster.directory.path)
         let good = try Data(contentsOf: URL(filePath: cluster.path("site1/store/tth/tth_1.root")))
         try good.prefix(good.count / 2).write(to: URL(filePath: cluster.path("cut.root")))
-        try Data("no tree grows here, and the text is long enough to be looked at, all of it".utf8).write(to: URL(filePath: cluster.path("text.root")))
+        try Data("no tree grows here, and the text is long enough to be looked at, all of it".utf8).write(
+            to: URL(filePath: cluster.path("text.root")))
         // A file that the site's server may not read: it refuses.
         try good.write(to: URL(filePath: cluster.path("site1/store/tth/secret.root")))
         chmod(cluster.path("site1/store/tth/secret.root"), 0)
         func job(_ files: String, tree: String = "events", extra: String = "") throws -> [String: Any] {
-            let id = try cluster.submit("name: bad\ntree: \(tree)\ndatasets:\n  - {name: a, files: [\(files)]}\n\(extra)")
+            let id = try cluster.submit(
+                "name: bad\ntree: \(tree)\ndatasets:\n  - {name: a, files: [\(files)]}\n\(extra)")
             _ = try cluster.waitForEnd(id)
             return try cluster.status(id)
         }
@@ -104,23 +112,30 @@ import Testing
         for (files, tree, extra, words) in cases {
             let status = try job(files, tree: tree, extra: extra)
             #expect(status["stage"] as? String == "failed")
-            for word in words { #expect((status["error"] as? String)?.contains(word) == true, "\(word): \(status["error"] ?? "")") }
+            for word in words {
+                #expect((status["error"] as? String)?.contains(word) == true, "\(word): \(status["error"] ?? "")")
+            }
         }
         // With skip, the rest of the job is unharmed.
         let skipped = try job("\"\(cluster.path("cut.root"))\", \"\(site)/tth_1.root\"", extra: "on_error: skip")
         #expect(skipped["stage"] as? String == "done")
         #expect((skipped["notes"] as? [String])?.contains { $0.contains("skipped") && $0.contains("cut.root") } == true)
         // A malformed job is refused with its line.
-        try "name: x\ntree: t\ndatasets: [{name: a, files: /x, colour: red}]".write(toFile: cluster.path("bad.yaml"), atomically: true, encoding: .utf8)
-        let refused = try TestCluster.run(TestCluster.executable, cluster.client(["submit", cluster.path("bad.yaml")]), expect: 2)
+        try "name: x\ntree: t\ndatasets: [{name: a, files: /x, colour: red}]".write(
+            toFile: cluster.path("bad.yaml"), atomically: true, encoding: .utf8)
+        let refused = try TestCluster.run(
+            TestCluster.executable, cluster.client(["submit", cluster.path("bad.yaml")]), expect: 2)
         #expect(refused.output.contains("line 3") && refused.output.contains("colour"))
     }
 
     private func compareWithNumPy(_ cluster: TestCluster, _ job: Int) throws {
         let file = cluster.path("specs.json")
-        try TestCluster.run(TestCluster.executable, cluster.client(["specs", "\(job)", "--json"])).output.write(toFile: file, atomically: true, encoding: .utf8)
+        try TestCluster.run(TestCluster.executable, cluster.client(["specs", "\(job)", "--json"])).output.write(
+            toFile: file, atomically: true, encoding: .utf8)
         let oracle = TestCluster.root.appending(path: "Tests/Integration/oracles/specs.py").path
-        let output = try TestCluster.run(TestCluster.python, [oracle, file, cluster.path("site1/store/tth"), cluster.path("site2/store/qcd")]).output
+        let output = try TestCluster.run(
+            TestCluster.python, [oracle, file, cluster.path("site1/store/tth"), cluster.path("site2/store/qcd")]
+        ).output
         #expect(output.contains("agree"), "\(output)")
     }
 }

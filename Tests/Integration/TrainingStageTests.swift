@@ -54,25 +54,36 @@ import Testing
         let publish = "publish: {model: tth, nodes: [\"http://localhost:\(cluster.inferencePort)\"]}"
         let job = try cluster.submit(cluster.job(extra: Self.train(epochs: 2) + "\n" + publish))
         // The node is not there yet: the job waits and says for whom.
-        try cluster.waitUntil("the job waits for the node") { (try cluster.status(job)["waiting"] as? String)?.contains("inference node") == true }
-        try cluster.start("inference", ["inference", "--state", cluster.path("models"), "--port", "\(cluster.inferencePort)"])
+        try cluster.waitUntil("the job waits for the node") {
+            (try cluster.status(job)["waiting"] as? String)?.contains("inference node") == true
+        }
+        try cluster.start(
+            "inference", ["inference", "--state", cluster.path("models"), "--port", "\(cluster.inferencePort)"])
         #expect(try cluster.waitForEnd(job) == "done")
         _ = try cluster.bundle(job)
         try TestCluster.run(TestCluster.executable, cluster.client(["status", "\(job)", "--json"])).output
             .write(toFile: cluster.path("status.json"), atomically: true, encoding: .utf8)
         func oracle() throws {
-            let output = try TestCluster.run(TestCluster.python, [
-                TestCluster.root.appending(path: "Tests/Integration/oracles/model.py").path, cluster.path("bundle-\(job).tar"), cluster.path("status.json"),
-                cluster.path("site1/store/tth"), cluster.path("site2/store/qcd"), "http://localhost:\(cluster.inferencePort)",
-            ]).output
+            let output = try TestCluster.run(
+                TestCluster.python,
+                [
+                    TestCluster.root.appending(path: "Tests/Integration/oracles/model.py").path,
+                    cluster.path("bundle-\(job).tar"), cluster.path("status.json"),
+                    cluster.path("site1/store/tth"), cluster.path("site2/store/qcd"),
+                    "http://localhost:\(cluster.inferencePort)",
+                ]
+            ).output
             #expect(output.contains("agree"), "\(output)")
         }
         try oracle()
         // A node that was killed serves the model again.
         cluster.killHard("inference")
-        try cluster.start("inference", ["inference", "--state", cluster.path("models"), "--port", "\(cluster.inferencePort)"])
+        try cluster.start(
+            "inference", ["inference", "--state", cluster.path("models"), "--port", "\(cluster.inferencePort)"])
         try cluster.waitUntil("the node answers") {
-            (try? TestCluster.run("/usr/bin/curl", ["-sf", "http://localhost:\(cluster.inferencePort)/v2/models/tth/ready"], expect: nil).code) == 0
+            (try? TestCluster.run(
+                "/usr/bin/curl", ["-sf", "http://localhost:\(cluster.inferencePort)/v2/models/tth/ready"], expect: nil
+            ).code) == 0
         }
         try oracle()
         try checkRequests(cluster)
@@ -82,7 +93,9 @@ import Testing
         let cluster = try TestCluster(events: 9000)
         try cluster.startCoordinator()
         // A cache of 1 MiB holds no block: each is read again when its turn comes, with the same result.
-        try cluster.start("w1", ["worker", "--coordinator", "localhost:\(cluster.workersPort)", "--name", "w1", "--cache-megabytes", "1"])
+        try cluster.start(
+            "w1",
+            ["worker", "--coordinator", "localhost:\(cluster.workersPort)", "--name", "w1", "--cache-megabytes", "1"])
         func job(_ label: String) -> String {
             """
             name: labelled
@@ -117,7 +130,9 @@ import Testing
         let node = "http://localhost:\(cluster.inferencePort)"
         func predict(_ body: String, model: String = "tth") throws -> (code: Int32, output: String) {
             try body.write(toFile: cluster.path("request.json"), atomically: true, encoding: .utf8)
-            return try TestCluster.run(TestCluster.executable, ["predict", "--node", node, "--model", model, cluster.path("request.json")], expect: nil)
+            return try TestCluster.run(
+                TestCluster.executable, ["predict", "--node", node, "--model", model, cluster.path("request.json")],
+                expect: nil)
         }
         #expect(try predict(#"{"keys": ["feat1", "feat0"], "values": [0.5, null]}"#).code == 0)
         let one = try predict(#"{"keys": ["feat1", "feat0"], "values": [0.5, 0.1]}"#).output
@@ -126,25 +141,30 @@ import Testing
         #expect(unknownKey.code != 0 && unknownKey.output.contains("nonsense"))
         let unknownModel = try predict(#"{"keys": ["feat0"], "values": [1]}"#, model: "other")
         #expect(unknownModel.code != 0 && unknownModel.output.contains("other") && unknownModel.output.contains("tth"))
-        let short = try predict(#"{"inputs": [{"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}"#)
+        let short = try predict(
+            #"{"inputs": [{"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}"#)
         #expect(short.code != 0 && short.output.contains("shape"))
         // Shapes whose product does not fit, values that are no numbers: refused, and the node lives.
         for body in [
             #"{"inputs": [{"name": "features", "shape": [9223372036854775807, 212], "datatype": "FP32", "data": [1]}]}"#,
-            #"{"inputs": [{"name": "features", "shape": "all", "datatype": "FP32", "data": {"a": 1}}]}"#, "{}", #"{"keys": 3, "values": []}"#,
+            #"{"inputs": [{"name": "features", "shape": "all", "datatype": "FP32", "data": {"a": 1}}]}"#, "{}",
+            #"{"keys": 3, "values": []}"#,
         ] { #expect(try predict(body).code != 0) }
         #expect(try predict(#"{"keys": ["feat1", "feat0"], "values": [0.5, 0.1]}"#).output == one)
     }
 
     @Test func realFilesTrain() throws {
         let corpus = TestCluster.root.appending(path: "../shared/root-corpus/files").standardizedFileURL
-        guard FileManager.default.fileExists(atPath: corpus.path) else { return print("skipped: no reference files at ../shared/root-corpus") }
+        guard FileManager.default.fileExists(atPath: corpus.path) else {
+            return print("skipped: no reference files at ../shared/root-corpus")
+        }
         let cluster = try TestCluster(events: 800)
         try cluster.startCoordinator()
         for name in ["w1", "w2"] { try cluster.startWorker(name, localFiles: corpus.path) }
         func file(_ name: String) -> String { corpus.appending(path: name).path }
         func run(_ datasets: String, _ extra: String, atLeast area: Double) throws {
-            let job = try cluster.submit("""
+            let job = try cluster.submit(
+                """
                 name: real
                 datasets:
                 \(datasets)
@@ -162,15 +182,18 @@ import Testing
             #expect(found >= area, "AUC \(found)")
             print("\(datasets.split(separator: "/").last ?? ""): test AUC \(found)")
         }
-        try run("""
+        try run(
+            """
               - {name: hzz, label: 1, tree: events, files: \(file("skhep__uproot-HZZ.root"))}
               - {name: ww, label: 0, tree: events, files: \(file("fastcarp__CMS_HEP_tutorial_ww.root"))}
             """, "branches: {drop: [\"MC*\", EventWeight, triggerIsoMu24]}", atLeast: 0.78)
-        try run("""
+        try run(
+            """
               - {name: higgs, label: 1, tree: sig_tree, files: \(file("lmtmva__Higgs_data.root"))}
               - {name: background, label: 0, tree: bkg_tree, files: \(file("lmtmva__Higgs_data.root"))}
             """, "", atLeast: 0.70)
-        try run("""
+        try run(
+            """
               - {name: s, label: 1, tree: TreeS, files: \(file("roottest__tmva_class_example.root"))}
               - {name: b, label: 0, tree: TreeB, files: \(file("roottest__tmva_class_example.root"))}
             """, "", atLeast: 0.88)

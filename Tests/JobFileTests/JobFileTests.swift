@@ -34,12 +34,17 @@ import Testing
     }
 
     @Test func theExamplesAreRead() throws {
-        let configs = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../cluster-configs").standardizedFileURL
+        let configs = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../cluster-configs")
+            .standardizedFileURL
         let walk = try #require(FileManager.default.enumerator(at: configs, includingPropertiesForKeys: nil))
         var count = 0
         for case let url as URL in walk where url.pathExtension == "yaml" {
             let text = try String(contentsOf: url, encoding: .utf8)
-            if url.lastPathComponent == "sites.yaml" { _ = try SitesFile.parse(text) } else { _ = try JobFileParser.parse(text, baseDirectory: nil) }
+            if url.lastPathComponent == "sites.yaml" {
+                _ = try SitesFile.parse(text)
+            } else {
+                _ = try JobFileParser.parse(text, baseDirectory: nil)
+            }
             count += 1
         }
         #expect(count > 1)
@@ -49,14 +54,22 @@ import Testing
         ("name: x\ndatasets:\n  - {name: a, files: /x, colour: red}", 3, "unknown key \"colour\""),
         ("name: x\ndatasets:\n  - {name: a, files: /x}", 3, "no tree"),
         ("name: x\ntree: t\ndatasets: [{name: a, files: /x, weight: 2}]", 3, "weight"),
-        ("name: x\ntree: t\ndatasets: [{name: a, files: /x}]\nsplit: {train: 0.5, validation: 0.1, test: 0.1}", 4, "add up to 1"),
+        (
+            "name: x\ntree: t\ndatasets: [{name: a, files: /x}]\nsplit: {train: 0.5, validation: 0.1, test: 0.1}", 4,
+            "add up to 1"
+        ),
         ("name: x\ntree: t\ndatasets: [{name: a, files: /x}]\nchunk: {events: -4}", 4, "expected a whole number"),
         ("name: [", 1, "YAML"),
         ("datasets: []", 1, "name is missing"),
-        ("name: x\ntree: t\ndatasets: [{name: a, files: /x, label: 1}]\ntrain:\n  model:\n    - dense: {units: 1, activation: sigmoid}", 3, "two classes"),
+        (
+            "name: x\ntree: t\ndatasets: [{name: a, files: /x, label: 1}]\ntrain:\n  model:\n    - dense: {units: 1, activation: sigmoid}",
+            3, "two classes"
+        ),
     ])
     func mistakesNameTheirLine(_ text: String, _ line: Int, _ part: String) {
         let error = #expect(throws: FileMistakes.self) { try JobFileParser.parse(text, baseDirectory: nil) }
-        #expect(error?.mistakes.contains { $0.line >= line && $0.line <= line + 1 && $0.text.contains(part) } == true, "\(error?.description ?? "")")
+        #expect(
+            error?.mistakes.contains { $0.line >= line && $0.line <= line + 1 && $0.text.contains(part) } == true,
+            "\(error?.description ?? "")")
     }
 }

@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct SitesFileTests {
     @Test func aWholeFileIsRead() throws {
-        let catalog = try SitesFile.parse("""
+        let catalog = try SitesFile.parse(
+            """
             limits: {read_seconds: 20}
             cache: {dir: /scratch/beamline, bytes: 50 GB}
             sites:
@@ -16,7 +17,9 @@ import Testing
             """)
         let site = try #require(catalog.site(named: "T2_A"))
         #expect(site.endpoints == ["root://a.example:1094", "davs://a.example"] && site.prefixes == ["/eos/cms", ""])
-        #expect(site.limits.openSeconds == 5 && site.limits.readSeconds == 20 && site.limits.bytesInFlight == 64 << 20 && site.limits.gapBytes == 0)
+        #expect(
+            site.limits.openSeconds == 5 && site.limits.readSeconds == 20 && site.limits.bytesInFlight == 64 << 20
+                && site.limits.gapBytes == 0)
         #expect(site.credentials.tokenFile == "/run/token" && site.credentials.proxy == "/tmp/x509")
         #expect(catalog.cache == .init(directory: "/scratch/beamline", bytes: 50_000_000_000))
         #expect(catalog.limits(ofSite: "root://other").readSeconds == 20)
@@ -28,10 +31,13 @@ import Testing
         ("sites:\n  - {name: a, endpoints: [ftp://x]}", 2, "root://host:port"),
         ("sites:\n  - {name: a, endpoints: [root://x]}\n  - {name: b, endpoints: [root://x]}", 3, "a's already"),
         ("sites:\n  - {name: a, endpoints: [root://x], prefixes: [store]}", 2, "absolute path"),
-        ("limits: {read_seconds: 0}", 1, "from 1"), ("cache: {dir: /x, bytes: few}", 1, "50 GB"), ("colour: red", 1, "unknown key"),
+        ("limits: {read_seconds: 0}", 1, "from 1"), ("cache: {dir: /x, bytes: few}", 1, "50 GB"),
+        ("colour: red", 1, "unknown key"),
     ])
     func everyMistakeHasItsLine(_ text: String, _ line: Int, _ words: String) {
         let error = #expect(throws: FileMistakes.self) { try SitesFile.parse(text) }
-        #expect(error?.mistakes.contains { $0.line == line && $0.text.contains(words) } == true, "\(String(describing: error))")
+        #expect(
+            error?.mistakes.contains { $0.line == line && $0.text.contains(words) } == true,
+            "\(String(describing: error))")
     }
 }

@@ -6,7 +6,8 @@ import Scheduling
 import Testing
 
 @Suite struct LedgerTests {
-    private let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-ledger-\(UUID().uuidString.prefix(8))")
+    private let directory = FileManager.default.temporaryDirectory.appending(
+        path: "beamline-ledger-\(UUID().uuidString.prefix(8))")
 
     init() throws { try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true) }
 
@@ -16,28 +17,39 @@ import Testing
     /// A ledger of the third version: what is done stays as it is, what was under way begins anew, and nothing else is left of it.
     @Test func anEarlierVersionIsBroughtUpToDate() throws {
         defer { remove() }
-        let description = try Ledger.json(JobDescription(name: "old", datasets: [.init(name: "a", label: 0, tree: "t", files: ["root://x//y"])]))
+        let description = try Ledger.json(
+            JobDescription(name: "old", datasets: [.init(name: "a", label: 0, tree: "t", files: ["root://x//y"])]))
         do {
             let database = try DatabaseQueue(path: path)
             try Ledger.migrator.migrate(database, upTo: "3")
             try database.write { db in
                 for (id, stage) in [(1, "done"), (2, "specs"), (3, "train")] {
                     try db.execute(
-                        sql: "INSERT INTO job (id, name, description, stage, notes, bundle, manifest, submitted) VALUES (?, 'old', ?, ?, '[\"a note\"]', 'b', 'm', 1)",
+                        sql:
+                            "INSERT INTO job (id, name, description, stage, notes, bundle, manifest, submitted) VALUES (?, 'old', ?, ?, '[\"a note\"]', 'b', 'm', 1)",
                         arguments: [id, description, stage])
-                    try db.execute(sql: "INSERT INTO file (job, dataset, logical, url) VALUES (?, 0, '/y', 'root://x//y')", arguments: [id])
-                    try db.execute(sql: "INSERT INTO task (job, stage, dataset, file, body) VALUES (?1, 'specs', 0, (SELECT id FROM file WHERE job = ?1), '{}')", arguments: [id])
+                    try db.execute(
+                        sql: "INSERT INTO file (job, dataset, logical, url) VALUES (?, 0, '/y', 'root://x//y')",
+                        arguments: [id])
+                    try db.execute(
+                        sql:
+                            "INSERT INTO task (job, stage, dataset, file, body) VALUES (?1, 'specs', 0, (SELECT id FROM file WHERE job = ?1), '{}')",
+                        arguments: [id])
                     try db.execute(sql: "INSERT INTO checkpoint VALUES (?, 'c', 7, 1)", arguments: [id])
                 }
-                try db.execute(sql: "INSERT INTO lease VALUES (1, 5, 1, 1); INSERT INTO receipt VALUES (2, 6, 'd', '{}', x'00')")
+                try db.execute(
+                    sql: "INSERT INTO lease VALUES (1, 5, 1, 1); INSERT INTO receipt VALUES (2, 6, 'd', '{}', x'00')")
             }
         }
         let ledger = try Ledger(path: path)
         let jobs = try ledger.jobs()
         #expect(jobs.map(\.stage) == [.done, .queued, .queued])
-        #expect(jobs[0].bundle == "b" && jobs[0].notes == ["a note"] && jobs[1].notes.isEmpty && jobs[2].manifest == nil)
+        #expect(
+            jobs[0].bundle == "b" && jobs[0].notes == ["a note"] && jobs[1].notes.isEmpty && jobs[2].manifest == nil)
         let restored = try ledger.restore()
-        #expect(restored.jobs.map(\.id) == [2, 3] && restored.jobs.allSatisfy { $0.units.isEmpty && $0.tasks.isEmpty && $0.checkpoint == nil })
+        #expect(
+            restored.jobs.map(\.id) == [2, 3]
+                && restored.jobs.allSatisfy { $0.units.isEmpty && $0.tasks.isEmpty && $0.checkpoint == nil })
         #expect(try LedgerMaintenance(state: directory).check().mistakes.isEmpty)
     }
 
@@ -45,19 +57,28 @@ import Testing
     @Test func aFencedReceiptTakesItsBatchWithIt() throws {
         defer { remove() }
         let ledger = try Ledger(path: path)
-        let job = try ledger.addJob(JobDescription(name: "j", datasets: [.init(name: "a", label: 0, tree: "t", files: ["p"])]), at: 0)
-        func loan(_ token: Int64) -> Loan { Loan(lease: LeaseName(task: 1, token: token), job: job, unit: 0, first: 0, end: 1, worker: 1) }
+        let job = try ledger.addJob(
+            JobDescription(name: "j", datasets: [.init(name: "a", label: 0, tree: "t", files: ["p"])]), at: 0)
+        func loan(_ token: Int64) -> Loan {
+            Loan(lease: LeaseName(task: 1, token: token), job: job, unit: 0, first: 0, end: 1, worker: 1)
+        }
         func receipt(_ token: Int64, _ file: String) -> LedgerWrite {
-            .count(CountedReceipt(loan: loan(token), digest: "d", result: .listed([FileReplicas(file)]), specs: [], completes: true))
+            .count(
+                CountedReceipt(
+                    loan: loan(token), digest: "d", result: .listed([FileReplicas(file)]), specs: [], completes: true))
         }
         try ledger.commit([.stage(job: job, .list, error: nil), .lend(loan(10), stage: .list)], at: 1)
         try ledger.commit([.lendAnew(loan(11))], at: 2)
-        #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 10))) { try ledger.commit([.notes(job: job, ["never"]), receipt(10, "root://a//b")], at: 3) }
+        #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 10))) {
+            try ledger.commit([.notes(job: job, ["never"]), receipt(10, "root://a//b")], at: 3)
+        }
         #expect(try ledger.job(job)?.notes == [] && ledger.counted(1) == nil)
         try ledger.commit([receipt(11, "root://a//b")], at: 4)
         #expect(try ledger.counted(1)?.token == 11)
         // Once counted, under no token again.
-        #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 11))) { try ledger.commit([receipt(11, "root://a//c")], at: 5) }
+        #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 11))) {
+            try ledger.commit([receipt(11, "root://a//c")], at: 5)
+        }
     }
 
     /// Two coordinators on one ledger: the older one is refused from the newer one's start on.

@@ -54,7 +54,10 @@ import Testing
             var crc_bytes: UInt32
             var crc_offsets: [UInt32]
         }
-        struct NonFinite: Decodable { var nan: Int; var inf: Int }
+        struct NonFinite: Decodable {
+            var nan: Int
+            var inf: Int
+        }
         struct Level: Decodable {
             var level: Shape.Level
             init(from decoder: any Decoder) throws {
@@ -68,13 +71,23 @@ import Testing
 
     /// Where the reference is known to be wrong, with what shows it. These must still be read.
     static let disputed: [(file: String, branch: String, why: String)] = [
-        ("coffea__PHYSLITE_example.root", "jetLink", "member-wise items, which the reference reads as if they were interleaved"),
-        ("skhep__uproot-issue433-splitlevel2.root", "timeslice_start", "the reference gives times in 1984; the experiment began in 2019"),
-        ("skhep__uproot-issue513.root", "fBits", "referenced objects have two more bytes; ROOT counts 818 tracks, as we do"),
+        (
+            "coffea__PHYSLITE_example.root", "jetLink",
+            "member-wise items, which the reference reads as if they were interleaved"
+        ),
+        (
+            "skhep__uproot-issue433-splitlevel2.root", "timeslice_start",
+            "the reference gives times in 1984; the experiment began in 2019"
+        ),
+        (
+            "skhep__uproot-issue513.root", "fBits",
+            "referenced objects have two more bytes; ROOT counts 818 tracks, as we do"
+        ),
     ]
 
     @Test(arguments: files) func agreesWithReference(_ name: String) throws {
-        let expected = try JSONDecoder().decode(Expected.self, from: Data(contentsOf: Self.corpus.appending(path: "expected/\(name).json")))
+        let expected = try JSONDecoder().decode(
+            Expected.self, from: Data(contentsOf: Self.corpus.appending(path: "expected/\(name).json")))
         let path = Self.corpus.appending(path: "files/\(name)").path
         guard expected.error == nil else {
             // A file that the reference cannot open need not open, but must not trap.
@@ -100,7 +113,10 @@ import Testing
         var field: String?
     }
 
-    private func compare(_ tree: Expected.Tree, _ description: TreeDescription, _ outcomes: [TreeScan<ColumnSummary>.Outcome], _ name: String) {
+    private func compare(
+        _ tree: Expected.Tree, _ description: TreeDescription, _ outcomes: [TreeScan<ColumnSummary>.Outcome],
+        _ name: String
+    ) {
         // Some files have two branches of one name: the reference lists them in the same order.
         var found: [Place: [(BranchDescription, TreeScan<ColumnSummary>.Outcome)]] = [:]
         for (branch, outcome) in zip(description.branches, outcomes) {
@@ -123,7 +139,9 @@ import Testing
         }
         for branch in tree.branches ?? [] {
             guard let (_, summary) = next(branch.branch, branch.field) else { continue }
-            guard !Self.disputed.contains(where: { $0.file == name && branch.branch.contains($0.branch) }) else { continue }
+            guard !Self.disputed.contains(where: { $0.file == name && branch.branch.contains($0.branch) }) else {
+                continue
+            }
             compare(branch, summary, "\(name) \(tree.path) \(branch.branch) \(branch.field ?? "")")
         }
         for text in tree.strings ?? [] {
@@ -145,10 +163,16 @@ import Testing
         #expect(extremes.shape.levels == expected.levels.map(\.level), "\(label)")
         #expect(extremes.entries == expected.entries, "\(label)")
         #expect(extremes.values == expected.values, "\(label)")
-        #expect(near(extremes.least?.asDouble, expected.min, slack), "\(label): \(String(describing: extremes.least)), \(expected.min ?? .nan)")
-        #expect(near(extremes.most?.asDouble, expected.max, slack), "\(label): \(String(describing: extremes.most)), \(expected.max ?? .nan)")
+        #expect(
+            near(extremes.least?.asDouble, expected.min, slack),
+            "\(label): \(String(describing: extremes.least)), \(expected.min ?? .nan)")
+        #expect(
+            near(extremes.most?.asDouble, expected.max, slack),
+            "\(label): \(String(describing: extremes.most)), \(expected.max ?? .nan)")
         if let sum = expected.sum {
-            #expect(abs(summary.sum - sum) <= max(1e-12, slack) * (expected.sumabs ?? 0), "\(label): \(summary.sum), \(sum)")
+            #expect(
+                abs(summary.sum - sum) <= max(1e-12, slack) * (expected.sumabs ?? 0), "\(label): \(summary.sum), \(sum)"
+            )
         }
         #expect(summary.notANumber == expected.nonfinite?.nan ?? 0, "\(label)")
         #expect(summary.infinite == expected.nonfinite?.inf ?? 0, "\(label)")
@@ -167,22 +191,30 @@ import Testing
     private func summaries(_ name: String, _ tree: String) throws -> [String: ColumnSummary] {
         let file = try RootFile(url: Self.corpus.appending(path: "files/\(name)").path)
         let description = try file.tree(tree)
-        let outcomes = TreeScan<ColumnSummary>(threads: 2).run([.init(file: file, tree: description, branches: description.branches)])[0]
+        let outcomes = TreeScan<ColumnSummary>(threads: 2).run([
+            .init(file: file, tree: description, branches: description.branches)
+        ])[0]
         var found: [String: ColumnSummary] = [:]
-        for (branch, outcome) in zip(description.branches, outcomes) { if case .read(let summary) = outcome { found[branch.name] = summary } }
+        for (branch, outcome) in zip(description.branches, outcomes) {
+            if case .read(let summary) = outcome { found[branch.name] = summary }
+        }
         return found
     }
 
     /// Checksums of what ROOT 6.40 itself (TTree::Draw) reads.
     @Test(.enabled(if: !files.isEmpty)) func packedRealsAreROOTs() throws {
         let first = try summaries("skhep__uproot-demo-double32.root", "T")
-        for (name, checksum) in [("d/fI32", 3_621_056_824), ("d/fI30", 4_291_630_046), ("d/fI28", 2_526_113_958), ("d/fI26", 2_400_044_760)] as [(String, UInt32)] {
+        for (name, checksum) in [
+            ("d/fI32", 3_621_056_824), ("d/fI30", 4_291_630_046), ("d/fI28", 2_526_113_958), ("d/fI26", 2_400_044_760),
+        ] as [(String, UInt32)] {
             #expect(first[name]?.valueChecksum == checksum, "\(name)")
         }
         let second = try summaries("skhep__uproot-double32-float16.root", "tree")
         let checksums: [(String, UInt32)] = [
-            ("double32_32", 778_987_167), ("double32_30", 2_848_485_956), ("double32_20", 3_543_096_236), ("double32_10", 276_420_206),
-            ("float16_16", 1_206_624_720), ("float16_10", 4_158_659_746), ("float16_5", 890_280_845), ("float16_3", 4_146_156_430),
+            ("double32_32", 778_987_167), ("double32_30", 2_848_485_956), ("double32_20", 3_543_096_236),
+            ("double32_10", 276_420_206),
+            ("float16_16", 1_206_624_720), ("float16_10", 4_158_659_746), ("float16_5", 890_280_845),
+            ("float16_3", 4_146_156_430),
         ]
         for (name, checksum) in checksums { #expect(second[name]?.valueChecksum == checksum, "\(name)") }
     }

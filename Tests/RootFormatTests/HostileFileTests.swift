@@ -7,7 +7,9 @@ import Testing
 /// Damaged files give errors: never a trap, never a hang.
 @Suite struct HostileFileTests {
     @Test func textIsNoRootFile() throws {
-        let error = #expect(throws: FormatError.self) { try RootFile(MemorySource([UInt8](repeating: 0x61, count: 5000))) }
+        let error = #expect(throws: FormatError.self) {
+            try RootFile(MemorySource([UInt8](repeating: 0x61, count: 5000)))
+        }
         #expect(error?.code == .badMagic)
         #expect(error?.description.contains("no ROOT file") == true)
     }
@@ -18,11 +20,16 @@ import Testing
         #expect(error?.description.contains("/no/such/file.root") == true)
     }
 
-    @Test(arguments: CorpusTests.files.filter { $0.contains("HZZ") || $0.contains("Higgs_data") || $0.contains("Zmumu-l") })
+    @Test(
+        arguments: CorpusTests.files.filter {
+            $0.contains("HZZ") || $0.contains("Higgs_data") || $0.contains("Zmumu-l")
+        })
     func damagedFilesDoNotTrap(_ name: String) throws {
         let original = try Data(contentsOf: CorpusTests.corpus.appending(path: "files/\(name)"))
         var random = Seeded(seed: UInt64(name.utf8.count))
-        let shortened = #expect(throws: FormatError.self) { try readAll(MemorySource([UInt8](original.prefix(original.count / 2)))) }
+        let shortened = #expect(throws: FormatError.self) {
+            try readAll(MemorySource([UInt8](original.prefix(original.count / 2))))
+        }
         #expect(shortened?.code == .truncated)
         for round in 0..<60 {
             var bytes = original
@@ -38,13 +45,20 @@ import Testing
     }
 
     /// A tree that announces fewer than no entries, or more than any file has, is refused before anything is allocated for them.
-    @Test(.enabled(if: CorpusTests.files.contains("skhep__uproot-sample-6.14.00-uncompressed.root")), arguments: [-1, 1 << 40] as [Int64])
+    @Test(
+        .enabled(if: CorpusTests.files.contains("skhep__uproot-sample-6.14.00-uncompressed.root")),
+        arguments: [-1, 1 << 40] as [Int64])
     func unbelievableEntriesAreRefused(_ entries: Int64) throws {
-        let original = [UInt8](try Data(contentsOf: CorpusTests.corpus.appending(path: "files/skhep__uproot-sample-6.14.00-uncompressed.root")))
+        let original = [UInt8](
+            try Data(
+                contentsOf: CorpusTests.corpus.appending(path: "files/skhep__uproot-sample-6.14.00-uncompressed.root")))
         let file = try RootFile(MemorySource(original))
         let key = try #require(file.treeKeys.first)
         // The tree has 30 entries; its record is stored as it is.
-        let place = try #require((key.key.offset..<original.count - 8).first { original[$0..<$0 + 8].elementsEqual([0, 0, 0, 0, 0, 0, 0, 30]) })
+        let place = try #require(
+            (key.key.offset..<original.count - 8).first {
+                original[$0..<$0 + 8].elementsEqual([0, 0, 0, 0, 0, 0, 0, 30])
+            })
         var bytes = original
         for index in 0..<8 { bytes[place + index] = UInt8(truncatingIfNeeded: entries >> Int64(8 * (7 - index))) }
         let error = #expect(throws: FormatError.self) { try RootFile(MemorySource(bytes)).tree(key.path) }
@@ -63,9 +77,14 @@ import Testing
                 for branch in tree.branches.prefix(40) where branch.column != nil {
                     let plan = try EntryPlan(tree: tree, branches: [branch], entries: 1..<tree.entries - 1)
                     let fetched = try file.source.read(plan.ranges)
-                    let (one, other) = (try shared.decode(plan, fetched).columns[0], try ColumnDecoder().decode(plan, fetched).columns[0])
+                    let (one, other) = (
+                        try shared.decode(plan, fetched).columns[0],
+                        try ColumnDecoder().decode(plan, fetched).columns[0]
+                    )
                     #expect(one.count == other.count)
-                    #expect(memcmp(one.values.pointer, other.values.pointer, one.count * one.type.size) == 0, "\(name) \(branch.name)")
+                    #expect(
+                        memcmp(one.values.pointer, other.values.pointer, one.count * one.type.size) == 0,
+                        "\(name) \(branch.name)")
                 }
             }
         }

@@ -18,7 +18,10 @@ import Testing
         init() throws {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             let bytes = try Data(contentsOf: CorpusTests.corpus.appending(path: "files/skhep__uproot-Zmumu-lz4.root"))
-            (good, damaged, cut) = (folder.appending(path: "good").path, folder.appending(path: "damaged").path, folder.appending(path: "cut").path)
+            (good, damaged, cut) = (
+                folder.appending(path: "good").path, folder.appending(path: "damaged").path,
+                folder.appending(path: "cut").path
+            )
             try bytes.write(to: URL(filePath: good))
             var other = bytes
             for place in stride(from: 20_000, to: 150_000, by: 5000) { other[place] ^= 0x55 }
@@ -33,10 +36,14 @@ import Testing
         }
 
         func task(_ survey: Survey, _ urls: [String]) -> ChunkTask {
-            ChunkTask(InputTree(FileReplicas(urls, size: survey.bytes), tree: "events", identity: survey.identity), boundaries: survey.boundaries)
+            ChunkTask(
+                InputTree(FileReplicas(urls, size: survey.bytes), tree: "events", identity: survey.identity),
+                boundaries: survey.boundaries)
         }
 
-        func plan(_ survey: Survey) -> ChunkPlan { ChunkPlan(branches: survey.branches.filter { $0.unsupported == nil }.map(\.name), split: .init()) }
+        func plan(_ survey: Survey) -> ChunkPlan {
+            ChunkPlan(branches: survey.branches.filter { $0.unsupported == nil }.map(\.name), split: .init())
+        }
 
         func remove() { try? FileManager.default.removeItem(at: folder) }
     }
@@ -47,22 +54,30 @@ import Testing
         let survey = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
         let expected = try places.reader().specs(places.task(survey, [places.good]), places.plan(survey)).specs
         // Alone it is an error, that names the file; and its bytes are not in the cache afterwards.
-        let error = #expect(throws: FormatError.self) { try places.reader(cached: true).specs(places.task(survey, [places.damaged]), places.plan(survey)) }
+        let error = #expect(throws: FormatError.self) {
+            try places.reader(cached: true).specs(places.task(survey, [places.damaged]), places.plan(survey))
+        }
         #expect(error?.file == places.damaged, "\(String(describing: error))")
         // Whichever place comes first.
         for _ in 0..<10 {
-            #expect(try places.reader(cached: true).specs(places.task(survey, [places.damaged, places.good]), places.plan(survey)).specs == expected)
+            #expect(
+                try places.reader(cached: true).specs(
+                    places.task(survey, [places.damaged, places.good]), places.plan(survey)
+                ).specs == expected)
         }
     }
 
     @Test func aFileThatOpensAndCannotBeReadIsGivenUp() throws {
         let places = try Places()
         defer { places.remove() }
-        let error = #expect(throws: FormatError.self) { try places.reader().survey(FileReplicas(places.cut), tree: "events", verify: false) }
+        let error = #expect(throws: FormatError.self) {
+            try places.reader().survey(FileReplicas(places.cut), tree: "events", verify: false)
+        }
         #expect(error?.description.contains("cut") == true)
         let whole = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
         for _ in 0..<10 {
-            let survey = try places.reader().survey(FileReplicas([places.cut, places.good]), tree: "events", verify: false)
+            let survey = try places.reader().survey(
+                FileReplicas([places.cut, places.good]), tree: "events", verify: false)
             #expect(survey == whole)
         }
     }

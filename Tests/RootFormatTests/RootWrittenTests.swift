@@ -18,7 +18,8 @@ import Testing
         var columns: [String: Column]
     }
 
-    static let project = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+    static let project = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        .standardizedFileURL
     static let python = project.appending(path: ".build-python/bin/python").path
 
     static let hasROOT: Bool = {
@@ -44,7 +45,8 @@ import Testing
         let script = Self.project.appending(path: "Tests/RootFormatTests/oracles/root_files.py").path
         try #require(try Self.run([script, directory.path]) == 0)
         for name in ["nooffsets", "collections", "ntuple", "ntuple_zstd", "ntuple_xz"] {
-            let expected = try JSONDecoder().decode(Expected.self, from: Data(contentsOf: directory.appending(path: "\(name).json")))
+            let expected = try JSONDecoder().decode(
+                Expected.self, from: Data(contentsOf: directory.appending(path: "\(name).json")))
             let file = try RootFile(url: directory.appending(path: "\(name).root").path)
             let tree = try file.tree(expected.tree)
             for (column, values) in expected.columns { try compare(column, values, tree, file, name) }
@@ -57,7 +59,8 @@ import Testing
         let file = try RootFile(url: path)
         #expect(file.source.size > 5_000_000_000)
         let tree = try file.tree("events")
-        let outcomes = TreeScan<ColumnSummary>(threads: 2).run([.init(file: file, tree: tree, branches: tree.branches)])[0]
+        let outcomes = TreeScan<ColumnSummary>(threads: 2).run([.init(file: file, tree: tree, branches: tree.branches)]
+        )[0]
         guard case .read(let whole) = outcomes[0], case .read(let reals) = outcomes[1] else {
             Issue.record("\(outcomes)")
             return
@@ -73,9 +76,11 @@ import Testing
         func specs(_ branches: [String], roots: [String]) throws -> [BranchStatistics] {
             var split = JobDescription.Split()
             (split.train, split.validation, split.test) = (1, 0, 0)
-            let task = ChunkTask(InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200])
+            let task = ChunkTask(
+                InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200])
             let plan = ChunkPlan(branches: branches, split: split)
-            return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task, plan).specs)[0][0].branches
+            return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task, plan).specs)[
+                0][0].branches
         }
         let found = try specs(["afar.x", "x", "near.x"], roots: [root])
         #expect(found.map(\.min) == [1100, 100, -199])
@@ -84,11 +89,19 @@ import Testing
         #expect(throws: FormatError.self) { try specs(["lost.x"], roots: [root]) }
     }
 
-    private func compare(_ name: String, _ expected: Expected.Column, _ tree: TreeDescription, _ file: RootFile, _ label: String) throws {
+    private func compare(
+        _ name: String, _ expected: Expected.Column, _ tree: TreeDescription, _ file: RootFile, _ label: String
+    ) throws {
         let branch = try #require(tree.branch(name), "\(label): no \(name) in \(tree.branches.map(\.name))")
         // In one piece, and in pieces that cut baskets, pages and clusters.
         // (Entry 386 of 1,000 lies in the second page of switches of its cluster.)
-        for pieces in [[0, tree.entries], [0, 1, 7, tree.entries / 3 + 1, max(tree.entries / 3 + 2, tree.entries * 386 / 1000), tree.entries - 3, tree.entries]] {
+        for pieces in [
+            [0, tree.entries],
+            [
+                0, 1, 7, tree.entries / 3 + 1, max(tree.entries / 3 + 2, tree.entries * 386 / 1000), tree.entries - 3,
+                tree.entries,
+            ],
+        ] {
             var values: [Double] = []
             var offsets = [[Int64]](repeating: [0], count: expected.offsets.count)
             for (start, end) in zip(pieces, pieces.dropFirst()) {
@@ -101,13 +114,18 @@ import Testing
                     offsets[level] += part.values.dropFirst().map { $0 + base }
                 }
             }
-            #expect(values == expected.values, "\(label) \(name) in \(pieces.count - 1) pieces: \(values.prefix(8)), expected \(expected.values.prefix(8))")
+            #expect(
+                values == expected.values,
+                "\(label) \(name) in \(pieces.count - 1) pieces: \(values.prefix(8)), expected \(expected.values.prefix(8))"
+            )
             #expect(offsets == expected.offsets, "\(label) \(name)")
         }
     }
 
     private static func doubles(_ column: Column) -> [Double] {
-        func all<T: BitwiseCopyable>(_: T.Type, _ convert: (T) -> Double) -> [Double] { column.values.values(of: T.self, count: column.count).map(convert) }
+        func all<T: BitwiseCopyable>(_: T.Type, _ convert: (T) -> Double) -> [Double] {
+            column.values.values(of: T.self, count: column.count).map(convert)
+        }
         return switch column.type {
         case .bool, .uint8: all(UInt8.self) { Double($0) }
         case .int8: all(Int8.self) { Double($0) }

@@ -9,8 +9,12 @@ import Testing
         return table
     }
 
-    private func lend(_ table: inout LeaseTable, to worker: Int64, room: Int = 5, roots: [String] = [], now: Double = 0) -> [Loan] {
-        let loans = table.lend(1, to: .init(worker: worker, room: room, roots: roots, workers: 2), deadline: now + 10, now: now) { _ in .max }
+    private func lend(
+        _ table: inout LeaseTable, to worker: Int64, room: Int = 5, roots: [String] = [], now: Double = 0
+    ) -> [Loan] {
+        let loans = table.lend(
+            1, to: .init(worker: worker, room: room, roots: roots, workers: 2), deadline: now + 10, now: now
+        ) { _ in .max }
         #expect(table.validate() == nil)
         return loans
     }
@@ -43,7 +47,10 @@ import Testing
         #expect(table.expire(now: 20).overdue.isEmpty)
         var next = LeaseTable(nextToken: 100, nextTask: 100)
         next.begin(1, [WorkUnit(id: 1, queue: "a", next: 1)])
-        next.restore(OpenTask(id: lease.task, unit: 1, first: 0, end: 1, token: lease.token, secondToken: 0, attempts: 1, kills: 0), job: 1, deadline: 40, now: 30)
+        next.restore(
+            OpenTask(
+                id: lease.task, unit: 1, first: 0, end: 1, token: lease.token, secondToken: 0, attempts: 1, kills: 0),
+            job: 1, deadline: 40, now: 30)
         #expect(next.judge(lease) == .count && next.validate() == nil)
         #expect(next.expire(now: 45).overdue == [lease])
         #expect(lend(&next, to: 9, now: 45)[0].lease.token > lease.token)
@@ -77,10 +84,16 @@ import Testing
         let other = LeaseTable.Borrower(worker: 8, room: 1, roots: [], workers: 2)
         #expect(table.lendAgain(1, to: other, deadline: 20, now: 1) { _ in .max }.isEmpty)
         #expect(!table.hasStragglers(1, now: 5) && table.hasStragglers(1, now: 100))
-        #expect(table.lendAgain(1, to: .init(worker: 7, room: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in .max }.isEmpty)
+        #expect(
+            table.lendAgain(1, to: .init(worker: 7, room: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in
+                .max
+            }.isEmpty)
         let second = table.lendAgain(1, to: other, deadline: 120, now: 100) { _ in .max }[0].lease
         #expect(second.task == first.task && table.validate() == nil)
-        #expect(table.lendAgain(1, to: .init(worker: 9, room: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in .max }.isEmpty)
+        #expect(
+            table.lendAgain(1, to: .init(worker: 9, room: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in
+                .max
+            }.isEmpty)
         #expect(table.judge(first) == .count && table.judge(second) == .count)
         let settled = table.settle(second, seconds: 1)
         #expect(settled.complete && settled.beaten == 7)
@@ -119,7 +132,11 @@ import Testing
         var random = SeededRandom(seed: 4)
         for turn in 0..<20_000 {
             let key = Int64(random.below(300)) - 100
-            if random.below(3) == 0 { (map[key], truth[key]) = (nil, nil) } else { (map[key], truth[key]) = (turn, turn) }
+            if random.below(3) == 0 {
+                (map[key], truth[key]) = (nil, nil)
+            } else {
+                (map[key], truth[key]) = (turn, turn)
+            }
             let probe = Int64(random.below(300)) - 100
             #expect(map[probe] == truth[probe])
         }
@@ -130,7 +147,9 @@ import Testing
 @Suite struct LocalPathTests {
     @Test func onlyPathsBelowADeclaredDirectoryAreRead() {
         #expect(mayRead("/data/a.root", below: ["/data"]) && mayRead("/data/x/a.root", below: ["/other", "/data/"]))
-        for path in ["/data/..", "/data/../etc/x", "/database/a.root", "/etc/x", "data/a.root"] { #expect(!mayRead(path, below: ["/data"])) }
+        for path in ["/data/..", "/data/../etc/x", "/database/a.root", "/etc/x", "data/a.root"] {
+            #expect(!mayRead(path, below: ["/data"]))
+        }
         #expect(localPath(of: "file:///data/a.root") == "/data/a.root" && localPath(of: "file:/data/a") == "/data/a")
         #expect(localPath(of: "/data/a") == "/data/a" && localPath(of: "root://h:1//data/a") == nil)
     }
@@ -140,11 +159,17 @@ import Testing
     @Test func theirPartsAreFound() {
         func parts(_ url: String) -> [String] { [StorageURL(url).endpoint, StorageURL(url).path] }
         #expect(parts("root://u@h:1094//store//a.root?authz=x&tried=b") == ["root://h:1094", "/store//a.root"])
-        #expect(parts("davs://h/a/b.root?x=/y") == ["davs://h", "/a/b.root"] && parts("root://h") == ["root://h", "/"])
-        #expect(parts("root://h//a/?.root") == ["root://h", "/a/?.root"] && parts("root://h//s?/a") == ["root://h", "/s?/a"])
+        #expect(
+            parts("davs://h/a/b.root?x=/y") == ["davs://h", "/a/b.root"] && parts("root://h") == ["root://h", "/"])
+        #expect(
+            parts("root://h//a/?.root") == ["root://h", "/a/?.root"]
+                && parts("root://h//s?/a") == ["root://h", "/s?/a"])
         #expect(parts("lfn:/store/a") == ["lfn", "/store/a"] && StorageURL("lfn:/x").kind == .logical)
-        #expect(StorageURL("root://[::1]:1094//a").host == "::1" && StorageURL("root://h//a").isAt("h:1094") && !StorageURL("root://h:1//a").isAt("h:2"))
-        #expect(StorageURL.join("root://h", "/a") == "root://h//a" && StorageURL.join("https://h", "/a") == "https://h/a")
+        #expect(
+            StorageURL("root://[::1]:1094//a").host == "::1" && StorageURL("root://h//a").isAt("h:1094")
+                && !StorageURL("root://h:1//a").isAt("h:2"))
+        #expect(
+            StorageURL.join("root://h", "/a") == "root://h//a" && StorageURL.join("https://h", "/a") == "https://h/a")
         #expect(parts("https://evil?@h/a")[0] == "https://evil" && parts("https://evil#@h/a")[0] == "https://evil")
         #expect(StorageURL("https://a b/x").kind == .unsupported(scheme: "https"))
         #expect(StorageURL("davs://h/a").isEncrypted && !StorageURL("root://h/a").isEncrypted)
@@ -171,14 +196,18 @@ import Testing
     }
 
     @Test func lanesHoldEachRowOnceAndTheDatasetsInProportion() {
-        let blocks = [block(0, [640, 160, 200]), block(1, [1280, 320, 400]), block(1, [0, 0, 0]), block(1, [7, 1, 0])]
+        let blocks = [
+            block(0, [640, 160, 200]), block(1, [1280, 320, 400]), block(1, [0, 0, 0]), block(1, [7, 1, 0]),
+        ]
         let lanes = LanePlan.deal(blocks, lanes: 8, seed: 42)
         #expect(lanes == LanePlan.deal(blocks, lanes: 8, seed: 42))
         #expect(lanes != LanePlan.deal(blocks, lanes: 8, seed: 43))
         for (index, block) in blocks.enumerated() {
             for part in 0..<3 {
                 var seen = [Int](repeating: 0, count: block.rows[part])
-                for piece in lanes.joined() where piece.block == index { for row in piece.rows[part] { seen[row] += 1 } }
+                for piece in lanes.joined() where piece.block == index {
+                    for row in piece.rows[part] { seen[row] += 1 }
+                }
                 #expect(seen.allSatisfy { $0 == 1 })
             }
         }
@@ -186,13 +215,19 @@ import Testing
             let signal = lane.filter { blocks[$0.block].dataset == 0 }.reduce(0) { $0 + $1.rows[0].count }
             #expect(abs(signal - 80) <= 60)
         }
-        let manifest = TrainingManifest(training: .init(), split: .init(), labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks, lanes: lanes)
+        let manifest = TrainingManifest(
+            training: .init(), split: .init(), labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks,
+            lanes: lanes)
         #expect((0..<8).map(manifest.batch(ofLane:)).reduce(0, +) == 100)
     }
 
     @Test func branchesAreResolved() throws {
-        func survey(_ branches: [SurveyedBranch]) -> Survey { Survey(bytes: 1, identity: "i", entries: 1, boundaries: [0, 1], clusters: [0, 1], branches: branches) }
-        func branch(_ name: String, _ type: String = "float", _ fixed: Int? = 1, _ reason: String? = nil) -> SurveyedBranch {
+        func survey(_ branches: [SurveyedBranch]) -> Survey {
+            Survey(bytes: 1, identity: "i", entries: 1, boundaries: [0, 1], clusters: [0, 1], branches: branches)
+        }
+        func branch(
+            _ name: String, _ type: String = "float", _ fixed: Int? = 1, _ reason: String? = nil
+        ) -> SurveyedBranch {
             SurveyedBranch(name: name, type: type, fixedValues: fixed, itemValues: 1, unsupported: reason)
         }
         var job = JobDescription(name: "j", datasets: [])
@@ -203,10 +238,14 @@ import Testing
         #expect(found.branches == ["x"])
         #expect(found.leftOut.count == 2)
         job.branches.keep = ["only"]
-        #expect(throws: BranchResolution.Mistakes.self) { try BranchResolution(job, files: [("a", first), ("b", second)]) }
+        #expect(throws: BranchResolution.Mistakes.self) {
+            try BranchResolution(job, files: [("a", first), ("b", second)])
+        }
         job.branches.keep = ["*"]
         let integer = survey([branch("x", "int32")])
-        let error = #expect(throws: BranchResolution.Mistakes.self) { try BranchResolution(job, files: [("a", first), ("c", integer)]) }
+        let error = #expect(throws: BranchResolution.Mistakes.self) {
+            try BranchResolution(job, files: [("a", first), ("c", integer)])
+        }
         #expect(error?.sentences[0].contains("a") == true && error?.sentences[0].contains("in c") == true)
     }
 }
@@ -263,7 +302,8 @@ import Testing
         keeper.beat(1, .training, step: 5, now: 1050)
         keeper.beat(2, .training, step: 4, now: 1051)
         #expect(keeper.tick(now: 1051 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
-        #expect(keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2], next: 1) == .stop(round: 1, members: [1, 2]))
+        #expect(
+            keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2], next: 1) == .stop(round: 1, members: [1, 2]))
     }
 
     @Test func lanesMoveAsLittleAsCanBe() {
@@ -280,7 +320,8 @@ import Testing
             guard !members.isEmpty else { continue }
             let ranks = LaneAssignment.move(owners, to: members)
             let loads = members.indices.map { rank in ranks.count { $0 == rank } }
-            #expect(loads.min()! >= lanes / members.count && loads.max()! <= (lanes + members.count - 1) / members.count)
+            #expect(
+                loads.min()! >= lanes / members.count && loads.max()! <= (lanes + members.count - 1) / members.count)
             let kept = ranks.indices.count { members[ranks[$0]] == owners[$0] }
             // No more moves than the shares make necessary.
             let had = members.map { member in owners.count { $0 == member } }.sorted(by: >)
@@ -291,7 +332,9 @@ import Testing
 
     @Test func workersAreSharedByJobs() {
         func share(_ jobs: [(id: Int64, priority: Int, most: Int, members: [Int64])], _ workers: [Int64]) -> [[Int64]] {
-            LaneAssignment.share(jobs.map { ($0.id, $0.priority, $0.most, workers, $0.members) }).sorted { $0.id < $1.id }.map(\.workers)
+            LaneAssignment.share(jobs.map { ($0.id, $0.priority, $0.most, workers, $0.members) }).sorted {
+                $0.id < $1.id
+            }.map(\.workers)
         }
         #expect(share([(1, 0, 8, [1, 2, 3, 4]), (2, 0, 8, [])], [1, 2, 3, 4]) == [[1, 2], [3, 4]])
         #expect(share([(1, 0, 8, []), (2, 5, 3, [])], [1, 2, 3, 4]) == [[4], [1, 2, 3]])

@@ -32,7 +32,8 @@ import Testing
         // A site that gives 1 MB/s for each read under way, up to 30 of them.
         for _ in 0..<30 {
             now += 2
-            policy.report(worker.reads(100, bytes: Int64(min(reads, 30)) * 2_000_000), from: 1, readsMost: { _ in 40 }, now: now)
+            policy.report(
+                worker.reads(100, bytes: Int64(min(reads, 30)) * 2_000_000), from: 1, readsMost: { _ in 40 }, now: now)
             policy.tick(now: now)
             reads = directive(&policy)?.reads ?? reads
             #expect(policy.validate() == nil)

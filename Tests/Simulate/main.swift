@@ -6,7 +6,9 @@ import Simulation
 // Exit codes: 0 all fine, 1 a wrong result, 2 wrong usage, 3 a job that never ends; a trap ends with its signal.
 
 func usage(_ text: String) -> Never {
-    print("simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--seconds S] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice|stepTwice|dropEpoch]")
+    print(
+        "simulate: \(text)\nusage: simulate [SEED] [--seeds N] [--seconds S] [--ticks-max N] [--print] [--plant noFencing|dropReceipt|countTwice|stepTwice|dropEpoch]"
+    )
     exit(2)
 }
 
@@ -28,7 +30,9 @@ while let argument = arguments.next() {
     case "--ticks-max": ticks = number(argument)
     case "--print": prints = true
     case "--plant":
-        guard let fault = arguments.next().flatMap(PlantedFault.init(rawValue:)) else { usage("--plant wants one of \(PlantedFault.allCases)") }
+        guard let fault = arguments.next().flatMap(PlantedFault.init(rawValue:)) else {
+            usage("--plant wants one of \(PlantedFault.allCases)")
+        }
         planted = fault
     default:
         guard let value = UInt64(argument) else { usage("unknown argument \(argument)") }
@@ -54,7 +58,9 @@ for offset in 0..<UInt64(seeds) {
     events += result.events
     seconds += result.seconds
     if seeds == 1 || result.end != .fine {
-        print("seed \(seed): \(result.end), \(result.events) events, \(Int(result.seconds)) simulated seconds, transcript \(String(result.transcript, radix: 16)); \(result.summary)")
+        print(
+            "seed \(seed): \(result.end), \(result.events) events, \(Int(result.seconds)) simulated seconds, transcript \(String(result.transcript, radix: 16)); \(result.summary)"
+        )
     }
     switch result.end {
     case .fine: break

@@ -26,11 +26,15 @@ struct LeaseChecker {
                 tasks[loan.lease.task] = Entry(loan: loan, tokens: [loan.lease.token])
             case .lendAnew(let loan):
                 try fresh(loan.lease.token)
-                guard let known = tasks[loan.lease.task], !known.counted else { throw SimWrong("task \(loan.lease.task) is lent anew after it was counted, or unknown") }
+                guard let known = tasks[loan.lease.task], !known.counted else {
+                    throw SimWrong("task \(loan.lease.task) is lent anew after it was counted, or unknown")
+                }
                 tasks[loan.lease.task]!.tokens = [loan.lease.token]
             case .lendTwice(let loan, let first):
                 try fresh(loan.lease.token)
-                guard let known = tasks[loan.lease.task], !known.counted, known.tokens.contains(first) else { throw SimWrong("task \(loan.lease.task) is lent beside no lease") }
+                guard let known = tasks[loan.lease.task], !known.counted, known.tokens.contains(first) else {
+                    throw SimWrong("task \(loan.lease.task) is lent beside no lease")
+                }
                 tasks[loan.lease.task]!.tokens = [first, loan.lease.token]
             case .retire(let lease): tasks[lease.task]?.tokens.removeAll { $0 == lease.token }
             case .count(let receipt): try count(receipt)
@@ -48,12 +52,16 @@ struct LeaseChecker {
         let lease = receipt.loan.lease
         guard let known = tasks[lease.task] else { throw SimWrong("task \(lease.task) is counted and was never lent") }
         guard !known.counted else { throw SimWrong("task \(lease.task) is counted twice") }
-        guard known.tokens.contains(lease.token) else { throw SimWrong("task \(lease.task) is counted under token \(lease.token); its tokens are \(known.tokens)") }
+        guard known.tokens.contains(lease.token) else {
+            throw SimWrong("task \(lease.task) is counted under token \(lease.token); its tokens are \(known.tokens)")
+        }
         tasks[lease.task]!.counted = true
         counted.append(lease)
         let key = "\(receipt.loan.job) \(stages[receipt.loan.job]!) \(receipt.loan.unit)"
         let range = receipt.loan.first..<receipt.loan.end
-        guard blocks[key, default: []].allSatisfy({ !$0.overlaps(range) }) else { throw SimWrong("blocks \(range) of \(key) are counted twice") }
+        guard blocks[key, default: []].allSatisfy({ !$0.overlaps(range) }) else {
+            throw SimWrong("blocks \(range) of \(key) are counted twice")
+        }
         blocks[key, default: []].append(range)
     }
 

@@ -22,7 +22,9 @@ struct SimClock {
         }
     }
 
-    private func isBefore(_ a: Int, _ b: Int) -> Bool { (heap[a].time, heap[a].number) < (heap[b].time, heap[b].number) }
+    private func isBefore(_ a: Int, _ b: Int) -> Bool {
+        (heap[a].time, heap[a].number) < (heap[b].time, heap[b].number)
+    }
 
     /// The next event's body; nil where nothing is left.
     mutating func next() -> (() throws -> Void)? {
@@ -34,7 +36,9 @@ struct SimClock {
         var place = 0
         while true {
             var least = place
-            for child in [2 * place + 1, 2 * place + 2] where child < heap.count && isBefore(child, least) { least = child }
+            for child in [2 * place + 1, 2 * place + 2] where child < heap.count && isBefore(child, least) {
+                least = child
+            }
             guard least != place else { return first.body }
             heap.swapAt(place, least)
             place = least

@@ -16,13 +16,16 @@ struct SimFile: Sendable {
     var survey: Survey {
         Survey(
             bytes: 1000, identity: identity, entries: boundaries.last!, boundaries: boundaries, clusters: boundaries,
-            branches: ["x", "y"].map { SurveyedBranch(name: $0, type: "double", fixedValues: 1, itemValues: 1, unsupported: nil) })
+            branches: ["x", "y"].map {
+                SurveyedBranch(name: $0, type: "double", fixedValues: 1, itemValues: 1, unsupported: nil)
+            })
     }
 
     /// The partial specs of one block, value by value.
     func specs(block: Int, split: JobDescription.Split) -> [PartialSpecs] {
         let splitter = Splitter(split, identity: identity)
-        var parts = [PartialSpecs](repeating: PartialSpecs(branches: [BranchStatistics(), BranchStatistics()]), count: 3)
+        var parts = [PartialSpecs](
+            repeating: PartialSpecs(branches: [BranchStatistics(), BranchStatistics()]), count: 3)
         for entry in boundaries[block]..<boundaries[block + 1] {
             let part = splitter.part(entry).rawValue
             parts[part].rows += 1
@@ -59,8 +62,12 @@ struct Truth {
     /// - Parameter skipped: URLs that were left out.
     init(_ job: SimJob, skipped: [String], plan: ([TrainingBlock]) -> [[LanePiece]]) {
         var listed: [(file: SimFile, dataset: Int)] = []
-        for (pattern, files) in zip(job.description.patterns, job.files) { for file in files { listed.append((file, pattern.dataset)) } }
-        files = listed.filter { !skipped.contains($0.file.url) }.sorted { ($0.dataset, $0.file.url) < ($1.dataset, $1.file.url) }
+        for (pattern, files) in zip(job.description.patterns, job.files) {
+            for file in files { listed.append((file, pattern.dataset)) }
+        }
+        files = listed.filter { !skipped.contains($0.file.url) }.sorted {
+            ($0.dataset, $0.file.url) < ($1.dataset, $1.file.url)
+        }
         var bytes: [UInt8] = []
         var blocks: [TrainingBlock] = []
         for (index, entry) in files.enumerated() {
@@ -68,9 +75,11 @@ struct Truth {
             for block in 0..<entry.file.boundaries.count - 1 {
                 let specs = entry.file.specs(block: block, split: job.description.split)
                 if parts.isEmpty { parts = specs } else { for part in 0..<3 { parts[part].merge(specs[part]) } }
-                blocks.append(TrainingBlock(
-                    dataset: entry.dataset, label: entry.dataset, input: index, first: entry.file.boundaries[block], end: entry.file.boundaries[block + 1],
-                    rows: specs.map { Int($0.rows) }))
+                blocks.append(
+                    TrainingBlock(
+                        dataset: entry.dataset, label: entry.dataset, input: index, first: entry.file.boundaries[block],
+                        end: entry.file.boundaries[block + 1],
+                        rows: specs.map { Int($0.rows) }))
             }
             bytes += SpecsCoding.encode([parts])
         }
@@ -80,7 +89,8 @@ struct Truth {
             return
         }
         let manifest = TrainingManifest(
-            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks, lanes: plan(blocks))
+            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [],
+            blocks: blocks, lanes: plan(blocks))
         self.manifest = manifest
         let model = SimModel(manifest)
         digests = model.history()

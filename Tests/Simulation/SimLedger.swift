@@ -78,7 +78,9 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     /// Holds what the second ledger says against this one.
     func check(_ difference: () throws -> String?) {
-        do { if let text = try difference() { wrong = wrong ?? SimWrong("the second ledger has \(text)") } } catch { wrong = wrong ?? SimWrong("the second ledger throws \(error)") }
+        do { if let text = try difference() { wrong = wrong ?? SimWrong("the second ledger has \(text)") } } catch {
+            wrong = wrong ?? SimWrong("the second ledger throws \(error)")
+        }
     }
 
     func commit(_ writes: [LedgerWrite], at time: Double) throws {
@@ -109,9 +111,12 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     private func apply(_ write: LedgerWrite) throws {
         switch write {
         case .lend(let loan, let stage):
-            jobs[loan.job]!.tasks[loan.lease.task] = Task(stage: stage, unit: loan.unit, first: loan.first, end: loan.end, token: loan.lease.token)
-        case .lendAnew(let loan): change(loan.lease.task) { ($0.token, $0.second, $0.attempts) = (loan.lease.token, 0, $0.attempts + 1) }
-        case .lendTwice(let loan, let first): change(loan.lease.task) { ($0.token, $0.second) = (first, loan.lease.token) }
+            jobs[loan.job]!.tasks[loan.lease.task] = Task(
+                stage: stage, unit: loan.unit, first: loan.first, end: loan.end, token: loan.lease.token)
+        case .lendAnew(let loan):
+            change(loan.lease.task) { ($0.token, $0.second, $0.attempts) = (loan.lease.token, 0, $0.attempts + 1) }
+        case .lendTwice(let loan, let first):
+            change(loan.lease.task) { ($0.token, $0.second) = (first, loan.lease.token) }
         case .count(let receipt): try count(receipt)
         case .retire(let lease):
             change(lease.task) { task in
@@ -129,7 +134,9 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         case .cuts(let file, let cuts): change(file: file) { $0.cuts = cuts }
         case .skip(let file, let reason, _):
             change(file: file) { ($0.skipped, $0.partial, $0.folded) = (reason, [], nil) }
-            for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) { forgetTasks(of: file, in: job) }
+            for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) {
+                forgetTasks(of: file, in: job)
+            }
         case .round(let job, let round): jobs[job]!.round = round
         case .checkpoint(let job, let checkpoint):
             for metrics in checkpoint.metrics { jobs[job]!.epochs[metrics.epoch] = metrics }
@@ -138,18 +145,24 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         case .publication(let job, let node, _): jobs[job]!.published.append(node)
         case .paused(let job, let paused): jobs[job]!.paused = paused
         case .kernels(let job, let kernels):
-            if let known = jobs[job]!.kernels, known != kernels { throw SimWrong("job \(job) goes on with the kernels \(kernels), after \(known)") }
+            if let known = jobs[job]!.kernels, known != kernels {
+                throw SimWrong("job \(job) goes on with the kernels \(kernels), after \(known)")
+            }
             jobs[job]!.kernels = kernels
         case .branches, .manifest, .notes, .test, .unreadable, .story, .member: break
         }
     }
 
     private func change(_ task: Int64, _ body: (inout Task) -> Void) {
-        for job in jobs.keys where jobs[job]!.tasks[task]?.counted == nil && jobs[job]!.tasks[task] != nil { body(&jobs[job]!.tasks[task]!) }
+        for job in jobs.keys where jobs[job]!.tasks[task]?.counted == nil && jobs[job]!.tasks[task] != nil {
+            body(&jobs[job]!.tasks[task]!)
+        }
     }
 
     private func change(file: Int64, _ body: (inout File) -> Void) {
-        for job in jobs.keys { if let place = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[place]) } }
+        for job in jobs.keys {
+            if let place = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[place]) }
+        }
     }
 
     private func forgetTasks(of file: Int64, in job: Int64) {
@@ -167,7 +180,8 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         switch receipt.result {
         case .listed(let files):
             let dataset = jobs[loan.job]!.description.patterns[Int(loan.unit)].dataset
-            for file in files where !jobs[loan.job]!.files.contains(where: { $0.url == file.url && $0.dataset == dataset }) {
+            for file in files
+            where !jobs[loan.job]!.files.contains(where: { $0.url == file.url && $0.dataset == dataset }) {
                 jobs[loan.job]!.files.append(File(id: nextFile, dataset: dataset, url: file.url))
                 nextFile += 1
             }
@@ -191,12 +205,19 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
         let own = known(task)
-        if let mirror { check { try mirror.store.counted(task).map { "\($0)" } == own.map { "\($0)" } ? nil : "another receipt of task \(task)" } }
+        if let mirror {
+            check {
+                try mirror.store.counted(task).map { "\($0)" } == own.map { "\($0)" }
+                    ? nil : "another receipt of task \(task)"
+            }
+        }
         return own
     }
 
     private func known(_ task: Int64) -> (token: Int64, digest: String)? {
-        for job in jobs.values { if let task = job.tasks[task], let token = task.counted { return (token, task.digest) } }
+        for job in jobs.values {
+            if let task = job.tasks[task], let token = task.counted { return (token, task.digest) }
+        }
         return nil
     }
 
@@ -212,16 +233,22 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
             (live.round, live.checkpoint, live.epochs) = (job.round, job.checkpoint, job.epochs.keys.max() ?? 0)
             var units = units(job)
             live.unitsAll = units.count
-            if job.stage == .specs { units.removeAll { unit in job.files.contains { $0.id == unit.id && $0.folded != nil } } }
+            if job.stage == .specs {
+                units.removeAll { unit in job.files.contains { $0.id == unit.id && $0.folded != nil } }
+            }
             for (number, task) in job.tasks {
                 if let place = units.firstIndex(where: { $0.id == task.unit }) {
                     units[place].next = max(units[place].next, units[place].cuts.count { $0 <= task.end })
                 }
                 guard task.counted == nil else { continue }
-                live.tasks.append(OpenTask(
-                    id: number, unit: task.unit, first: task.first, end: task.end, token: task.token, secondToken: task.second, attempts: task.attempts, kills: task.kills))
+                live.tasks.append(
+                    OpenTask(
+                        id: number, unit: task.unit, first: task.first, end: task.end, token: task.token,
+                        secondToken: task.second, attempts: task.attempts, kills: task.kills))
             }
-            live.units = units.filter { unit in unit.next < unit.cuts.count || live.tasks.contains { $0.unit == unit.id } }
+            live.units = units.filter { unit in
+                unit.next < unit.cuts.count || live.tasks.contains { $0.unit == unit.id }
+            }
             restored.jobs.append(live)
         }
         if let mirror { check { Self.difference(restored, try mirror.store.restore()) } }
@@ -232,13 +259,18 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     private static func difference(_ own: Restored, _ other: Restored) -> String? {
         func bare(_ job: RestoredJob) -> RestoredJob {
             var job = job
-            job.units = job.units.map { WorkUnit(id: $0.id, queue: "", cuts: $0.cuts, next: $0.next) }.sorted { $0.id < $1.id }
+            job.units = job.units.map { WorkUnit(id: $0.id, queue: "", cuts: $0.cuts, next: $0.next) }.sorted {
+                $0.id < $1.id
+            }
             job.tasks.sort { $0.id < $1.id }
             job.blocksMost = 0
             job.checkpoint?.metrics = []
             return job
         }
-        if own.nextTask != other.nextTask || own.nextRound != other.nextRound { return "task \(other.nextTask) and round \(other.nextRound) as its next, not \(own.nextTask) and \(own.nextRound)" }
+        if own.nextTask != other.nextTask || own.nextRound != other.nextRound {
+            return
+                "task \(other.nextTask) and round \(other.nextRound) as its next, not \(own.nextTask) and \(own.nextRound)"
+        }
         let (mine, others) = (own.jobs.map(bare), other.jobs.map(bare))
         guard mine.map(\.id) == others.map(\.id) else { return "the jobs \(others.map(\.id)), not \(mine.map(\.id))" }
         for (a, b) in zip(mine, others) where a != b {
@@ -254,7 +286,9 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         switch job.stage {
         case .list: job.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "s0") }
         case .survey, .specs:
-            job.files.filter { $0.skipped == nil && (job.stage == .survey || !$0.cuts.isEmpty) }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }.map {
+            job.files.filter { $0.skipped == nil && (job.stage == .survey || !$0.cuts.isEmpty) }.sorted {
+                ($0.dataset, $0.url) < ($1.dataset, $1.url)
+            }.map {
                 WorkUnit(id: $0.id, queue: Self.site($0.url), cuts: job.stage == .survey ? [1] : $0.cuts)
             }
         default: []
@@ -265,7 +299,9 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 }
 
 /// What can be broken on purpose.
-public enum PlantedFault: String, CaseIterable, Sendable { case noFencing, dropReceipt, countTwice, stepTwice, dropEpoch }
+public enum PlantedFault: String, CaseIterable, Sendable {
+    case noFencing, dropReceipt, countTwice, stepTwice, dropEpoch
+}
 
 /// A checker found something.
 struct SimWrong: Error, CustomStringConvertible {
@@ -280,7 +316,10 @@ package struct LedgerMirror: @unchecked Sendable {
     /// The folded specs of a job's files, one after another.
     let folded: (Int64) throws -> [FoldedSpecs]
 
-    package init(store: any LedgerStore, add: @escaping (JobDescription) throws -> Int64, folded: @escaping (Int64) throws -> [FoldedSpecs]) {
+    package init(
+        store: any LedgerStore, add: @escaping (JobDescription) throws -> Int64,
+        folded: @escaping (Int64) throws -> [FoldedSpecs]
+    ) {
         (self.store, self.add, self.folded) = (store, add, folded)
     }
 }

@@ -13,7 +13,8 @@ struct SimModel {
     static func rows(_ manifest: TrainingManifest, lane: Int, step: Int64) -> [RowReference] {
         let epoch = Int(step / manifest.stepsPerEpoch)
         var order = LaneOrder(
-            manifest.lanes[lane], blocks: manifest.blocks, datasets: manifest.datasets, seed: manifest.split.seed, epoch: epoch, lane: lane)
+            manifest.lanes[lane], blocks: manifest.blocks, datasets: manifest.datasets, seed: manifest.split.seed,
+            epoch: epoch, lane: lane)
         let batch = manifest.batch(ofLane: lane)
         order.skip(Int(step % manifest.stepsPerEpoch) * batch)
         var rows: [RowReference] = []
@@ -49,7 +50,11 @@ struct SimModel {
         for epoch in [0, Int64(manifest.training.epochs) - 1] {
             var seen: [String: Int] = [:]
             for step in epoch * manifest.stepsPerEpoch..<(epoch + 1) * manifest.stepsPerEpoch {
-                for lane in manifest.lanes.indices { for row in Self.rows(manifest, lane: lane, step: step) { seen["\(row.block)/\(row.row)", default: 0] += 1 } }
+                for lane in manifest.lanes.indices {
+                    for row in Self.rows(manifest, lane: lane, step: step) {
+                        seen["\(row.block)/\(row.row)", default: 0] += 1
+                    }
+                }
             }
             let all = manifest.blocks.reduce(0) { $0 + $1.rows[0] }
             if seen.count != all || seen.values.contains(where: { $0 != 1 }) { return false }

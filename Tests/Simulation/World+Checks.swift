@@ -8,7 +8,9 @@ extension World {
         let key = "\(id) " + skipped.joined(separator: " ")
         if let known = truths[key] { return known }
         let job = jobs[id]!
-        let truth = Truth(job, skipped: skipped) { LanePlan.deal($0, lanes: job.description.train!.lanes, seed: job.description.split.seed) }
+        let truth = Truth(job, skipped: skipped) {
+            LanePlan.deal($0, lanes: job.description.train!.lanes, seed: job.description.split.seed)
+        }
         guard truth.rowsSeenOnce else { throw SimWrong("job \(id): an epoch's steps do not see each row once") }
         truths[key] = truth
         return truth
@@ -18,14 +20,18 @@ extension World {
     func finalChecks() throws -> SimEnd {
         for (id, job) in ledger.jobs {
             for file in job.files where file.skipped != nil {
-                guard job.description.onError == .skip, wasTroubled(file.url, id) else { throw SimWrong("job \(id): \(file.url) was skipped without a reason: \(file.skipped!)") }
+                guard job.description.onError == .skip, wasTroubled(file.url, id) else {
+                    throw SimWrong("job \(id): \(file.url) was skipped without a reason: \(file.skipped!)")
+                }
             }
             switch job.stage {
             case .done: try checkDone(id, job)
             case .cancelled: guard cancelled.contains(id) else { throw SimWrong("job \(id) was cancelled by nobody") }
             default:
                 let error = job.error ?? ""
-                guard !error.isEmpty, isExcuse(error, id) else { throw SimWrong("job \(id) failed without a reason: \(error)") }
+                guard !error.isEmpty, isExcuse(error, id) else {
+                    throw SimWrong("job \(id) failed without a reason: \(error)")
+                }
             }
             record.note(clock.now, "job \(id) \(job.stage.rawValue) \(job.error ?? "")")
         }
@@ -34,11 +40,14 @@ extension World {
 
     private func wasTroubled(_ url: String, _ id: Int64) -> Bool {
         let file = jobs[id]!.all.first { $0.url == url }!
-        return file.isBroken || file.isDeadly || awaySites.contains(file.site) || deaths > 1 || workers.contains(where: \.isFaulty)
+        return file.isBroken || file.isDeadly || awaySites.contains(file.site) || deaths > 1
+            || workers.contains(where: \.isFaulty)
     }
 
     private func isExcuse(_ error: String, _ id: Int64) -> Bool {
-        if error == "no event is in the training part" { return (try? truth(id).manifest)??.blocks.allSatisfy { $0.rows[0] == 0 } ?? false }
+        if error == "no event is in the training part" {
+            return (try? truth(id).manifest)??.blocks.allSatisfy { $0.rows[0] == 0 } ?? false
+        }
         if error.contains("is broken") { return jobs[id]!.all.contains(where: \.isBroken) }
         if error.contains("workers died with it") { return deaths > 1 }
         if error.contains("is away") { return jobs[id]!.all.contains { awaySites.contains($0.site) } }
@@ -49,12 +58,19 @@ extension World {
     private func checkDone(_ id: Int64, _ job: SimLedger.Job) throws {
         let truth = try truth(id)
         let files = job.files.filter { $0.skipped == nil }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }
-        guard files.map(\.url) == truth.files.map(\.file.url) else { throw SimWrong("job \(id) read the files \(files.map(\.url)), not \(truth.files.map(\.file.url))") }
+        guard files.map(\.url) == truth.files.map(\.file.url) else {
+            throw SimWrong("job \(id) read the files \(files.map(\.url)), not \(truth.files.map(\.file.url))")
+        }
         var bytes: [UInt8] = []
         for file in files {
-            guard let folded = file.folded, file.partial.isEmpty else { throw SimWrong("job \(id): \(file.url) has no specs") }
+            guard let folded = file.folded, file.partial.isEmpty else {
+                throw SimWrong("job \(id): \(file.url) has no specs")
+            }
             let entries = folded.blockRows.joined().reduce(0, +)
-            guard entries == file.survey!.entries else { throw SimWrong("job \(id): \(entries) entries of \(file.url) were counted, which has \(file.survey!.entries)") }
+            guard entries == file.survey!.entries else {
+                throw SimWrong(
+                    "job \(id): \(entries) entries of \(file.url) were counted, which has \(file.survey!.entries)")
+            }
             bytes += SpecsCoding.encode([folded.parts])
         }
         if let mirror = ledger.mirror {
@@ -64,11 +80,19 @@ extension World {
         guard bytes == truth.specs else { throw SimWrong("job \(id): the specs are not those of one sequential pass") }
         guard let manifest = truth.manifest else { return }
         let last = truth.digests.last!
-        guard let digest = job.bundle, let blob = blobs[digest], blob.digest == last else { throw SimWrong("job \(id): the model is not that of one worker alone") }
+        guard let digest = job.bundle, let blob = blobs[digest], blob.digest == last else {
+            throw SimWrong("job \(id): the model is not that of one worker alone")
+        }
         for epoch in 1...manifest.training.epochs {
             let expected = SimModel.metrics(truth.digests[epoch * Int(manifest.stepsPerEpoch)], epoch: epoch)
-            guard job.epochs[epoch] == expected else { throw SimWrong("job \(id): the metrics of epoch \(epoch) are \(String(describing: job.epochs[epoch])), not \(expected)") }
+            guard job.epochs[epoch] == expected else {
+                throw SimWrong(
+                    "job \(id): the metrics of epoch \(epoch) are \(String(describing: job.epochs[epoch])), not \(expected)"
+                )
+            }
         }
-        if job.description.publish != nil, !job.published.contains("n") { throw SimWrong("job \(id) is done and its model was not published") }
+        if job.description.publish != nil, !job.published.contains("n") {
+            throw SimWrong("job \(id) is done and its model was not published")
+        }
     }
 }

@@ -16,7 +16,10 @@ extension World {
             worker.stoppedUntil = until
         case 4:
             let ways = random.below(3)
-            record.note(clock.now, "the link of worker \(worker.index) is cut, \(["both ways", "to the coordinator", "from the coordinator"][ways])")
+            record.note(
+                clock.now,
+                "the link of worker \(worker.index) is cut, \(["both ways", "to the coordinator", "from the coordinator"][ways])"
+            )
             cut[worker.index] = (ways == 2 ? 0 : until, ways == 1 ? 0 : until)
             if until - clock.now > 8, let connection = worker.connection {
                 clock.at(clock.now + random.between(5, 8)) { [self] in breakOff(connection) }
@@ -45,14 +48,16 @@ extension World {
 
     /// What people do meanwhile.
     private func command() {
-        guard core != nil, let id = ledger.jobs.keys.randomElement(using: &random), !ledger.jobs[id]!.stage.isFinal else { return }
+        guard core != nil, let id = ledger.jobs.keys.randomElement(using: &random), !ledger.jobs[id]!.stage.isFinal
+        else { return }
         switch random.below(8) {
         case 0:
             cancelled.insert(id)
             post(.cancel(job: id))
         case 1, 2, 3: post(.pause(job: id))
         case 4, 5, 6: post(.resume(job: id))
-        default: if workers.count > 2, let number = workers[workers.count - 1].ownNumber { post(.drain(worker: number)) }
+        default:
+            if workers.count > 2, let number = workers[workers.count - 1].ownNumber { post(.drain(worker: number)) }
         }
         record.note(clock.now, "somebody does something to job \(id)")
     }
@@ -74,6 +79,8 @@ extension World {
         clock.at(clock.now + 5) { [self] in resumeAll() }
         guard core != nil else { return }
         for (id, job) in ledger.jobs where job.paused && !job.stage.isFinal { post(.resume(job: id)) }
-        for worker in workers where worker.session.isDismissed { crash(worker, "it was drained; another takes its place") }
+        for worker in workers where worker.session.isDismissed {
+            crash(worker, "it was drained; another takes its place")
+        }
     }
 }

@@ -9,9 +9,13 @@ extension World {
     func connect(_ worker: SimWorker) throws {
         guard worker.isAlive, worker.connection == nil else { return }
         let link = cut[worker.index]
-        guard core != nil, link.to <= clock.now, link.from <= clock.now, worker.stoppedUntil <= clock.now, !worker.session.isDismissed else {
+        guard core != nil, link.to <= clock.now, link.from <= clock.now, worker.stoppedUntil <= clock.now,
+            !worker.session.isDismissed
+        else {
             let life = worker.life
-            return clock.at(clock.now + random.between(0.3, 1)) { [self] in if life == worker.life { try connect(worker) } }
+            return clock.at(clock.now + random.between(0.3, 1)) { [self] in
+                if life == worker.life { try connect(worker) }
+            }
         }
         let number = nextNumber
         nextNumber += 1
@@ -68,10 +72,11 @@ extension World {
         guard let index = worker.connection else { return }
         let number = connections[index].number
         let life = coordinatorLife
-        let ordered = switch message {
-        case .training, .rendezvous: true
-        default: false
-        }
+        let ordered =
+            switch message {
+            case .training, .rendezvous: true
+            default: false
+            }
         transmit(index, toWorker: false, ordered: ordered) { [self] in
             guard life == coordinatorLife, connections[index].isOpen else { return }
             post(.message(worker: number, message, payload: payload))
@@ -90,16 +95,22 @@ extension World {
             guard let job = core?.scheduler.jobs[loan.job] else { return }
             message = .grants([Grant(loan.lease, body(loan, job.stage))])
         }
-        let ordered = switch message {
-        case .rendezvous: true
-        default: false
+        let ordered =
+            switch message {
+            case .rendezvous: true
+            default: false
+            }
+        transmit(index, toWorker: true, ordered: ordered) { [self] in try arrive(message, payload, worker, life, index)
         }
-        transmit(index, toWorker: true, ordered: ordered) { [self] in try arrive(message, payload, worker, life, index) }
     }
 
-    private func arrive(_ message: CoordinatorMessage, _ payload: [UInt8], _ worker: SimWorker, _ life: Int, _ index: Int) throws {
+    private func arrive(
+        _ message: CoordinatorMessage, _ payload: [UInt8], _ worker: SimWorker, _ life: Int, _ index: Int
+    ) throws {
         guard life == worker.life, worker.connection == index else { return }
-        if worker.stoppedUntil > clock.now { return clock.at(worker.stoppedUntil) { [self] in try arrive(message, payload, worker, life, index) } }
+        if worker.stoppedUntil > clock.now {
+            return clock.at(worker.stoppedUntil) { [self] in try arrive(message, payload, worker, life, index) }
+        }
         try hear(message, payload, worker)
     }
 
@@ -108,11 +119,16 @@ extension World {
         let job = ledger.jobs[loan.job]!
         switch stage {
         case .list: return .list(pattern: "\(loan.job) \(loan.unit)")
-        case .survey: return .survey(FileReplicas(job.files.first { $0.id == loan.unit }!.url), tree: "\(loan.job)", verify: false)
+        case .survey:
+            return .survey(
+                FileReplicas(job.files.first { $0.id == loan.unit }!.url), tree: "\(loan.job)", verify: false)
         default:
             let file = job.files.first { $0.id == loan.unit }!
             let boundaries = file.survey!.boundaries[Int(loan.first)...Int(loan.end)]
-            return .chunk(ChunkTask(InputTree(FileReplicas(file.url), tree: "\(loan.job)", identity: file.survey!.identity), boundaries: Array(boundaries)))
+            return .chunk(
+                ChunkTask(
+                    InputTree(FileReplicas(file.url), tree: "\(loan.job)", identity: file.survey!.identity),
+                    boundaries: Array(boundaries)))
         }
     }
 }

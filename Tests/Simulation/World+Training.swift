@@ -9,17 +9,26 @@ extension World {
     // MARK: As TrainingRunner does
 
     func start(_ order: RoundOrder, _ worker: SimWorker) throws {
-        if let left = worker.left, left.round == order.round { return say(.training(round: left.round, left.report), from: worker) }
+        if let left = worker.left, left.round == order.round {
+            return say(.training(round: left.round, left.report), from: worker)
+        }
         if let member = worker.member, member.order.round >= order.round { return }
         stopMember(worker)
-        guard order.kernels == worker.hello.kernels else { throw SimWrong("worker \(worker.index) with the kernels \(worker.hello.kernels) is to train with \(order.kernels)") }
-        guard let manifest = manifests[order.manifest] else { throw SimWrong("the manifest \(order.manifest) was never planned") }
+        guard order.kernels == worker.hello.kernels else {
+            throw SimWrong(
+                "worker \(worker.index) with the kernels \(worker.hello.kernels) is to train with \(order.kernels)")
+        }
+        guard let manifest = manifests[order.manifest] else {
+            throw SimWrong("the manifest \(order.manifest) was never planned")
+        }
         let member = SimMember(order, manifest)
         worker.member = member
         later(worker, member, random.between(0.02, 1)) { [self] in
             member.phase = .connecting
             let memory = worker.memory?.manifest == order.manifest ? worker.memory : nil
-            let statement = RoundStatement(step: memory?.step ?? -1, digest: memory.map { String($0.digest, radix: 16) } ?? "", epochs: memory?.epochs ?? [])
+            let statement = RoundStatement(
+                step: memory?.step ?? -1, digest: memory.map { String($0.digest, radix: 16) } ?? "",
+                epochs: memory?.epochs ?? [])
             statements["\(order.job)/\(order.round)", default: [:]][order.rank] = statement
             say(.rendezvous(round: order.round, key: "statement/\(order.rank)"), from: worker)
         }
@@ -41,13 +50,19 @@ extension World {
         worker.member = nil
         worker.session.round = nil
         lost[member.order.round * 100 + member.order.job] = true
-        for other in workers { if let peer = other.member, peer.order.round == member.order.round, peer.order.job == member.order.job { fail(other, peer) } }
+        for other in workers {
+            if let peer = other.member, peer.order.round == member.order.round, peer.order.job == member.order.job {
+                fail(other, peer)
+            }
+        }
     }
 
     /// A sum that it waits for breaks.
     private func fail(_ worker: SimWorker, _ member: SimMember) {
         guard member.isConnected else { return }
-        later(worker, member, random.between(0.001, 0.1)) { [self] in leave(worker, member, "a member of the round was lost", fatal: false) }
+        later(worker, member, random.between(0.001, 0.1)) { [self] in
+            leave(worker, member, "a member of the round was lost", fatal: false)
+        }
     }
 
     private func leave(_ worker: SimWorker, _ member: SimMember, _ reason: String, fatal: Bool) {
@@ -74,32 +89,45 @@ extension World {
         let order = member.order
         let statements = order.members.indices.map { member.statements[$0]! }
         let decision: RoundStart
-        do { decision = try RoundStart.decide(statements, checkpoint: order.checkpoint.map { _ in order.checkpointStep }) } catch {
+        do {
+            decision = try RoundStart.decide(statements, checkpoint: order.checkpoint.map { _ in order.checkpointStep })
+        } catch {
             throw SimWrong("two states after step \(error.step), of ranks \(error.ranks), in round \(order.round)")
         }
         switch decision {
         case .beginning: (member.step, member.digest) = (0, SimModel.initial)
         case .checkpoint:
-            guard core != nil, let blob = blobs[order.checkpoint!] else { return leave(worker, member, "no checkpoint can be fetched", fatal: false) }
+            guard core != nil, let blob = blobs[order.checkpoint!] else {
+                return leave(worker, member, "no checkpoint can be fetched", fatal: false)
+            }
             (member.step, member.digest) = blob
-        case .member(let rank, let step): (member.step, member.digest) = (step, UInt64(statements[rank].digest, radix: 16)!)
+        case .member(let rank, let step):
+            (member.step, member.digest) = (step, UInt64(statements[rank].digest, radix: 16)!)
         }
         let steps = member.manifest.stepsPerEpoch
-        member.epochs = RoundStart.epochs(statements).filter { $0.epoch > order.epochs && Int64($0.epoch) * steps <= member.step }
+        member.epochs = RoundStart.epochs(statements).filter {
+            $0.epoch > order.epochs && Int64($0.epoch) * steps <= member.step
+        }
         keep(worker, member)
         if !member.epochs.isEmpty { store(worker, member, member.epochs) }
         let epoch = member.step / steps
-        let isEvaluated = member.step % steps != 0 || epoch == 0 || epoch <= order.epochs || member.epochs.contains { $0.epoch == epoch }
+        let isEvaluated =
+            member.step % steps != 0 || epoch == 0 || epoch <= order.epochs
+            || member.epochs.contains { $0.epoch == epoch }
         try isEvaluated ? goOn(worker, member) : evaluate(worker, member)
     }
 
-    private func keep(_ worker: SimWorker, _ member: SimMember) { worker.memory = (member.order.manifest, member.step, member.digest, member.epochs) }
+    private func keep(_ worker: SimWorker, _ member: SimMember) {
+        worker.memory = (member.order.manifest, member.step, member.digest, member.epochs)
+    }
 
     private func goOn(_ worker: SimWorker, _ member: SimMember) throws {
         let manifest = member.manifest
         guard member.step < manifest.stepsPerEpoch * Int64(manifest.training.epochs) else {
             member.phase = .evaluating
-            return add(worker, member, "test", 0) { [self] _ in if member.order.rank == 0 { finishTraining(worker, member) } }
+            return add(worker, member, "test", 0) { [self] _ in
+                if member.order.rank == 0 { finishTraining(worker, member) }
+            }
         }
         member.phase = .training
         later(worker, member, random.between(0.01, 0.08)) { [self] in
@@ -134,7 +162,10 @@ extension World {
     }
 
     /// Adds up over the members. Under faults the sum may break when some have it and others do not.
-    private func add(_ worker: SimWorker, _ member: SimMember, _ what: String, _ value: UInt64, _ body: @escaping (UInt64) throws -> Void) {
+    private func add(
+        _ worker: SimWorker, _ member: SimMember, _ what: String, _ value: UInt64,
+        _ body: @escaping (UInt64) throws -> Void
+    ) {
         let order = member.order
         let key = "\(order.job)/\(order.round)/\(what)"
         if lost[order.round * 100 + order.job] == true { return fail(worker, member) }
@@ -161,8 +192,12 @@ extension World {
     /// Stores a state at the coordinator, and tells it.
     private func store(_ worker: SimWorker, _ member: SimMember, _ metrics: [EpochMetrics]) {
         guard member.order.rank == 0 else { return }
-        guard core != nil, worker.connection != nil else { return leave(worker, member, "cannot store a checkpoint", fatal: false) }
-        say(.training(round: member.order.round, .checkpoint(digest: put(member), step: member.step, metrics: metrics)), from: worker)
+        guard core != nil, worker.connection != nil else {
+            return leave(worker, member, "cannot store a checkpoint", fatal: false)
+        }
+        say(
+            .training(round: member.order.round, .checkpoint(digest: put(member), step: member.step, metrics: metrics)),
+            from: worker)
     }
 
     private func put(_ member: SimMember) -> String {
@@ -173,14 +208,19 @@ extension World {
 
     private func finishTraining(_ worker: SimWorker, _ member: SimMember) {
         let part = PartMetrics(events: 1, loss: 0, auc: 0, accuracy: 0)
-        say(.training(round: member.order.round, .finished(digest: put(member), step: member.step, test: part, truncated: 0)), from: worker)
+        say(
+            .training(
+                round: member.order.round, .finished(digest: put(member), step: member.step, test: part, truncated: 0)),
+            from: worker)
     }
 
     /// Weights after each step are those of one worker alone.
     private func check(_ member: SimMember) throws {
         let truth = try truth(member.order.job)
         guard truth.digests.indices.contains(Int(member.step)), truth.digests[Int(member.step)] == member.digest else {
-            throw SimWrong("job \(member.order.job): the weights after step \(member.step) in round \(member.order.round) are not those of one worker alone")
+            throw SimWrong(
+                "job \(member.order.job): the weights after step \(member.step) in round \(member.order.round) are not those of one worker alone"
+            )
         }
     }
 }

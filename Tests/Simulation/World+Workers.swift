@@ -8,7 +8,9 @@ extension World {
     func beat(_ worker: SimWorker) throws {
         clock.at(clock.now + 1) { [self] in try beat(worker) }
         guard worker.isAlive, worker.stoppedUntil <= clock.now else { return }
-        worker.session.round = worker.member.map { Beat.InRound(round: $0.order.round, phase: $0.phase, step: max(0, $0.step)) }
+        worker.session.round = worker.member.map {
+            Beat.InRound(round: $0.order.round, phase: $0.phase, step: max(0, $0.step))
+        }
         for message in worker.session.tick(now: clock.now) { say(message, from: worker) }
         if let broken = worker.session.validate() { throw SimWrong("worker \(worker.index): \(broken)") }
     }
@@ -19,7 +21,9 @@ extension World {
         case .grants(let grants): for grant in worker.session.granted(grants) { begin(grant, worker) }
         case .acknowledged(let leases):
             for lease in leases {
-                if done[lease] == true, !checker.wasCounted(lease) { throw SimWrong("\(lease) was acknowledged and is not in the ledger") }
+                if done[lease] == true, !checker.wasCounted(lease) {
+                    throw SimWrong("\(lease) was acknowledged and is not in the ledger")
+                }
                 record.note(clock.now, "\(lease.task) \(lease.token) is acknowledged to \(worker.index)")
             }
             worker.session.settled(leases)
@@ -51,17 +55,27 @@ extension World {
 
     private func finish(_ grant: Grant, _ worker: SimWorker, _ life: Int) {
         guard life == worker.life, worker.isAlive else { return }
-        if worker.stoppedUntil > clock.now { return clock.at(worker.stoppedUntil) { [self] in finish(grant, worker, life) } }
+        if worker.stoppedUntil > clock.now {
+            return clock.at(worker.stoppedUntil) { [self] in finish(grant, worker, life) }
+        }
         guard let receipt = receipt(grant, worker) else { return crash(worker, "it read a deadly file") }
         // A grant that came twice may fail once: what is acknowledged then may be the failure.
-        if case .failed = receipt.result { done[grant.lease] = false } else if done[grant.lease] == nil { done[grant.lease] = true }
+        if case .failed = receipt.result {
+            done[grant.lease] = false
+        } else if done[grant.lease] == nil {
+            done[grant.lease] = true
+        }
         if let message = worker.session.finished(receipt, now: clock.now) { say(message, from: worker) }
     }
 
     /// What comes of the work; nil where the worker dies of it.
     private func receipt(_ grant: Grant, _ worker: SimWorker) -> Receipt? {
-        func failed(_ reason: String, transient: Bool) -> Receipt { Receipt(grant.lease, .failed(reason: reason, transient: transient)) }
-        if worker.isFaulty, isFaulty, random.chance(0.5) { return failed("this worker does everything wrong", transient: false) }
+        func failed(_ reason: String, transient: Bool) -> Receipt {
+            Receipt(grant.lease, .failed(reason: reason, transient: transient))
+        }
+        if worker.isFaulty, isFaulty, random.chance(0.5) {
+            return failed("this worker does everything wrong", transient: false)
+        }
         switch grant.body {
         case .list(let pattern):
             let parts = pattern.split(separator: " ").map { Int64($0)! }
@@ -77,8 +91,12 @@ extension World {
             if file.isBroken { return failed("\(file.url) is broken", transient: false) }
             if siteAway[file.site] > clock.now { return failed("the site \(file.site) is away", transient: true) }
             let first = file.boundaries.firstIndex(of: task.boundaries[0])!
-            let blocks = (first..<first + task.boundaries.count - 1).map { file.specs(block: $0, split: jobs[job]!.description.split) }
-            return Receipt(grant.lease, .counted(bytesRead: 100, seconds: 0.1 * Double(blocks.count)), specs: SpecsCoding.encode(blocks))
+            let blocks = (first..<first + task.boundaries.count - 1).map {
+                file.specs(block: $0, split: jobs[job]!.description.split)
+            }
+            return Receipt(
+                grant.lease, .counted(bytesRead: 100, seconds: 0.1 * Double(blocks.count)),
+                specs: SpecsCoding.encode(blocks))
         }
     }
 

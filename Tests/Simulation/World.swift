@@ -28,18 +28,25 @@ public struct SimResult: Sendable {
 /// - Parameters:
 ///   - eventsMost: gives up as stuck after so many.
 ///   - prints: every line of the transcript.
-public func simulate(seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false) -> SimResult {
+public func simulate(
+    seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false
+) -> SimResult {
     simulate(seed: seed, eventsMost: eventsMost, planted: planted, prints: prints, mirror: nil)
 }
 
 /// - Parameter mirror: another ledger that is told the same and must answer the same.
-package func simulate(seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false, mirror: LedgerMirror?) -> SimResult {
+package func simulate(
+    seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false, mirror: LedgerMirror?
+) -> SimResult {
     let world = World(seed: seed, planted: planted)
     world.record.prints = prints
     world.ledger.mirror = mirror
     let end = world.run(eventsMost: eventsMost)
-    let summary = "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
-    return SimResult(end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary, jobs: world.ledger.jobs.count,
+    let summary =
+        "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
+    return SimResult(
+        end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary,
+        jobs: world.ledger.jobs.count,
         done: world.ledger.jobs.values.count { $0.stage == .done })
 }
 
@@ -114,7 +121,8 @@ final class World: @unchecked Sendable {
     }
 
     private func addWorker(_ index: Int) {
-        var hello = Hello(name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
+        var hello = Hello(
+            name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
         hello.ownKernels = ["Haswell", "Zen", "SkylakeX"][random.below(3)]
         hello.kernels = hello.ownKernels
         hello.process = "w\(index) 0"
@@ -132,7 +140,9 @@ final class World: @unchecked Sendable {
         do {
             try startCoordinator()
             for _ in 0..<1 + random.below(3) { clock.at(random.between(0, 20)) { [self] in submit() } }
-            if planted == nil || planted == .noFencing { clock.at(random.between(0.5, 5)) { [self] in try nextFault() } }
+            if planted == nil || planted == .noFencing {
+                clock.at(random.between(0.5, 5)) { [self] in try nextFault() }
+            }
             clock.at(faultsUntil) { [self] in try endFaults() }
             while events < eventsMost, let body = clock.next() {
                 events += 1
@@ -140,18 +150,25 @@ final class World: @unchecked Sendable {
                 if isOver { return try finalChecks() }
                 if clock.now > faultsUntil + 4000 { break }
             }
-            let open = ledger.jobs.filter { !$0.value.stage.isFinal }.map { "job \($0.key) in \($0.value.stage.rawValue)" }
+            let open = ledger.jobs.filter { !$0.value.stage.isFinal }.map {
+                "job \($0.key) in \($0.value.stage.rawValue)"
+            }
             return .stuck("after \(events) events and \(Int(clock.now)) s: \(open.joined(separator: ", "))")
         } catch { return .wrong("at \(clock.now) s: \(error)") }
     }
 
-    private var isOver: Bool { clock.now > faultsUntil && !ledger.jobs.isEmpty && ledger.jobs.values.allSatisfy(\.stage.isFinal) && clock.now > 20 }
+    private var isOver: Bool {
+        clock.now > faultsUntil && !ledger.jobs.isEmpty && ledger.jobs.values.allSatisfy(\.stage.isFinal)
+            && clock.now > 20
+    }
 
     private func submit() {
         let id = ledger.add(drawJob())
         record.note(clock.now, "job \(id) is submitted")
         // Where the coordinator is away, it finds the job when it comes back.
-        if core != nil { post(.submitted(RestoredJob(id: id, description: ledger.jobs[id]!.description, stage: .queued))) }
+        if core != nil {
+            post(.submitted(RestoredJob(id: id, description: ledger.jobs[id]!.description, stage: .queued)))
+        }
     }
 
     private func drawJob() -> JobDescription {
@@ -173,7 +190,9 @@ final class World: @unchecked Sendable {
         job.split.seed = random.next() >> 1
         if random.chance(0.7) {
             var training = JobDescription.Training()
-            (training.lanes, training.batch, training.epochs) = (1 + random.below(6), 8 + random.below(30), 1 + random.below(3))
+            (training.lanes, training.batch, training.epochs) = (
+                1 + random.below(6), 8 + random.below(30), 1 + random.below(3)
+            )
             job.train = training
             if random.chance(0.5) { job.publish = .init(model: "m", nodes: ["n"]) }
         }
@@ -185,7 +204,9 @@ final class World: @unchecked Sendable {
         let site = random.below(siteAway.count)
         var boundaries: [Int64] = [0]
         for _ in 0..<1 + random.below(10) { boundaries.append(boundaries.last! + Int64(1 + random.below(30))) }
-        var file = SimFile(url: "sim/s\(site)/\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(), boundaries: boundaries)
+        var file = SimFile(
+            url: "sim/s\(site)/\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(),
+            boundaries: boundaries)
         file.isBroken = random.chance(0.02)
         file.isDeadly = random.chance(0.01)
         return file
@@ -263,16 +284,23 @@ final class World: @unchecked Sendable {
         switch stage {
         case .list, .survey: plan.units = ledger.units(job)
         case .specs:
-            for file in job.files.filter({ $0.skipped == nil }).sorted(by: { ($0.dataset, $0.url) < ($1.dataset, $1.url) }) {
+            for file in job.files.filter({ $0.skipped == nil }).sorted(by: {
+                ($0.dataset, $0.url) < ($1.dataset, $1.url)
+            }) {
                 guard let survey = file.survey else { return .failure(PlanFailure("\(file.url) was not surveyed")) }
-                let cuts = ChunkPlanner.cuts(survey.boundaries, clusters: survey.clusters, events: job.description.chunkEvents)
+                let cuts = ChunkPlanner.cuts(
+                    survey.boundaries, clusters: survey.clusters, events: job.description.chunkEvents)
                 plan.writes.append(.cuts(file: file.id, cuts))
                 plan.units.append(WorkUnit(id: file.id, queue: SimLedger.site(file.url), cuts: cuts))
             }
         case .train, .evaluate:
             for file in job.files {
-                guard let folded = file.folded, let survey = file.survey, folded.blockRows.count != survey.boundaries.count - 1 else { continue }
-                ledger.wrong = SimWrong("job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \(folded.blockRows.count)")
+                guard let folded = file.folded, let survey = file.survey,
+                    folded.blockRows.count != survey.boundaries.count - 1
+                else { continue }
+                ledger.wrong = SimWrong(
+                    "job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \(folded.blockRows.count)"
+                )
                 return .failure(PlanFailure("wrong specs"))
             }
             let manifest = manifest(id, job)
@@ -291,14 +319,17 @@ final class World: @unchecked Sendable {
         let files = job.files.filter { $0.folded != nil }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }
         for (index, file) in files.enumerated() {
             for (block, rows) in file.folded!.blockRows.enumerated() {
-                blocks.append(TrainingBlock(
-                    dataset: file.dataset, label: file.dataset, input: index, first: file.survey!.boundaries[block], end: file.survey!.boundaries[block + 1],
-                    rows: rows.map(Int.init)))
+                blocks.append(
+                    TrainingBlock(
+                        dataset: file.dataset, label: file.dataset, input: index, first: file.survey!.boundaries[block],
+                        end: file.survey!.boundaries[block + 1],
+                        rows: rows.map(Int.init)))
             }
         }
         let training = job.description.train!
         return TrainingManifest(
-            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks,
+            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [],
+            blocks: blocks,
             lanes: LanePlan.deal(blocks, lanes: training.lanes, seed: job.description.split.seed))
     }
 

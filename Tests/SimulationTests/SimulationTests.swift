@@ -6,7 +6,9 @@ import Specs
 import Testing
 
 @Suite struct SimulationTests {
-    private static let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.build/release/simulate").standardizedFileURL
+    private static let program = URL(filePath: #filePath).deletingLastPathComponent().appending(
+        path: "../../.build/release/simulate"
+    ).standardizedFileURL
 
     @discardableResult
     private func check(_ seed: UInt64) -> SimResult {
@@ -58,7 +60,8 @@ import Testing
         let first = UInt64.random(in: 1 << 20..<1 << 40)
         print("simulation with SQLite: fresh seeds from \(first)")
         for seed in Array(0..<12) + Array(first..<first + 8) {
-            let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-ledger-\(UUID().uuidString.prefix(8))")
+            let directory = FileManager.default.temporaryDirectory.appending(
+                path: "beamline-ledger-\(UUID().uuidString.prefix(8))")
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(at: directory) }
             let path = directory.appending(path: "ledger.sqlite").path

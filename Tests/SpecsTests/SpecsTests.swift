@@ -10,7 +10,9 @@ import Testing
         _ = buffer.values(of: Double.self, count: values.count).update(fromContentsOf: values)
         let places = AlignedBuffer(capacity: offsets.count * 8)
         _ = places.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
-        return Column(type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer, offsets: [.init(buffer: places, count: offsets.count)])
+        return Column(
+            type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer,
+            offsets: [.init(buffer: places, count: offsets.count)])
     }
 
     private static func compute(_ batch: ColumnBatch, _ range: Range<Int>, parts: [UInt8]) -> [PartialSpecs] {
@@ -20,7 +22,8 @@ import Testing
     }
 
     @Test func valuesAreCountedByPart() {
-        let batch = ColumnBatch(first: 0, entries: 3, names: ["x"], columns: [column([1, 2, .nan, 5, 7], offsets: [0, 2, 3, 5])])
+        let batch = ColumnBatch(
+            first: 0, entries: 3, names: ["x"], columns: [column([1, 2, .nan, 5, 7], offsets: [0, 2, 3, 5])])
         let specs = Self.compute(batch, 0..<3, parts: [0, 1, 0])
         #expect(specs.map(\.rows) == [2, 1, 0])
         let train = specs[0].branches[0]
@@ -34,7 +37,8 @@ import Testing
         let values = (0..<999).map { _ in Double(random.below(1_000_000)) / 1000 }
         func specs(_ range: Range<Int>) -> BranchStatistics {
             let part = Array(values[range])
-            let batch = ColumnBatch(first: 0, entries: 1, names: ["x"], columns: [column(part, offsets: [0, Int64(part.count)])])
+            let batch = ColumnBatch(
+                first: 0, entries: 1, names: ["x"], columns: [column(part, offsets: [0, Int64(part.count)])])
             return Self.compute(batch, 0..<1, parts: [0])[0].branches[0]
         }
         var merged = specs(0..<300)
@@ -49,10 +53,17 @@ import Testing
     @Test func bytesComeBack() throws {
         var statistics = BranchStatistics()
         (statistics.values, statistics.min, statistics.mean) = (3, -0.5, .pi)
-        let blocks = [[PartialSpecs(rows: 1, branches: [statistics]), .init(rows: 2, branches: [.init()]), .init(rows: 0, branches: [.init()])]]
+        let blocks = [
+            [
+                PartialSpecs(rows: 1, branches: [statistics]), .init(rows: 2, branches: [.init()]),
+                .init(rows: 0, branches: [.init()]),
+            ]
+        ]
         let bytes = SpecsCoding.encode(blocks)
         #expect(try SpecsCoding.decode(bytes) == blocks)
-        for cut in 0..<bytes.count { #expect(throws: FormatError.self) { try SpecsCoding.decode(Array(bytes[..<cut])) } }
+        for cut in 0..<bytes.count {
+            #expect(throws: FormatError.self) { try SpecsCoding.decode(Array(bytes[..<cut])) }
+        }
     }
 
     @Test func theSplitIsInProportionAndRepeats() {

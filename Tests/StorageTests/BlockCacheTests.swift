@@ -10,9 +10,13 @@ import Testing
         deinit { try? FileManager.default.removeItem(atPath: path) }
 
         var files: [String] {
-            (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []).filter { $0.hasSuffix(".blocks") }.map { "\(path)/\($0)" }
+            (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []).filter {
+                $0.hasSuffix(".blocks")
+            }.map { "\(path)/\($0)" }
         }
-        var bytes: Int { files.reduce(0) { $0 + ((try? FileManager.default.attributesOfItem(atPath: $1)[.size] as? Int) ?? 0) } }
+        var bytes: Int {
+            files.reduce(0) { $0 + ((try? FileManager.default.attributesOfItem(atPath: $1)[.size] as? Int) ?? 0) }
+        }
     }
 
     private static let content = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
@@ -20,13 +24,18 @@ import Testing
 
     /// Reads through the replicated source, as a worker does.
     /// - Returns: the bytes that came from the file itself.
-    private func read(_ folder: Folder, _ file: String, identity: String = "one", bytes: Int = 64 << 20, _ ranges: [ByteRange]) throws -> Int {
+    private func read(
+        _ folder: Folder, _ file: String, identity: String = "one", bytes: Int = 64 << 20, _ ranges: [ByteRange]
+    ) throws -> Int {
         var catalog = SiteCatalog()
         catalog.cache = .init(directory: folder.path, bytes: bytes)
-        let source = ReplicatedSource(FileReplicas(file), board: SiteBoard(catalog), identity: identity) { _ in identity }
+        let source = ReplicatedSource(FileReplicas(file), board: SiteBoard(catalog), identity: identity) { _ in identity
+        }
         try source.open()
         let fetched = try source.read(ranges)
-        for (index, range) in ranges.enumerated() { #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end])) }
+        for (index, range) in ranges.enumerated() {
+            #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end]))
+        }
         return fetched.transferred
     }
 
@@ -60,7 +69,9 @@ import Testing
             for round in 0..<60 {
                 var bytes = whole
                 // A crash cuts the end off; a bad disk changes a byte.
-                if round % 2 == 0 { bytes = bytes.prefix(random.below(whole.count)) } else {
+                if round % 2 == 0 {
+                    bytes = bytes.prefix(random.below(whole.count))
+                } else {
                     bytes[random.below(whole.count)] ^= 0x10
                 }
                 try bytes.write(to: URL(filePath: path))

@@ -17,7 +17,10 @@ import Testing
 
     @Test func aFileIsWhereTheSitesFileSays() {
         let places = catalog.places(["root://a:1094//eos/cms/old/x.root"])
-        #expect(places.map(\.url) == ["root://a:1094//eos/cms/old/x.root", "root://b:1094//eos/cms/old/x.root", "davs://c/dpm/home/x.root"])
+        #expect(
+            places.map(\.url) == [
+                "root://a:1094//eos/cms/old/x.root", "root://b:1094//eos/cms/old/x.root", "davs://c/dpm/home/x.root",
+            ])
         #expect(places.map(\.certain) == [true, true, false] && places.map(\.site) == ["NEAR", "NEAR", "FAR"])
         #expect(catalog.logicalName("davs://c/dpm/home/y/x.root") == "/y/x.root")
         #expect(catalog.places(["lfn:/y/x.root"]).map(\.url).contains("davs://c/dpm/home/y/x.root"))
@@ -29,7 +32,8 @@ import Testing
     @Test func placesAreChosenInProportionWithAShareForExploring() {
         let places = ["A", "B", "C"].map { SiteCatalog.Place(site: $0, url: $0, certain: true) }
         let standings = [
-            ReplicaOrder.Standing(bytesPerSecond: 90e6, known: true), .init(bytesPerSecond: 10e6, known: true), .init(excluded: true, bytesPerSecond: 500e6, known: true),
+            ReplicaOrder.Standing(bytesPerSecond: 90e6, known: true), .init(bytesPerSecond: 10e6, known: true),
+            .init(excluded: true, bytesPerSecond: 500e6, known: true),
         ]
         var random = SeededRandom(seed: 3)
         var first = [0, 0, 0]
@@ -41,7 +45,9 @@ import Testing
         // 9 to 1, but for the twentieth that explores: 0.95 * 0.1 + 0.05 * 0.5 = 0.12.
         #expect(abs(Double(first[1]) / 20_000 - 0.12) < 0.01, "\(first)")
         // Errors count, and places that only the catalogue knows wait.
-        let unsure = [SiteCatalog.Place(site: "A", url: "a", certain: true), .init(site: "B", url: "b", certain: false)]
+        let unsure = [
+            SiteCatalog.Place(site: "A", url: "a", certain: true), .init(site: "B", url: "b", certain: false),
+        ]
         var earlier = 0
         for _ in 0..<2000 where ReplicaOrder.order(unsure, [.init(), .init()], &random)[0] == 1 { earlier += 1 }
         #expect(earlier > 10 && earlier < 120, "\(earlier)")
@@ -56,14 +62,23 @@ import Testing
             try text.write(toFile: path, atomically: true, encoding: .utf8)
             return try FileLister().expand(path)
         }
-        let new = try expand("a.meta4", """
+        let new = try expand(
+            "a.meta4",
+            """
             <?xml version="1.0" encoding="UTF-8"?>
             <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/a.root"><size>123</size><hash type="md5">00</hash>
             <hash type="adler32">0A1b2c3D</hash><url location="x" priority="2">root://b//store/a.root</url>
             <url priority="1"> davs://a/store/a.root </url><url priority="3">gsiftp://c/store/a.root</url></file></metalink>
             """)
-        #expect(new == [FileReplicas(["davs://a/store/a.root", "root://b//store/a.root"], logicalName: "/store/a.root", size: 123, adler32: "0a1b2c3d")])
-        let old = try expand("a.metalink", """
+        #expect(
+            new == [
+                FileReplicas(
+                    ["davs://a/store/a.root", "root://b//store/a.root"], logicalName: "/store/a.root", size: 123,
+                    adler32: "0a1b2c3d")
+            ])
+        let old = try expand(
+            "a.metalink",
+            """
             <metalink version="3.0"><files><file name="a"><size>5</size><verification><hash type="adler32">1</hash></verification><resources>
             <url type="xroot" preference="10">root://b//a</url><url preference="90">root://c//a</url></resources></file></files></metalink>
             """)
@@ -98,10 +113,15 @@ import Testing
         // A renewed file is seen at the next look.
         _ = try file("own", "renewed")
         #expect(try credentials(all, own).token()?.text == "renewed")
-        let lost = #expect(throws: FormatError.self) { try credentials(["BEARER_TOKEN_FILE": directory.path + "/none"]).token() }
+        let lost = #expect(throws: FormatError.self) {
+            try credentials(["BEARER_TOKEN_FILE": directory.path + "/none"]).token()
+        }
         #expect(lost?.description.contains("none") == true)
         // When it ends is told, and an ended one is an error; the secret itself is in neither.
-        func token(_ expires: Int) -> String { "eyJhbGciOiJub25lIn0." + Data("{\"exp\":\(expires)}".utf8).base64EncodedString().filter { $0 != "=" } + ".c2lnbmF0dXJl" }
+        func token(_ expires: Int) -> String {
+            "eyJhbGciOiJub25lIn0." + Data("{\"exp\":\(expires)}".utf8).base64EncodedString().filter { $0 != "=" }
+                + ".c2lnbmF0dXJl"
+        }
         let soon = credentials(["BEARER_TOKEN": token(1000)])
         #expect(try soon.token(now: 900)?.expires == 1000)
         #expect(soon.state(now: 900).expires == 1000 && soon.state(now: 900).warning == nil)

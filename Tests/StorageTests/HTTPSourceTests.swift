@@ -38,11 +38,15 @@ import Testing
         let source = try openSource(server.url(mode))
         #expect(source.size == 100_000)
         // Out of order, overlapping, far apart, and the last byte.
-        let ranges = [(90_000, 500), (10, 20), (15, 40), (500, 10), (50_000, 3000), (99_999, 1)].map { ByteRange(offset: $0.0, length: $0.1) }
+        let ranges = [(90_000, 500), (10, 20), (15, 40), (500, 10), (50_000, 3000), (99_999, 1)].map {
+            ByteRange(offset: $0.0, length: $0.1)
+        }
         var limits = SiteLimits()
         limits.gapBytes = 100
         let fetched = try openSource(server.url(mode), at: SiteAccess("web", limits: limits)).read(ranges)
-        for (index, range) in ranges.enumerated() { #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end])) }
+        for (index, range) in ranges.enumerated() {
+            #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end]))
+        }
         // Where each range is a request of its own, gaps are cheaper than requests.
         #expect(fetched.transferred < (mode == "several" || mode == "joined" ? 4000 : 20_000))
         #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 99_990, length: 11)]) }
@@ -57,7 +61,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("resized", FormatError.Code.changed), ("retagged", .changed), ("refused", .changed), ("shifted", .faulty), ("cut", .unreachable), ("long", .faulty),
+        ("resized", FormatError.Code.changed), ("retagged", .changed), ("refused", .changed), ("shifted", .faulty),
+        ("cut", .unreachable), ("long", .faulty),
     ])
     func whatChangesOrBreaksIsAnError(_ mode: String, _ code: FormatError.Code) throws {
         let server = try Server()
@@ -70,7 +75,9 @@ import Testing
     @Test(arguments: ["lacking", "torn"]) func partsMustBeWhole(_ mode: String) throws {
         let server = try Server()
         let source = try openSource(server.url(mode))
-        let error = #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 100, length: 50), ByteRange(offset: 60_000, length: 50)]) }
+        let error = #expect(throws: FormatError.self) {
+            try source.read([ByteRange(offset: 100, length: 50), ByteRange(offset: 60_000, length: 50)])
+        }
         #expect(error?.code == .faulty, "\(String(describing: error))")
     }
 

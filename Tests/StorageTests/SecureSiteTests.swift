@@ -26,21 +26,31 @@ import Testing
         // XrdCl knows only the process's own directory of trusted authorities.
         setenv("X509_CERT_DIR", sites.directory.appending(path: "secure-ca/certificates").path, 1)
         let places = ["roots", "https", "davs"].map { "\($0)://localhost:\(sites.spare)//store/a" }
-        let secret = try String(contentsOf: sites.directory.appending(path: "secure-token"), encoding: .utf8).filter { !$0.isWhitespace }
+        let secret = try String(contentsOf: sites.directory.appending(path: "secure-token"), encoding: .utf8).filter {
+            !$0.isWhitespace
+        }
         for url in places {
             #expect(try read(url, access(sites, token: "secure-token")) == Self.content)
             #expect(try Checksum.adler32(url, at: access(sites, token: "secure-token")).count == 8)
-            for (token, words) in [("secure-token-expired", "expired"), ("secure-token-elsewhere", "refuses"), (nil, "refuses"), ("none", "none")] {
+            for (token, words) in [
+                ("secure-token-expired", "expired"), ("secure-token-elsewhere", "refuses"), (nil, "refuses"),
+                ("none", "none"),
+            ] {
                 let error = #expect(throws: FormatError.self) { try read(url, access(sites, token: token)) }
-                #expect(error?.code == .refused && error?.description.contains(words) == true, "\(url) \(token ?? ""): \(String(describing: error))")
+                #expect(
+                    error?.code == .refused && error?.description.contains(words) == true,
+                    "\(url) \(token ?? ""): \(String(describing: error))")
                 #expect(error?.description.contains(secret.suffix(40)) == false)
             }
             // A token that was renewed is used at the next open.
             let site = access(sites, token: "changing")
-            try FileManager.default.copyItem(at: sites.directory.appending(path: "secure-token-expired"), to: sites.directory.appending(path: "changing"))
+            try FileManager.default.copyItem(
+                at: sites.directory.appending(path: "secure-token-expired"),
+                to: sites.directory.appending(path: "changing"))
             #expect(throws: FormatError.self) { try read(url, site) }
             try FileManager.default.removeItem(at: sites.directory.appending(path: "changing"))
-            try FileManager.default.copyItem(at: sites.directory.appending(path: "secure-token"), to: sites.directory.appending(path: "changing"))
+            try FileManager.default.copyItem(
+                at: sites.directory.appending(path: "secure-token"), to: sites.directory.appending(path: "changing"))
             #expect(try read(url, site) == Self.content)
             try FileManager.default.removeItem(at: sites.directory.appending(path: "changing"))
         }
@@ -50,13 +60,16 @@ import Testing
         var catalog = SiteCatalog()
         catalog.sites = [site]
         try FileManager.default.copyItem(
-            at: sites.directory.appending(path: "secure/store/a"), to: sites.directory.appending(path: "secure/store/a.root"))
+            at: sites.directory.appending(path: "secure/store/a"),
+            to: sites.directory.appending(path: "secure/store/a.root"))
         for pattern in ["store/a.root", "store/*.root", "store/", "sto?e/[ab].root"] {
             let found = try FileLister(board: SiteBoard(catalog)).expand("roots://localhost:\(sites.spare)//\(pattern)")
             #expect(found.map(\.url) == ["roots://localhost:\(sites.spare)//store/a.root"], "\(pattern)")
         }
         // Without TLS no token is shown, so that the site refuses.
-        let open = #expect(throws: FormatError.self) { try read("root://localhost:\(sites.spare)//store/a", access(sites, token: "secure-token")) }
+        let open = #expect(throws: FormatError.self) {
+            try read("root://localhost:\(sites.spare)//store/a", access(sites, token: "secure-token"))
+        }
         #expect(open?.code == .refused)
         // A host whose certificate nobody trusts gets no token either.
         let stranger = SiteAccess("secure", credentials: Credentials(.init()) { $0 == "BEARER_TOKEN" ? secret : nil })

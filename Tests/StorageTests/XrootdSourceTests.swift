@@ -8,7 +8,9 @@ import Testing
 /// Reads of a real xrootd server, also through a link with faults.
 @Suite(.serialized) struct XrootdSourceTests {
     /// 12 MB, each 8 bytes of which tell where they are.
-    static let content: [UInt8] = (0..<1_500_000).flatMap { number in withUnsafeBytes(of: UInt64(number).bigEndian) { Array($0) } }
+    static let content: [UInt8] = (0..<1_500_000).flatMap { number in
+        withUnsafeBytes(of: UInt64(number).bigEndian) { Array($0) }
+    }
 
     private func limits(_ change: (inout SiteLimits) -> Void = { _ in }) -> SiteLimits {
         var limits = SiteLimits()
@@ -17,7 +19,9 @@ import Testing
     }
 
     private func expectSame(_ fetched: FetchedRanges, _ ranges: [ByteRange]) {
-        for (index, range) in ranges.enumerated() { #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end])) }
+        for (index, range) in ranges.enumerated() {
+            #expect(fetched.bytes(index) == Array(Self.content[range.offset..<range.end]))
+        }
     }
 
     @Test func rangesOfAllSizesAreTheFilesBytes() throws {
@@ -25,7 +29,9 @@ import Testing
         let url = sites.url("store/a")
         var ranges = (0..<3000).map { ByteRange(offset: ($0 * 7919) % 11_000_000, length: 1 + $0 % 300) }
         // Longer than a segment of a vector read may be, longer than a request, empty, and the last byte.
-        ranges += [(0, 3_000_000), (1_000_000, 11_000_000), (500, 0), (11_999_999, 1)].map { ByteRange(offset: $0.0, length: $0.1) }
+        ranges += [(0, 3_000_000), (1_000_000, 11_000_000), (500, 0), (11_999_999, 1)].map {
+            ByteRange(offset: $0.0, length: $0.1)
+        }
         for gap in [0, 64 << 10] {
             let site = SiteAccess("s", limits: limits { $0.gapBytes = gap })
             expectSame(try openSource(url, at: site).read(ranges), ranges)
@@ -35,7 +41,9 @@ import Testing
         let narrow = SiteAccess("s", limits: limits { ($0.bytesInFlight, $0.requestBytes) = (1 << 20, 256 << 10) })
         expectSame(try openSource(url, at: narrow).read(ranges), ranges)
         // What is not in the file is refused before anything is sent.
-        let error = #expect(throws: FormatError.self) { try openSource(url).read([ByteRange(offset: 11_999_999, length: 2)]) }
+        let error = #expect(throws: FormatError.self) {
+            try openSource(url).read([ByteRange(offset: 11_999_999, length: 2)])
+        }
         #expect(error?.code == .truncated)
     }
 
@@ -70,10 +78,13 @@ import Testing
         let sites = try TestSites(files: ["store/a": Self.content])
         let link = try ImpairmentProxy(upstream: sites.ports[0])
         defer { link.stop() }
-        let site = SiteAccess("stalling", limits: limits { ($0.readSeconds, $0.bytesInFlight, $0.requestBytes) = (1, 1 << 20, 2 << 20) })
+        let site = SiteAccess(
+            "stalling", limits: limits { ($0.readSeconds, $0.bytesInFlight, $0.requestBytes) = (1, 1 << 20, 2 << 20) })
         let source = try openSource("root://localhost:\(link.port)//store/a", at: site)
         link.stall()
-        for _ in 0..<2 { #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 0, length: 2 << 20)]) } }
+        for _ in 0..<2 {
+            #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 0, length: 2 << 20)]) }
+        }
         #expect(site.report.abandonedBytes == 2 << 20)
         link.resume()
         try waitUntil("the late answer has come") { site.report.abandonedBytes == 0 }
@@ -112,7 +123,9 @@ import Testing
         try Data(Self.content.map { ~$0 }).write(to: sites.directory.appending(path: "site2/store/a"))
         let link = try ImpairmentProxy(upstream: sites.ports[0])
         defer { link.stop() }
-        let identify: ReplicatedSource.Identify = { (source) throws(FormatError) in "\(try source.read([ByteRange(offset: 0, length: 16)]).bytes(0))" }
+        let identify: ReplicatedSource.Identify = { (source) throws(FormatError) in
+            "\(try source.read([ByteRange(offset: 0, length: 16)]).bytes(0))"
+        }
         let url = "root://localhost:\(link.port)//store/a"
         let whole = [ByteRange(offset: 100, length: 10_000_000)]
         for others in [[], [sites.url("store/a")]] {
@@ -133,7 +146,9 @@ import Testing
             link.resetAll()
             if others.isEmpty {
                 let error = #expect(throws: FormatError.self) { try source.read(whole) }
-                #expect(error?.code == .changed && error?.expected?.contains("identity") == true, "\(String(describing: error))")
+                #expect(
+                    error?.code == .changed && error?.expected?.contains("identity") == true,
+                    "\(String(describing: error))")
             } else {
                 expectSame(try source.read(whole), whole)
                 #expect(source.url == others[0])
@@ -143,7 +158,8 @@ import Testing
 
     /// A redirector is asked for another server than the one that died in the middle.
     @Test func behindARedirectorTheServerThatDiedIsAvoided() throws {
-        let sites = try TestSites(files: ["store/a": Self.content], options: ["--redirector", "PORT"], folders: ["server1", "server2"])
+        let sites = try TestSites(
+            files: ["store/a": Self.content], options: ["--redirector", "PORT"], folders: ["server1", "server2"])
         let url = "root://localhost:\(sites.spare)//store/a"
         // Both servers have this machine's address, of which a redirector avoids but one: the other must be the one that survives.
         let survivor = try #require(openSource(url, avoiding: ["127.0.0.1"]) as? XrootdSource).server
@@ -183,7 +199,9 @@ import Testing
             try source.open()
             #expect(source.url == file.urls[1])
         }
-        let lone = ReplicatedSource(FileReplicas([file.urls[0]], adler32: sum), board: SiteBoard(), verify: true) { _ in "same" }
+        let lone = ReplicatedSource(FileReplicas([file.urls[0]], adler32: sum), board: SiteBoard(), verify: true) { _ in
+            "same"
+        }
         let error = #expect(throws: FormatError.self) { try lone.open() }
         #expect(error?.description.contains("checksum") == true && error?.expected?.contains(sum) == true)
     }

@@ -37,7 +37,9 @@ package final class ImpairmentProxy: @unchecked Sendable {
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
         var address = Self.loopback(port)
         let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
         guard bound == 0, listen(listener, 256) == 0 else { throw POSIXError(.EADDRINUSE) }
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -115,7 +117,10 @@ package final class ImpairmentProxy: @unchecked Sendable {
             guard client >= 0 else { return }
             let (upstream, refuse, stopped) = state.withLock { state in
                 state.accepted += 1
-                return (state.upstream, Double.random(in: 0..<1, using: &state.random) < state.impairment.refuseConnections, state.stopped)
+                return (
+                    state.upstream, Double.random(in: 0..<1, using: &state.random) < state.impairment.refuseConnections,
+                    state.stopped
+                )
             }
             guard !stopped else {
                 close(client)
@@ -131,7 +136,9 @@ package final class ImpairmentProxy: @unchecked Sendable {
         }
     }
 
-    func ended(_ connection: ProxiedConnection) { state.withLock { _ = $0.connections.removeValue(forKey: ObjectIdentifier(connection)) } }
+    func ended(_ connection: ProxiedConnection) {
+        state.withLock { _ = $0.connections.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
 
     var readsOpens: Bool { state.withLock { $0.impairment.refuseOpens > 0 } }
 
@@ -174,7 +181,9 @@ package final class ImpairmentProxy: @unchecked Sendable {
     /// Waits while nothing goes through. Returns false where the proxy stopped.
     func passes() -> Bool {
         condition.withLock {
-            while state.withLock({ $0.stalled && !$0.stopped }) { condition.wait(until: Date().addingTimeInterval(0.5)) }
+            while state.withLock({ $0.stalled && !$0.stopped }) {
+                condition.wait(until: Date().addingTimeInterval(0.5))
+            }
             return !state.withLock { $0.stopped }
         }
     }

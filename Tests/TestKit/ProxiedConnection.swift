@@ -54,7 +54,8 @@ final class ProxiedConnection: @unchecked Sendable {
     private let down = Pipe()
     private let left = Atomic(4)
     private let closed = Mutex(false)
-    private let framing = Mutex((requests: XrootdFrames(isRequest: true), answers: XrootdFrames(isRequest: false), refusals: [[UInt8]]()))
+    private let framing = Mutex(
+        (requests: XrootdFrames(isRequest: true), answers: XrootdFrames(isRequest: false), refusals: [[UInt8]]()))
 
     init?(_ proxy: ImpairmentProxy, client: Int32, upstream: UInt16) {
         self.proxy = proxy
@@ -62,7 +63,9 @@ final class ProxiedConnection: @unchecked Sendable {
         server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = ImpairmentProxy.loopback(upstream)
         let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
         guard connected == 0 else {
             close(server)
@@ -124,7 +127,9 @@ final class ProxiedConnection: @unchecked Sendable {
             guard proxy.passes() else { break }
             var sent = 0
             while sent < piece.bytes.count {
-                let count = piece.bytes.withUnsafeBytes { send(end, $0.baseAddress! + sent, piece.bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+                let count = piece.bytes.withUnsafeBytes {
+                    send(end, $0.baseAddress! + sent, piece.bytes.count - sent, Int32(MSG_NOSIGNAL))
+                }
                 guard count > 0 else {
                     reset()
                     return ended()
@@ -163,7 +168,9 @@ final class ProxiedConnection: @unchecked Sendable {
                 }
                 return pipe.put(all, due: proxy.due(all.count, .down))
             }
-            guard let opens = framing.requests.takeFrames(bytes) else { return pipe.put(bytes, due: proxy.due(bytes.count, .up)) }
+            guard let opens = framing.requests.takeFrames(bytes) else {
+                return pipe.put(bytes, due: proxy.due(bytes.count, .up))
+            }
             var passed: [UInt8] = []
             for frame in opens {
                 guard frame.isOpen, proxy.readsOpens, proxy.refusesOpen() else {
@@ -172,8 +179,13 @@ final class ProxiedConnection: @unchecked Sendable {
                 }
                 let text = Array("the test refuses this open\0".utf8)
                 // Stream, status kXR_error, length; kXR_FSError, text.
-                let refusal = Array(frame.bytes[..<2]) + [0x0F, 0xA3] + Self.big(UInt32(4 + text.count)) + Self.big(3005) + text
-                if framing.answers.isBetween { down.put(refusal, due: proxy.due(refusal.count, .down)) } else { framing.refusals.append(refusal) }
+                let refusal =
+                    Array(frame.bytes[..<2]) + [0x0F, 0xA3] + Self.big(UInt32(4 + text.count)) + Self.big(3005) + text
+                if framing.answers.isBetween {
+                    down.put(refusal, due: proxy.due(refusal.count, .down))
+                } else {
+                    framing.refusals.append(refusal)
+                }
             }
             if !passed.isEmpty { pipe.put(passed, due: proxy.due(passed.count, .up)) }
         }

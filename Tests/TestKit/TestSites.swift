@@ -2,7 +2,8 @@ import Foundation
 
 /// Real storage sites on loopback, started by `scripts/test-sites` in a directory of their own, and stopped with this object.
 package final class TestSites {
-    package static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+    package static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        .standardizedFileURL
 
     package let directory: URL
     /// Of `site1`, `site2`, ...
@@ -19,12 +20,15 @@ package final class TestSites {
     /// - Parameters:
     ///   - files: what each site serves: path and content.
     ///   - options: of `scripts/test-sites`; `PORT` stands for the first spare port.
-    package init(sites: Int = 1, files: [String: [UInt8]] = [:], options: [String] = [], folders: [String] = []) throws {
-        directory = FileManager.default.temporaryDirectory.appending(path: "beamline-sites-\(UUID().uuidString.prefix(8))")
+    package init(sites: Int = 1, files: [String: [UInt8]] = [:], options: [String] = [], folders: [String] = []) throws
+    {
+        directory = FileManager.default.temporaryDirectory.appending(
+            path: "beamline-sites-\(UUID().uuidString.prefix(8))")
         for folder in (1...max(1, sites)).map({ "site\($0)" }) + folders {
             for (path, content) in files {
                 let place = directory.appending(path: "\(folder)/\(path)")
-                try FileManager.default.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try FileManager.default.createDirectory(
+                    at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
                 try Data(content).write(to: place)
             }
         }
@@ -67,7 +71,9 @@ package final class TestSites {
         try process.run()
         let output = pipe.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(description: "test-sites \(arguments): \(String(decoding: output, as: UTF8.self))") }
+        guard process.terminationStatus == 0 else {
+            throw Failure(description: "test-sites \(arguments): \(String(decoding: output, as: UTF8.self))")
+        }
     }
 }
 

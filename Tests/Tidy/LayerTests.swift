@@ -11,36 +11,48 @@ import Testing
         "Bytes": ["Synchronization"],
         "Columns": ["Bytes"],
         "Storage": [
-            "AsyncHTTPClient", "Bytes", "CCodecs", "CXrootd", "Cluster", "Dispatch", "Foundation", "FoundationEssentials", "FoundationXML", "Glibc", "NIOCore", "NIOHTTP1", "NIOSSL",
+            "AsyncHTTPClient", "Bytes", "CCodecs", "CXrootd", "Cluster", "Dispatch", "Foundation",
+            "FoundationEssentials", "FoundationXML", "Glibc", "NIOCore", "NIOHTTP1", "NIOSSL",
             "Synchronization",
         ],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],
         "Specs": ["Bytes", "CKernels", "Columns"],
-        "Models": ["Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf"],
+        "Models": [
+            "Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf",
+        ],
         "Collectives": ["Bytes", "CGloo", "Glibc"],
-        "Training": ["Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Foundation", "Glibc", "Models", "Pipeline", "Synchronization"],
+        "Training": [
+            "Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Foundation", "Glibc", "Models", "Pipeline",
+            "Synchronization",
+        ],
         "Serving": ["Cluster", "OrderedCollections"],
         "InferenceService": [
-            "Bytes", "Cluster", "Models", "Serving", "Crypto", "Dispatch", "Foundation", "HTTPTypes", "Hummingbird", "Logging", "Synchronization",
+            "Bytes", "Cluster", "Models", "Serving", "Crypto", "Dispatch", "Foundation", "HTTPTypes", "Hummingbird",
+            "Logging", "Synchronization",
         ],
         "Cluster": [],
         "Features": ["Bytes", "Cluster", "Columns", "Specs"],
-        "Wire": ["Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf"],
+        "Wire": [
+            "Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf",
+        ],
         "Scheduling": ["Cluster", "DequeModule", "Specs", "OrderedCollections"],
         "ConfigurationFiles": ["Cluster", "Yams"],
         "JobFile": ["Cluster", "ConfigurationFiles", "Yams"],
         "Ledger": ["Bytes", "Cluster", "Crypto", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
         "Access": ["Bytes", "Crypto", "Foundation", "SwiftASN1", "X509"],
         "CoordinatorService": [
-            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
+            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling",
+            "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "HummingbirdTLS", "Logging", "NIOSSL",
         ],
         "Session": ["Cluster", "OrderedCollections"],
         "Pipeline": [
-            "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Crypto", "Dispatch", "Features", "RootFormat", "Specs", "Storage", "Synchronization",
+            "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Crypto", "Dispatch", "Features", "RootFormat",
+            "Specs", "Storage", "Synchronization",
         ],
         "WorkerService": [
-            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire", "Crypto", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
+            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire", "Crypto",
+            "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "Synchronization",
         ],
     ]
@@ -56,9 +68,12 @@ import Testing
         var imports: [String] {
             text.split(separator: "\n").compactMap { line in
                 let words = line.split(separator: " ")
-                guard let place = words.firstIndex(of: "import"), place <= 2, words[..<place].allSatisfy({
-                    ["package", "public", "internal", "private", "fileprivate", "@preconcurrency", "@testable"].contains(String($0))
-                }) else { return nil }
+                guard let place = words.firstIndex(of: "import"), place <= 2,
+                    words[..<place].allSatisfy({
+                        ["package", "public", "internal", "private", "fileprivate", "@preconcurrency", "@testable"]
+                            .contains(String($0))
+                    })
+                else { return nil }
                 let name = words.count > place + 2 ? words[place + 2] : words[place + 1]
                 return String(name.prefix { $0 != "." })
             }
@@ -73,9 +88,10 @@ import Testing
             for case let url as URL in walk where url.pathExtension == "swift" {
                 let relative = String(url.path.dropFirst(root.path.count + (root.path.hasSuffix("/") ? 0 : 1)))
                 let parts = relative.split(separator: "/")
-                found.append(Source(
-                    room: wing == "CommandLine" ? wing : String(parts[1]), path: relative,
-                    text: (try? String(contentsOf: url, encoding: .utf8)) ?? ""))
+                found.append(
+                    Source(
+                        room: wing == "CommandLine" ? wing : String(parts[1]), path: relative,
+                        text: (try? String(contentsOf: url, encoding: .utf8)) ?? ""))
             }
         }
         return found
@@ -106,7 +122,8 @@ import Testing
     }
 
     @Test func coordinatorAndInferenceReachNoReader() {
-        for room in ["CoordinatorService", "InferenceService", "Scheduling", "Serving", "Ledger"] where Self.allowed[room] != nil {
+        for room in ["CoordinatorService", "InferenceService", "Scheduling", "Serving", "Ledger"]
+        where Self.allowed[room] != nil {
             #expect(Self.reach(room).isDisjoint(with: ["Storage", "RootFormat", "CXrootd"]), "\(room)")
         }
     }

@@ -82,8 +82,9 @@ final class Recorder: TrainingObserver {
         var rows: [BlockRows] = []
         for (index, sizes) in sizes.enumerated() {
             let label = index % 2
-            described.append(TrainingBlock(
-                dataset: label, label: label, input: 0, first: 0, end: Int64(sizes.reduce(0, +)), rows: sizes))
+            described.append(
+                TrainingBlock(
+                    dataset: label, label: label, input: 0, first: 0, end: Int64(sizes.reduce(0, +)), rows: sizes))
             let values = sizes.map { count in
                 (0..<count * Self.width).map { place in
                     place % 17 == 3 ? Float.nan : Float(random.below(1000)) / 1000 + 0.3 * Float(label)
@@ -94,15 +95,28 @@ final class Recorder: TrainingObserver {
         return (described, rows)
     }
 
-    private func manifest(_ sizes: [[Int]], lanes: Int = 8, batch: Int = 30, epochs: Int = 2, rate: Double = 0.01, deal: [[LanePiece]]? = nil) -> (TrainingManifest, [BlockRows]) {
+    private func manifest(
+        _ sizes: [[Int]], lanes: Int = 8, batch: Int = 30, epochs: Int = 2, rate: Double = 0.01,
+        deal: [[LanePiece]]? = nil
+    ) -> (TrainingManifest, [BlockRows]) {
         let (blocks, rows) = blocks(sizes)
         var training = JobDescription.Training()
         (training.lanes, training.batch, training.epochs) = (lanes, batch, epochs)
         training.optimizer = .adam(learningRate: rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
-        training.layers = [.dense(units: 16, activation: .relu), .dropout(rate: 0.2), .dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
-        let schema = FeatureSchema(inputs: [.init(branch: "x", width: Self.width, jagged: true, offset: 0, scale: 1, fill: 0.5)])
+        training.layers = [
+            .dense(units: 16, activation: .relu), .dropout(rate: 0.2), .dense(units: 8, activation: .tanh),
+            .dense(units: 1, activation: .sigmoid),
+        ]
+        let schema = FeatureSchema(inputs: [
+            .init(branch: "x", width: Self.width, jagged: true, offset: 0, scale: 1, fill: 0.5)
+        ])
         let pieces = deal ?? Self.deal(blocks, lanes)
-        return (TrainingManifest(training: training, split: .init(), labelBranch: nil, schema: schema, inputs: [InputTree(FileReplicas("memory"), tree: "t", identity: "i")], blocks: blocks, lanes: pieces), rows)
+        return (
+            TrainingManifest(
+                training: training, split: .init(), labelBranch: nil, schema: schema,
+                inputs: [InputTree(FileReplicas("memory"), tree: "t", identity: "i")], blocks: blocks, lanes: pieces),
+            rows
+        )
     }
 
     /// Every block cut evenly over all lanes.
@@ -114,7 +128,10 @@ final class Recorder: TrainingObserver {
         }
     }
 
-    private func train(_ manifest: TrainingManifest, _ rows: [BlockRows], members: Int, threads: Int = 1, from checkpoint: [UInt8]? = nil, stopAt: Int64? = nil) throws -> Recorder.Record {
+    private func train(
+        _ manifest: TrainingManifest, _ rows: [BlockRows], members: Int, threads: Int = 1,
+        from checkpoint: [UInt8]? = nil, stopAt: Int64? = nil
+    ) throws -> Recorder.Record {
         let rendezvous = MemoryRendezvous()
         let recorders = (0..<members).map { _ in Recorder(stopAt: stopAt) }
         let failure = Mutex<(any Error)?>(nil)
@@ -122,11 +139,17 @@ final class Recorder: TrainingObserver {
         for rank in 0..<members {
             let thread = Thread {
                 do {
-                    let round = try Round(rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
+                    let round = try Round(
+                        rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
                     let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
-                    let step = try checkpoint.map { try Checkpoint.decode($0, for: Network(inputs: manifest.schema.width, layers: manifest.training.layers)).step }
+                    let step = try checkpoint.map {
+                        try Checkpoint.decode(
+                            $0, for: Network(inputs: manifest.schema.width, layers: manifest.training.layers)
+                        ).step
+                    }
                     let plan = RoundPlan(
-                        members: (0..<members).map { "m\($0)" }, owners: manifest.lanes.indices.map { $0 % members }, checkpointStep: step, checkpoint: { checkpoint! })
+                        members: (0..<members).map { "m\($0)" }, owners: manifest.lanes.indices.map { $0 % members },
+                        checkpointStep: step, checkpoint: { checkpoint! })
                     let trainer = try Trainer(manifest, round: round, plan: plan, threads: threads, cache: cache)
                     try trainer.run(recorders[rank])
                 } catch is RoundStopped {} catch { failure.withLock { $0 = $0 ?? error } }
@@ -153,7 +176,8 @@ final class Recorder: TrainingObserver {
         #expect(alone.checkpoint == two.checkpoint)
         #expect(alone.checkpoint == threaded.checkpoint)
         #expect(alone.epochs == three.epochs && alone.test == three.test)
-        #expect(alone.epochs[0].train.events == 528 && alone.epochs[0].validation.events == 91 && alone.test?.events == 123)
+        #expect(
+            alone.epochs[0].train.events == 528 && alone.epochs[0].validation.events == 91 && alone.test?.events == 123)
         #expect(alone.epochs[1].train.loss < alone.epochs[0].train.loss)
     }
 
@@ -168,7 +192,8 @@ final class Recorder: TrainingObserver {
 
     /// One round of members that may have something from an earlier one; what each has afterwards.
     private func round(
-        _ manifest: TrainingManifest, _ rows: [BlockRows], _ memories: [TrainingMemory?], breaking: (rank: Int, step: Int64, slice: Int)? = nil
+        _ manifest: TrainingManifest, _ rows: [BlockRows], _ memories: [TrainingMemory?],
+        breaking: (rank: Int, step: Int64, slice: Int)? = nil
     ) -> (memories: [TrainingMemory?], checkpoint: [UInt8], epochs: [EpochMetrics]) {
         let rendezvous = MemoryRendezvous()
         let recorder = Recorder()
@@ -177,11 +202,17 @@ final class Recorder: TrainingObserver {
         for rank in memories.indices {
             let thread = Thread {
                 defer { group.leave() }
-                guard let round = try? Round(rank: rank, size: memories.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous) else { return }
+                guard
+                    let round = try? Round(
+                        rank: rank, size: memories.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
+                else { return }
                 let plan = RoundPlan(
-                    members: memories.indices.map { "m\($0)" }, owners: manifest.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
+                    members: memories.indices.map { "m\($0)" },
+                    owners: manifest.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
                 let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
-                guard let trainer = try? Trainer(manifest, round: round, plan: plan, threads: 1, cache: cache) else { return }
+                guard let trainer = try? Trainer(manifest, round: round, plan: plan, threads: 1, cache: cache) else {
+                    return
+                }
                 if let breaking, breaking.rank == rank { trainer.breaks = (breaking.step, breaking.slice) }
                 // A sum that breaks ends the round; the trainer's end closes its connections, which the others see.
                 do { try trainer.run(rank == 0 ? recorder : Recorder()) } catch { rendezvous.stop() }
@@ -198,7 +229,10 @@ final class Recorder: TrainingObserver {
 
     @Test func aSumThatBreaksInAnySliceLosesNoStep() throws {
         var (manifest, rows) = manifest([[60, 10, 10], [60, 10, 10]], lanes: 6, batch: 24)
-        manifest.training.layers = [.dense(units: 400, activation: .relu), .dense(units: 500, activation: .relu), .dense(units: 1, activation: .sigmoid)]
+        manifest.training.layers = [
+            .dense(units: 400, activation: .relu), .dense(units: 500, activation: .relu),
+            .dense(units: 1, activation: .sigmoid),
+        ]
         let alone = try train(manifest, rows, members: 1)
         var differed = 0
         // Before each of the four slices, and after the last, when the others have the sum.
@@ -214,7 +248,9 @@ final class Recorder: TrainingObserver {
                     var survivors = broken.memories
                     survivors.remove(at: rank)
                     let two = round(manifest, rows, survivors)
-                    #expect(two.checkpoint == alone.checkpoint && two.epochs == alone.epochs, "slice \(slice), rank \(rank), step \(step)")
+                    #expect(
+                        two.checkpoint == alone.checkpoint && two.epochs == alone.epochs,
+                        "slice \(slice), rank \(rank), step \(step)")
                     let three = round(manifest, rows, survivors + [nil])
                     #expect(three.checkpoint == alone.checkpoint && three.epochs == alone.epochs)
                 }
@@ -235,20 +271,29 @@ final class Recorder: TrainingObserver {
         DispatchQueue.concurrentPerform(iterations: 2) { rank in
             do {
                 let round = try Round(rank: rank, size: 2, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-                let plan = RoundPlan(members: ["a", "b"], owners: manifest.lanes.indices.map { $0 % 2 }, memory: TrainingMemory(states[rank]))
-                _ = try Trainer(manifest, round: round, plan: plan, threads: 1, cache: RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] })
+                let plan = RoundPlan(
+                    members: ["a", "b"], owners: manifest.lanes.indices.map { $0 % 2 },
+                    memory: TrainingMemory(states[rank]))
+                _ = try Trainer(
+                    manifest, round: round, plan: plan, threads: 1,
+                    cache: RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] })
             } catch { said.withLock { $0.append("\(error)") } }
         }
-        #expect(said.withLock { $0 }.count == 2 && said.withLock { $0 }.allSatisfy { $0.contains("step 3") && $0.contains("a and b") })
+        #expect(
+            said.withLock { $0 }.count == 2
+                && said.withLock { $0 }.allSatisfy { $0.contains("step 3") && $0.contains("a and b") })
     }
 
     @Test func multipliersFollowTheGradients() throws {
         // Gradients too small for 40 bits after the point: the multipliers grow, and the model is the same for any membership.
         var (manifest, rows) = manifest([[200, 4, 4], [200, 4, 4]], epochs: 2, rate: 1e-4)
         manifest.training.layers = [.dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
-        let small = rows.map { (rows: BlockRows) in BlockRows(rows: rows.rows.map { $0.map { $0.isNaN ? 0 : $0 * 1e-9 } }, labels: rows.labels) }
+        let small = rows.map { (rows: BlockRows) in
+            BlockRows(rows: rows.rows.map { $0.map { $0.isNaN ? 0 : $0 * 1e-9 } }, labels: rows.labels)
+        }
         let alone = try train(manifest, small, members: 1)
-        let state = try Checkpoint.decode(alone.checkpoint, for: Network(inputs: Self.width, layers: manifest.training.layers))
+        let state = try Checkpoint.decode(
+            alone.checkpoint, for: Network(inputs: Self.width, layers: manifest.training.layers))
         #expect(state.exponents[0] > 60 && state.exponents[1] < state.exponents[0], "\(state.exponents)")
         #expect(alone.checkpoint == (try train(manifest, small, members: 3)).checkpoint)
     }
@@ -314,14 +359,20 @@ final class Recorder: TrainingObserver {
     @Test func aScoreThatIsNoNumberEndsTheTraining() throws {
         let (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1)
         let outliers = rows.map { (rows: BlockRows) in
-            BlockRows(rows: [rows.rows[0], rows.rows[1].map { _ in Float.infinity }, rows.rows[2]], labels: rows.labels)
+            BlockRows(
+                rows: [rows.rows[0], rows.rows[1].map { _ in Float.infinity }, rows.rows[2]], labels: rows.labels)
         }
         let error = #expect(throws: TrainingFailure.self) { try train(manifest, outliers, members: 2) }
         #expect(error?.description.contains("validation") == true)
     }
 
     @Test func gradientsAgreeWithDifferences() {
-        let network = Network(inputs: 3, layers: [.dense(units: 4, activation: .tanh), .dense(units: 3, activation: .sigmoid), .dense(units: 3, activation: .softmax)])
+        let network = Network(
+            inputs: 3,
+            layers: [
+                .dense(units: 4, activation: .tanh), .dense(units: 3, activation: .sigmoid),
+                .dense(units: 3, activation: .softmax),
+            ])
         var parameters = network.initialParameters(seed: 3)
         let input: [Float] = [0.1, -0.4, 0.9, 0.7, 0.2, -0.3]
         let labels: [Int32] = [2, 0]

@@ -31,29 +31,35 @@ package final class BlockReader {
 
     package func list(_ pattern: String) throws(FormatError) -> [FileReplicas] {
         let roots = localRoots
-        return try FileLister(board: intake.board) { (path) throws(FormatError) in try Self.permit(path, roots) }.expand(pattern)
+        return try FileLister(board: intake.board) { (path) throws(FormatError) in try Self.permit(path, roots) }
+            .expand(pattern)
     }
 
     package func survey(_ file: FileReplicas, tree: String, verify: Bool) throws(FormatError) -> Survey {
         let opened = try intake.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
         return Survey(
-            bytes: opened.file.source.size, identity: opened.identity, adler32: opened.adler32, entries: opened.tree.entries,
-            boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(), clusters: opened.tree.clusterBoundaries,
+            bytes: opened.file.source.size, identity: opened.identity, adler32: opened.adler32,
+            entries: opened.tree.entries,
+            boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(),
+            clusters: opened.tree.clusterBoundaries,
             branches: opened.branches.map { name, branch in
                 SurveyedBranch(
                     name: name, type: branch.numbers?.type.name ?? branch.typeName,
                     fixedValues: branch.numbers?.shape.fixedValues,
-                    itemValues: branch.numbers?.shape.itemValues ?? 1, unsupported: branch.numbers == nil ? branch.unsupportedReason ?? "text is not numeric" : nil)
+                    itemValues: branch.numbers?.shape.itemValues ?? 1,
+                    unsupported: branch.numbers == nil ? branch.unsupportedReason ?? "text is not numeric" : nil)
             })
     }
 
     /// Reads branches for a range of entries and gives their columns one after the other, each with the place it was asked for at.
     /// - Returns: the bytes that travelled.
     private func forEachColumn(
-        _ input: InputTree, _ branches: [String], _ entries: Range<Int64>, _ body: (Int, Column) throws(FormatError) -> Void
+        _ input: InputTree, _ branches: [String], _ entries: Range<Int64>,
+        _ body: (Int, Column) throws(FormatError) -> Void
     ) throws(FormatError) -> Int {
         do throws(FormatError) {
-            let opened = try intake.files.open(input.file, tree: input.tree, identity: input.identity, verify: input.verify, permit: permit)
+            let opened = try intake.files.open(
+                input.file, tree: input.tree, identity: input.identity, verify: input.verify, permit: permit)
             var bytes = 0
             // Branches of friends lie in other trees, of other files perhaps.
             for part in try opened.locate(branches) {
@@ -61,7 +67,9 @@ package final class BlockReader {
                 bytes += try intake.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(FormatError) in
                     let fetched = try part.opened.file.source.read(plan.ranges)
                     try intake.computing { () throws(FormatError) in
-                        try decoder.forEachColumn(plan, fetched) { (index, column) throws(FormatError) in try body(part.places[index], column) }
+                        try decoder.forEachColumn(plan, fetched) { (index, column) throws(FormatError) in
+                            try body(part.places[index], column)
+                        }
                     }
                     return fetched.transferred
                 }
@@ -89,7 +97,8 @@ package final class BlockReader {
         try persistently(task.input) { () throws(FormatError) in try specsOnce(task, plan) }
     }
 
-    private func specsOnce(_ task: ChunkTask, _ plan: ChunkPlan) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
+    private func specsOnce(_ task: ChunkTask, _ plan: ChunkPlan) throws(FormatError) -> (specs: [UInt8], bytesRead: Int)
+    {
         let first = task.boundaries[0]
         let splitter = Splitter(plan.split, identity: task.input.identity)
         let parts = (first..<task.boundaries.last!).map { UInt8(splitter.part($0).rawValue) }
@@ -103,14 +112,16 @@ package final class BlockReader {
 
     /// The feature rows of a block, part by part.
     package func rows(
-        _ block: TrainingBlock, of input: InputTree, _ schema: FeatureSchema, labelBranch: String?, split: JobDescription.Split
+        _ block: TrainingBlock, of input: InputTree, _ schema: FeatureSchema, labelBranch: String?,
+        split: JobDescription.Split
     ) throws(FormatError) -> BlockRows {
         let branches = schema.inputs.map(\.branch) + (labelBranch.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
         try persistently(input) { () throws(FormatError) in
             _ = try forEachColumn(input, branches, block.first..<block.end) { columns[$0] = $1 }
         }
-        let batch = ColumnBatch(first: block.first, entries: Int(block.end - block.first), names: branches, columns: columns.map { $0! })
+        let batch = ColumnBatch(
+            first: block.first, entries: Int(block.end - block.first), names: branches, columns: columns.map { $0! })
         let splitter = Splitter(split, identity: input.identity)
         var entries: [[Int]] = [[], [], []]
         for entry in block.first..<block.end { entries[splitter.part(entry).rawValue].append(Int(entry - block.first)) }
@@ -118,7 +129,9 @@ package final class BlockReader {
         let result = BlockRows()
         for part in 0..<3 {
             guard entries[part].count == block.rows[part] else {
-                throw FormatError(.corrupt, "a block gives other rows than in the specs stage", file: input.file.url, expected: "\(block.rows[part])", found: "\(entries[part].count)")
+                throw FormatError(
+                    .corrupt, "a block gives other rows than in the specs stage", file: input.file.url,
+                    expected: "\(block.rows[part])", found: "\(entries[part].count)")
             }
             result.truncated += builder.append(batch, entries[part], to: &result.rows[part])
             if labelBranch != nil {

@@ -56,7 +56,9 @@ package struct ColumnExtremes: ColumnConsumer {
         case .bool:
             whole(pointer, count, UInt8.self, ck_extremes_u8)
             // Any byte but 0 is true.
-            if case .unsigned(let low)? = least, case .unsigned(let high)? = most { (least, most) = (.unsigned(min(low, 1)), .unsigned(min(high, 1))) }
+            if case .unsigned(let low)? = least, case .unsigned(let high)? = most {
+                (least, most) = (.unsigned(min(low, 1)), .unsigned(min(high, 1)))
+            }
         case .uint8: whole(pointer, count, UInt8.self, ck_extremes_u8)
         case .int8: whole(pointer, count, Int8.self, ck_extremes_i8)
         case .int16: whole(pointer, count, Int16.self, ck_extremes_i16)
@@ -69,7 +71,10 @@ package struct ColumnExtremes: ColumnConsumer {
     }
 
     private mutating func addMultiplicities(_ column: Column) {
-        guard !shape.levels.isEmpty else { return multiplicities[0] = 1 }
+        guard !shape.levels.isEmpty else {
+            multiplicities[0] = 1
+            return
+        }
         var next = 0
         for (index, level) in shape.levels.enumerated() {
             switch level {
@@ -83,17 +88,25 @@ package struct ColumnExtremes: ColumnConsumer {
     }
 
     private mutating func merge(_ low: ExactNumber, _ high: ExactNumber) {
-        guard let least, let most else { return (least, most) = (low, high) }
+        guard let least, let most else {
+            (least, most) = (low, high)
+            return
+        }
         switch (least, low, most, high) {
-        case (.signed(let a), .signed(let b), .signed(let c), .signed(let d)): (self.least, self.most) = (.signed(min(a, b)), .signed(max(c, d)))
+        case (.signed(let a), .signed(let b), .signed(let c), .signed(let d)):
+            (self.least, self.most) = (.signed(min(a, b)), .signed(max(c, d)))
         case (.unsigned(let a), .unsigned(let b), .unsigned(let c), .unsigned(let d)):
             (self.least, self.most) = (.unsigned(min(a, b)), .unsigned(max(c, d)))
-        default: (self.least, self.most) = (.real(min(least.asDouble, low.asDouble)), .real(max(most.asDouble, high.asDouble)))
+        default:
+            (self.least, self.most) = (
+                .real(min(least.asDouble, low.asDouble)), .real(max(most.asDouble, high.asDouble))
+            )
         }
     }
 
     private mutating func reals<T: BinaryFloatingPoint & BitwiseCopyable>(
-        _ column: Column, _: T.Type, _ kernel: (UnsafePointer<T>?, Int, UnsafeMutablePointer<T>?, UnsafeMutablePointer<T>?) -> Int
+        _ column: Column, _: T.Type,
+        _ kernel: (UnsafePointer<T>?, Int, UnsafeMutablePointer<T>?, UnsafeMutablePointer<T>?) -> Int
     ) {
         var (low, high): (T, T) = (0, 0)
         let count = kernel(column.values.pointer.assumingMemoryBound(to: T.self), column.count, &low, &high)
@@ -108,7 +121,9 @@ package struct ColumnExtremes: ColumnConsumer {
         var (low, high): (T, T) = (0, 0)
         kernel(pointer.assumingMemoryBound(to: T.self), count, &low, &high)
         finite += Int64(count)
-        merge(T.isSigned ? .signed(Int64(low)) : .unsigned(UInt64(low)), T.isSigned ? .signed(Int64(high)) : .unsigned(UInt64(high)))
+        merge(
+            T.isSigned ? .signed(Int64(low)) : .unsigned(UInt64(low)),
+            T.isSigned ? .signed(Int64(high)) : .unsigned(UInt64(high)))
     }
 }
 
@@ -136,7 +151,9 @@ package struct ColumnSummary: ColumnConsumer {
         offsetChecksums = .init(repeating: 0, count: shape.varyingLevels)
         offsetBases = .init(repeating: 0, count: shape.varyingLevels)
         let zero: Int64 = 0
-        for index in offsetChecksums.indices { offsetChecksums[index] = withUnsafeBytes(of: zero) { libdeflate_crc32(0, $0.baseAddress, 8) } }
+        for index in offsetChecksums.indices {
+            offsetChecksums[index] = withUnsafeBytes(of: zero) { libdeflate_crc32(0, $0.baseAddress, 8) }
+        }
     }
 
     /// The sum of the finite values.
@@ -182,12 +199,19 @@ package struct ColumnSummary: ColumnConsumer {
 
     private mutating func addEntryWidths(_ column: Column) {
         guard column.entries > 0 else { return }
-        if let fixed = column.shape.fixedValues { return valuesInEntry = Int64(fixed) }
+        if let fixed = column.shape.fixedValues {
+            valuesInEntry = Int64(fixed)
+            return
+        }
         if column.shape.levels.first == .varying, column.shape.varyingLevels == 1 {
             let offsets = column.offsets[0].values
-            return valuesInEntry = max(valuesInEntry, ck_widest_step(offsets.baseAddress, offsets.count) * Int64(column.shape.itemValues))
+            valuesInEntry = max(
+                valuesInEntry, ck_widest_step(offsets.baseAddress, offsets.count) * Int64(column.shape.itemValues))
+            return
         }
-        for entry in 0..<column.entries { valuesInEntry = max(valuesInEntry, Int64(column.valueRange(entry..<entry + 1).count)) }
+        for entry in 0..<column.entries {
+            valuesInEntry = max(valuesInEntry, Int64(column.valueRange(entry..<entry + 1).count))
+        }
     }
 
     private mutating func sumReals<T: BinaryFloatingPoint & BitwiseCopyable>(_ column: Column, _: T.Type) {

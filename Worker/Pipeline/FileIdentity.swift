@@ -13,7 +13,9 @@ enum FileIdentity {
         if uuid.contains(where: { $0 != 0 }) { return hexadecimal(uuid) }
         let size = source.size
         let length = min(size, 64 << 10)
-        let ends = try source.read([ByteRange(offset: 0, length: length), ByteRange(offset: size - length, length: length)])
+        let ends = try source.read([
+            ByteRange(offset: 0, length: length), ByteRange(offset: size - length, length: length),
+        ])
         var hash = SHA256()
         hash.update(data: Array(String(size).utf8))
         hash.update(data: ends.bytes(0))

@@ -36,7 +36,9 @@ package final class OpenFiles: Sendable {
         }
 
         /// Sorts wanted branches by the tree they lie in.
-        func locate(_ names: [String]) throws(FormatError) -> [(opened: Opened, branches: [BranchDescription], places: [Int])] {
+        func locate(
+            _ names: [String]
+        ) throws(FormatError) -> [(opened: Opened, branches: [BranchDescription], places: [Int])] {
             var own: [BranchDescription] = []
             var ownPlaces: [Int] = []
             var others = friends.map { _ in (branches: [BranchDescription](), places: [Int]()) }
@@ -47,7 +49,8 @@ package final class OpenFiles: Sendable {
                     continue
                 }
                 guard let index = friends.firstIndex(where: { name.hasPrefix($0.name + ".") }),
-                    let branch = try friends[index].opened.get().value.tree.branch(String(name.dropFirst(friends[index].name.count + 1)))
+                    let branch = try friends[index].opened.get().value.tree.branch(
+                        String(name.dropFirst(friends[index].name.count + 1)))
                 else { throw FormatError(.missing, "the tree \(tree.path) has no branch \(name)") }
                 others[index].branches.append(branch)
                 others[index].places.append(place)
@@ -80,7 +83,8 @@ package final class OpenFiles: Sendable {
     ///   - verify: asks each place for its checksum.
     ///   - permit: refuses files that may not be read: a friend may lie anywhere.
     func open(
-        _ file: FileReplicas, tree: String, identity: String?, verify: Bool, permit: (String) throws(FormatError) -> Void
+        _ file: FileReplicas, tree: String, identity: String?, verify: Bool,
+        permit: (String) throws(FormatError) -> Void
     ) throws(FormatError) -> Opened {
         let key = Self.key(file, tree)
         let known: Opened? = held.withLock { held in
@@ -90,7 +94,9 @@ package final class OpenFiles: Sendable {
             return entry.opened
         }
         // A survey looks anew: what is open may be another file than what lies there by now.
-        if let known, identity == known.identity, !verify || known.adler32 != nil && known.adler32 == file.adler32 { return known }
+        if let known, identity == known.identity, !verify || known.adler32 != nil && known.adler32 == file.adler32 {
+            return known
+        }
         for url in file.urls { try permit(url) }
         let (root, found, adler32) = try openRoot(file, identity: identity, verify: verify)
         let description = try root.tree(tree)
@@ -98,7 +104,8 @@ package final class OpenFiles: Sendable {
         // No real tree has more; each costs an open.
         for friend in description.friends.prefix(16) {
             do throws(FormatError) {
-                friends.append((friend.name, .success(OpenedFriend(try open(friend, of: description, in: root, found, permit)))))
+                friends.append(
+                    (friend.name, .success(OpenedFriend(try open(friend, of: description, in: root, found, permit)))))
             } catch { friends.append((friend.name, .failure(error))) }
         }
         root.closeWindow()
@@ -117,7 +124,8 @@ package final class OpenFiles: Sendable {
     private func openRoot(
         _ file: FileReplicas, identity: String?, verify: Bool
     ) throws(FormatError) -> (root: RootFile, identity: String, adler32: String?) {
-        let source = ReplicatedSource(file, board: board, identity: identity, verify: verify) { (source) throws(FormatError) in
+        let source = ReplicatedSource(file, board: board, identity: identity, verify: verify) {
+            (source) throws(FormatError) in
             try FileIdentity.of(source)
         }
         var failures = 0
@@ -129,7 +137,8 @@ package final class OpenFiles: Sendable {
                 let found = try FileIdentity.of(source, uuid: root.header.uuid)
                 if let identity, identity != found {
                     throw FormatError(
-                        .changed, "the file is not the one that was surveyed: its identity changed", file: source.url, expected: identity, found: found,
+                        .changed, "the file is not the one that was surveyed: its identity changed", file: source.url,
+                        expected: identity, found: found,
                         hint: "It was replaced meanwhile: submit the job again.")
                 }
                 source.pin(found)
@@ -152,14 +161,17 @@ package final class OpenFiles: Sendable {
             if url != root.url {
                 // A file does not make a worker go to any host that it names.
                 guard StorageURL(url).endpoint == StorageURL(root.url).endpoint else {
-                    throw FormatError(.unsupported, "a friend at another site is not read", found: StorageURL(url).endpoint)
+                    throw FormatError(
+                        .unsupported, "a friend at another site is not read", found: StorageURL(url).endpoint)
                 }
                 try permit(url)
                 other = try openRoot(FileReplicas(url), identity: nil, verify: false)
             }
             let description = try other.root.tree(friend.tree)
             guard description.entries >= tree.entries else {
-                throw FormatError(.corrupt, "a friend has fewer entries than its tree", expected: "at least \(tree.entries)", found: "\(description.entries)")
+                throw FormatError(
+                    .corrupt, "a friend has fewer entries than its tree", expected: "at least \(tree.entries)",
+                    found: "\(description.entries)")
             }
             return Opened(file: other.root, tree: description, identity: other.identity)
         } catch { throw error.located(file: url, object: "the friend \(friend.name) of \(tree.path)") }
@@ -177,7 +189,9 @@ package final class OpenFiles: Sendable {
     /// - Returns: whether there is another try to be made.
     func distrust(_ file: FileReplicas, tree: String, _ error: FormatError) -> Bool {
         let opened = held.withLock { held in held.first { $0.key == Self.key(file, tree) }?.opened }
-        guard [.corrupt, .badChecksum, .badLength, .badMagic, .truncated].contains(error.code), let source = opened?.file.source as? ReplicatedSource else { return false }
+        guard [.corrupt, .badChecksum, .badLength, .badMagic, .truncated].contains(error.code),
+            let source = opened?.file.source as? ReplicatedSource
+        else { return false }
         source.distrust(error)
         return true
     }

@@ -56,7 +56,9 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
                 let task = tasks[index]
                 let outcomes = read(inputs[task.input], task.branches, decoder)
                 results.withLock { results in
-                    for (offset, outcome) in outcomes.enumerated() { results[task.input][task.branches.lowerBound + offset] = outcome }
+                    for (offset, outcome) in outcomes.enumerated() {
+                        results[task.input][task.branches.lowerBound + offset] = outcome
+                    }
                 }
             }
         }
@@ -68,7 +70,9 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
         var start = 0
         while start < input.branches.count {
             var end = start + 1
-            while end < input.branches.count, input.branches[end].sharesReading(with: input.branches[start]) { end += 1 }
+            while end < input.branches.count, input.branches[end].sharesReading(with: input.branches[start]) {
+                end += 1
+            }
             tasks.append(Task(input: index, branches: start..<end, weight: input.branches[start].compressedBytes))
             start = end
         }
@@ -79,7 +83,9 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
         let branches = Array(input.branches[range])
         let readable = branches.indices.filter { branches[$0].column != nil }
         var consumers: [Int: Consumer] = [:]
-        for index in readable { consumers[index] = Consumer(type: branches[index].column!.type, shape: branches[index].column!.shape) }
+        for index in readable {
+            consumers[index] = Consumer(type: branches[index].column!.type, shape: branches[index].column!.shape)
+        }
         var failure: FormatError?
         if let first = readable.first {
             do throws(FormatError) {
@@ -87,13 +93,17 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
                 for piece in branches[first].pieces(bytes: pieceBytes, entries: entries) {
                     let plan = try EntryPlan(tree: input.tree, branches: readable.map { branches[$0] }, entries: piece)
                     let fetched = try input.file.source.read(plan.ranges)
-                    try decoder.forEachColumn(plan, fetched) { (place, column) throws(FormatError) in consumers[readable[place]]!.add(column) }
+                    try decoder.forEachColumn(plan, fetched) { (place, column) throws(FormatError) in
+                        consumers[readable[place]]!.add(column)
+                    }
                 }
             } catch { failure = error.located(file: input.file.url) }
         }
         return branches.indices.map { index in
             if let reason = branches[index].unsupportedReason {
-                return .refused(FormatError(.unsupported, reason, file: input.file.url, object: "the branch \(branches[index].name)"))
+                return .refused(
+                    FormatError(
+                        .unsupported, reason, file: input.file.url, object: "the branch \(branches[index].name)"))
             }
             return failure.map { .refused($0) } ?? .read(consumers[index]!)
         }

@@ -27,7 +27,9 @@ package struct LaneOrder {
     package let total: Int
     package private(set) var position = 0
 
-    package init(_ pieces: [LanePiece], blocks: [TrainingBlock], datasets count: Int, seed: UInt64, epoch: Int, lane: Int) {
+    package init(
+        _ pieces: [LanePiece], blocks: [TrainingBlock], datasets count: Int, seed: UInt64, epoch: Int, lane: Int
+    ) {
         datasets = (0..<count).map { dataset in
             let own = pieces.filter { blocks[$0.block].dataset == dataset && !$0.rows[0].isEmpty }
             let key = mix(seed, 0x0D3, UInt64(epoch), UInt64(lane), UInt64(dataset))
@@ -94,7 +96,9 @@ package struct LaneOrder {
 
     private mutating func shuffle(_ index: Int) {
         let dataset = datasets[index]
-        let rows = dataset.windows[dataset.window].flatMap { piece in piece.rows[0].map { RowReference(block: piece.block, row: $0) } }
+        let rows = dataset.windows[dataset.window].flatMap { piece in
+            piece.rows[0].map { RowReference(block: piece.block, row: $0) }
+        }
         var random = SeededRandom(seed: mix(dataset.key, UInt64(dataset.window)))
         datasets[index].rows = random.permutation(rows.count).map { rows[$0] }
     }

@@ -42,7 +42,8 @@ final class LaneRunner: @unchecked Sendable {
 
     func start(epoch: Int, stepsDone: Int) {
         order = LaneOrder(
-            manifest.lanes[lane], blocks: manifest.blocks, datasets: manifest.datasets, seed: manifest.split.seed, epoch: epoch, lane: lane)
+            manifest.lanes[lane], blocks: manifest.blocks, datasets: manifest.datasets, seed: manifest.split.seed,
+            epoch: epoch, lane: lane)
         order!.skip(stepsDone * batch)
         kept = false
     }
@@ -88,7 +89,9 @@ final class LaneRunner: @unchecked Sendable {
         }
         for (index, tensor) in network.tensors.enumerated() {
             let scale = Double(sign: .plus, exponent: Int(state.exponents[index]), significand: 1)
-            switch ck_add_fixed_point(sums + tensor.lowerBound, workspace.gradient + tensor.lowerBound, tensor.count, scale, limit) {
+            switch ck_add_fixed_point(
+                sums + tensor.lowerBound, workspace.gradient + tensor.lowerBound, tensor.count, scale, limit)
+            {
             case 1: sums[layout.overflow + index] += 1
             case 2: if sums[layout.nonfinite + lane] == 0 { sums[layout.nonfinite + lane] = Int64(index + 1) }
             default: break
@@ -100,7 +103,10 @@ final class LaneRunner: @unchecked Sendable {
         var sum: Int64 = 0
         let units = network.outputs
         for (row, label) in labels.enumerated() {
-            let truth = units == 1 ? (label > 0 ? output[row] : 1 - output[row]) : Int(label) < units ? output[row * units + Int(label)] : 0
+            let truth =
+                units == 1
+                ? (label > 0 ? output[row] : 1 - output[row])
+                : Int(label) < units ? output[row * units + Int(label)] : 0
             // What is not finite is reported by the gradient.
             if truth == truth { sum += Int64((-log(Double(max(truth, 1e-7))) * 4_294_967_296).rounded()) }
         }
@@ -108,11 +114,13 @@ final class LaneRunner: @unchecked Sendable {
     }
 
     /// Adds the metrics of the lane's rows of a part.
-    func evaluate(_ part: SplitPart, _ state: TrainingState, _ work: ThreadWork, _ sums: MetricSums) throws(FormatError) {
+    func evaluate(_ part: SplitPart, _ state: TrainingState, _ work: ThreadWork, _ sums: MetricSums) throws(FormatError)
+    {
         let workspace = work.workspace
         if part == .test {
             // Each block's cut-off values are told by the first lane that has a piece of it.
-            for block in Set(manifest.lanes[lane].map(\.block)).sorted() where !manifest.lanes[..<lane].contains(where: { $0.contains { $0.block == block } }) {
+            for block in Set(manifest.lanes[lane].map(\.block)).sorted()
+            where !manifest.lanes[..<lane].contains(where: { $0.contains { $0.block == block } }) {
                 work.metrics[sums.free] += try cache.rows(block).truncated
             }
         }
@@ -122,10 +130,14 @@ final class LaneRunner: @unchecked Sendable {
             let rows = try cache.rows(piece.block)
             for start in stride(from: range.lowerBound, to: range.upperBound, by: 256) {
                 let count = min(256, range.upperBound - start)
-                for index in 0..<count { normalise(rows, part.rawValue, start + index, to: workspace.input + index * width) }
+                for index in 0..<count {
+                    normalise(rows, part.rawValue, start + index, to: workspace.input + index * width)
+                }
                 state.parameters.withUnsafeBufferPointer { workspace.forward($0.baseAddress!, rows: count) }
                 for index in 0..<count {
-                    sums.add(workspace.output + index * network.outputs, label: rows.labels[part.rawValue][start + index], to: work.metrics.baseAddress!)
+                    sums.add(
+                        workspace.output + index * network.outputs, label: rows.labels[part.rawValue][start + index],
+                        to: work.metrics.baseAddress!)
                 }
             }
         }

@@ -37,9 +37,14 @@ package enum RoundStart: Equatable, Sendable {
         let newest = statements.map(\.step).max() ?? -1
         for step in Set(statements.map(\.step)).sorted() where step >= 0 {
             let ranks = statements.indices.filter { statements[$0].step == step }
-            if let other = ranks.first(where: { statements[$0].digest != statements[ranks[0]].digest }) { throw Conflict(step: step, ranks: [ranks[0], other]) }
+            if let other = ranks.first(where: { statements[$0].digest != statements[ranks[0]].digest }) {
+                throw Conflict(step: step, ranks: [ranks[0], other])
+            }
         }
-        if let checkpoint, checkpoint >= newest { return newest == checkpoint && statements.allSatisfy { $0.step == newest } ? .member(rank: 0, step: newest) : .checkpoint }
+        if let checkpoint, checkpoint >= newest {
+            return newest == checkpoint && statements.allSatisfy { $0.step == newest }
+                ? .member(rank: 0, step: newest) : .checkpoint
+        }
         guard newest >= 0 else { return .beginning }
         return .member(rank: statements.firstIndex { $0.step == newest }!, step: newest)
     }
@@ -54,7 +59,9 @@ package enum RoundStart: Equatable, Sendable {
 
 extension Round {
     func exchange(_ statement: RoundStatement) -> [RoundStatement]? {
-        guard let body = try? JSONEncoder().encode(statement), let all = exchange("statement", [UInt8](body)) else { return nil }
+        guard let body = try? JSONEncoder().encode(statement), let all = exchange("statement", [UInt8](body)) else {
+            return nil
+        }
         let statements = all.compactMap { try? JSONDecoder().decode(RoundStatement.self, from: Data($0)) }
         return statements.count == size ? statements : nil
     }

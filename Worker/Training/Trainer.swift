@@ -42,7 +42,8 @@ package struct RoundPlan: Sendable {
     package var checkpoint: @Sendable () throws -> [UInt8]
 
     package init(
-        members: [String], owners: [Int], memory: TrainingMemory? = nil, checkpointStep: Int64? = nil, epochs: Int = 0, checkpoint: @escaping @Sendable () throws -> [UInt8] = { [] }
+        members: [String], owners: [Int], memory: TrainingMemory? = nil, checkpointStep: Int64? = nil, epochs: Int = 0,
+        checkpoint: @escaping @Sendable () throws -> [UInt8] = { [] }
     ) {
         self.members = members
         self.owners = owners
@@ -92,7 +93,9 @@ package final class Trainer {
         memory = try Self.start(manifest, network, round, plan)
         let count = manifest.lanes.count
         let batches = (0..<count).map(manifest.batch(ofLane:))
-        let lanes = (0..<count).filter { plan.owners[$0] == round.rank }.map { LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache) }
+        let lanes = (0..<count).filter { plan.owners[$0] == round.rank }.map {
+            LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache)
+        }
         self.lanes = lanes
         stepsPerEpoch = manifest.stepsPerEpoch
         let threads = max(1, min(threads, lanes.count))
@@ -104,32 +107,45 @@ package final class Trainer {
         workers = (0..<threads).map { index in
             ThreadWork(
                 network, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
-                capacity: max(evaluation, batches.max() ?? 1), layout: StepLayout(network, lanes: count, members: round.size))
+                capacity: max(evaluation, batches.max() ?? 1),
+                layout: StepLayout(network, lanes: count, members: round.size))
         }
     }
 
     /// Each member tells what it has; all go on from the newest step that any of them has.
-    private static func start(_ manifest: TrainingManifest, _ network: Network, _ round: Round, _ plan: RoundPlan) throws -> TrainingMemory {
-        let own = plan.memory.map { RoundStatement(step: $0.state.step, digest: $0.state.wholeDigest, epochs: $0.epochs.filter { $0.epoch > plan.epochs }) }
+    private static func start(
+        _ manifest: TrainingManifest, _ network: Network, _ round: Round, _ plan: RoundPlan
+    ) throws -> TrainingMemory {
+        let own =
+            plan.memory.map {
+                RoundStatement(
+                    step: $0.state.step, digest: $0.state.wholeDigest,
+                    epochs: $0.epochs.filter { $0.epoch > plan.epochs })
+            }
             ?? RoundStatement(step: -1, digest: "", epochs: [])
         guard let statements = round.exchange(own) else { throw RoundStopped() }
         let decision: RoundStart
         do { decision = try RoundStart.decide(statements, checkpoint: plan.checkpointStep) } catch {
             let names = error.ranks.map { plan.members[$0] }.joined(separator: " and ")
-            throw TrainingFailure(description: "the training states after step \(error.step) differ: those of \(names) are not the same")
+            throw TrainingFailure(
+                description: "the training states after step \(error.step) differ: those of \(names) are not the same")
         }
         var memory: TrainingMemory
         switch decision {
         case .beginning: memory = TrainingMemory(TrainingState(network, manifest.training, seed: manifest.split.seed))
         case .checkpoint: memory = TrainingMemory(try Checkpoint.decode(plan.checkpoint(), for: network))
         case .member(let rank, let step):
-            memory = plan.memory?.state.step == step ? plan.memory! : TrainingMemory(TrainingState(network, manifest.training, seed: 0))
+            memory =
+                plan.memory?.state.step == step
+                ? plan.memory! : TrainingMemory(TrainingState(network, manifest.training, seed: 0))
             if statements.contains(where: { $0.step < step }) {
                 let bytes = try round.broadcast(Checkpoint.encode(memory.state), from: rank)
                 memory.state = try Checkpoint.decode(bytes, for: network)
             }
         }
-        memory.epochs = RoundStart.epochs(statements).filter { $0.epoch > plan.epochs && Int64($0.epoch) * manifest.stepsPerEpoch <= memory.state.step }
+        memory.epochs = RoundStart.epochs(statements).filter {
+            $0.epoch > plan.epochs && Int64($0.epoch) * manifest.stepsPerEpoch <= memory.state.step
+        }
         return memory
     }
 
@@ -164,7 +180,8 @@ package final class Trainer {
 
     private func finishEpoch(_ epoch: Int, _ observer: some TrainingObserver) throws {
         observer.entered(.evaluating)
-        let metrics = EpochMetrics(epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
+        let metrics = EpochMetrics(
+            epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
         memory.epochs.append(metrics)
         observer.finishedEpochs(state, [metrics])
     }
@@ -236,13 +253,17 @@ package final class Trainer {
     private func check(_ buffer: UnsafeMutableBufferPointer<Int64>, _ layout: StepLayout) throws {
         for rank in 0..<round.size where buffer[layout.digests + rank] != state.digest {
             throw TrainingFailure(
-                description: "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[round.rank]) are not the same")
+                description:
+                    "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[round.rank]) are not the same"
+            )
         }
         for lane in 0..<manifest.lanes.count where buffer[layout.nonfinite + lane] > 0 {
             let tensor = Int(buffer[layout.nonfinite + lane]) - 1
             throw TrainingFailure(
-                description: "training diverged: the gradient is not finite in step \(state.step), lane \(lane), tensor \(tensor) "
-                    + "(\(tensor % 2 == 0 ? "weights" : "biases") of dense layer \(tensor / 2 + 1)); try a smaller learning rate")
+                description:
+                    "training diverged: the gradient is not finite in step \(state.step), lane \(lane), tensor \(tensor) "
+                    + "(\(tensor % 2 == 0 ? "weights" : "biases") of dense layer \(tensor / 2 + 1)); try a smaller learning rate"
+            )
         }
     }
 
@@ -265,7 +286,8 @@ package final class Trainer {
         try metricChannel.sum()
         guard buffer[sums.broken] == 0 else {
             throw TrainingFailure(
-                description: "\(buffer[sums.broken]) events of the \(part) part have a score that is no number after step \(state.step): "
+                description:
+                    "\(buffer[sums.broken]) events of the \(part) part have a score that is no number after step \(state.step): "
                     + "the weights or some values are too large; try a smaller learning rate, or drop the branch")
         }
         return sums.metrics(UnsafePointer(buffer.baseAddress!))

@@ -20,7 +20,9 @@ struct BlobClient: Sendable {
             for try await part in response.messages { bytes += part.data }
             return bytes
         }
-        guard Self.digest(bytes) == digest else { throw FormatError(.badChecksum, "a blob arrived damaged", expected: digest) }
+        guard Self.digest(bytes) == digest else {
+            throw FormatError(.badChecksum, "a blob arrived damaged", expected: digest)
+        }
         return bytes
     }
 
@@ -28,6 +30,8 @@ struct BlobClient: Sendable {
         let digest = Self.digest(bytes)
         return try await workers.putBlob { writer in
             for part in WireCoding.parts(bytes, digest: digest) { try await writer.write(part) }
-        } onResponse: { response in try response.message.digest }
+        } onResponse: { response in
+            try response.message.digest
+        }
     }
 }

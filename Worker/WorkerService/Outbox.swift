@@ -15,13 +15,19 @@ final class Outbox: Sendable {
 
     private static func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
 
-    private static func say(_ messages: [WorkerMessage], _ payload: [UInt8] = [], to session: AsyncStream<Beamline_Envelope>.Continuation?) {
+    private static func say(
+        _ messages: [WorkerMessage], _ payload: [UInt8] = [], to session: AsyncStream<Beamline_Envelope>.Continuation?
+    ) {
         guard let session else { return }
         for message in messages {
             if case .receipts(let receipts) = message {
                 // Each on its own: together they could be larger than a message may be.
-                for receipt in receipts { if let envelope = try? WireCoding.envelope(receipts: [receipt]) { session.yield(envelope) } }
-            } else if let envelope = try? WireCoding.envelope(message, payload: payload) { session.yield(envelope) }
+                for receipt in receipts {
+                    if let envelope = try? WireCoding.envelope(receipts: [receipt]) { session.yield(envelope) }
+                }
+            } else if let envelope = try? WireCoding.envelope(message, payload: payload) {
+                session.yield(envelope)
+            }
         }
     }
 
@@ -44,7 +50,9 @@ final class Outbox: Sendable {
 
     func tick() { state.withLock { state in Self.say(state.machine.tick(now: Self.now()), to: state.session) } }
 
-    func send(_ message: WorkerMessage, payload: [UInt8] = []) { state.withLock { Self.say([message], payload, to: $0.session) } }
+    func send(_ message: WorkerMessage, payload: [UInt8] = []) {
+        state.withLock { Self.say([message], payload, to: $0.session) }
+    }
 
     func finished(_ receipt: Receipt) {
         state.withLock { state in

@@ -93,14 +93,19 @@ final class RoundAttempt: TrainingObserver, Rendezvous {
         let (tell, rate, save) = pace.withLock { pace in
             if pace.lastStep == nil { (pace.lastStep, pace.lastReport) = (state.step, now) }
             // The epoch's end has a checkpoint of its own, with its metrics.
-            let save = state.step % stepsPerEpoch != 0 && now - pace.lastCheckpoint > Self.checkpointSeconds * 1_000_000_000
+            let save =
+                state.step % stepsPerEpoch != 0 && now - pace.lastCheckpoint > Self.checkpointSeconds * 1_000_000_000
             if save { pace.lastCheckpoint = now }
             guard now - pace.lastReport > 500_000_000 else { return (false, 0.0, save) }
             let rate = Double(state.step - pace.lastStep!) / (Double(now - pace.lastReport) / 1e9)
             (pace.lastStep, pace.lastReport) = (state.step, now)
             return (true, rate, save)
         }
-        if tell { report(.progress(step: state.step, epoch: epoch, stepsPerEpoch: stepsPerEpoch, stepsPerSecond: rate, loss: loss)) }
+        if tell {
+            report(
+                .progress(
+                    step: state.step, epoch: epoch, stepsPerEpoch: stepsPerEpoch, stepsPerSecond: rate, loss: loss))
+        }
         if save { store(state) { .checkpoint(digest: $0, step: state.step, metrics: []) } }
     }
 

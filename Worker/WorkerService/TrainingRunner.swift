@@ -36,7 +36,9 @@ final class TrainingRunner: Sendable {
 
     /// The same order may come more than once.
     func start(_ order: RoundOrder, _ blobs: BlobClient) {
-        if let left = left.withLock({ $0 }), left.round == order.round { return outbox.send(.training(round: left.round, left.report)) }
+        if let left = left.withLock({ $0 }), left.round == order.round {
+            return outbox.send(.training(round: left.round, left.report))
+        }
         let attempt = RoundAttempt(order, outbox: outbox, blobs: blobs)
         let isNew = current.withLock { current in
             guard current.map({ $0.order.round < order.round }) ?? true else { return false }
@@ -69,18 +71,23 @@ final class TrainingRunner: Sendable {
         var inputs: [InputTree] = []
         do {
             guard order.kernels == LinearAlgebra.kernels else {
-                throw FormatError(.input, "the round's kernels are not this worker's", expected: LinearAlgebra.kernels, found: order.kernels)
+                throw FormatError(
+                    .input, "the round's kernels are not this worker's", expected: LinearAlgebra.kernels,
+                    found: order.kernels)
             }
             let known = memory.withLock { $0 }
-            let manifest = try WireCoding.value(TrainingManifest.self, Data(try blocking { try await blobs.get(order.manifest) }))
+            let manifest = try WireCoding.value(
+                TrainingManifest.self, Data(try blocking { try await blobs.get(order.manifest) }))
             inputs = manifest.inputs
             let cache = cache(order.manifest, manifest)
             try preload(manifest, order, cache, attempt)
             log.info("training round \(order.round): member \(order.rank + 1) of \(order.members.count)")
             attempt.entered(.connecting)
-            let round = try Round(rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
+            let round = try Round(
+                rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
             let plan = RoundPlan(
-                members: order.members, owners: order.owners, memory: known.flatMap { $0.job == order.job && $0.manifest == order.manifest ? $0.memory : nil },
+                members: order.members, owners: order.owners,
+                memory: known.flatMap { $0.job == order.job && $0.manifest == order.manifest ? $0.memory : nil },
                 checkpointStep: order.checkpoint.map { _ in order.checkpointStep }, epochs: order.epochs,
                 checkpoint: { try blocking { try await blobs.get(order.checkpoint ?? "") } })
             let trainer = try Trainer(manifest, round: round, plan: plan, threads: settings.threads, cache: cache)
@@ -114,7 +121,8 @@ final class TrainingRunner: Sendable {
             let roots = settings.localRoots
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(FormatError) in
                 let rows = try BlockReader(intake, localRoots: roots).rows(
-                    manifest.blocks[index], of: manifest.inputs[manifest.blocks[index].input], manifest.schema, labelBranch: manifest.labelBranch, split: manifest.split)
+                    manifest.blocks[index], of: manifest.inputs[manifest.blocks[index].input], manifest.schema,
+                    labelBranch: manifest.labelBranch, split: manifest.split)
                 try Self.check(rows, manifest, manifest.blocks[index])
                 return rows
             }
@@ -124,18 +132,23 @@ final class TrainingRunner: Sendable {
     }
 
     /// Labels from a branch are known only when it is read.
-    private static func check(_ rows: BlockRows, _ manifest: TrainingManifest, _ block: TrainingBlock) throws(FormatError) {
+    private static func check(
+        _ rows: BlockRows, _ manifest: TrainingManifest, _ block: TrainingBlock
+    ) throws(FormatError) {
         guard case .dense(let units, _)? = manifest.training.layers.last else { return }
         let classes = max(2, units)
         for label in rows.labels.joined() where label >= classes {
             throw FormatError(
-                .input, "a label has no unit in the last layer", file: manifest.inputs[block.input].file.url, object: manifest.labelBranch,
+                .input, "a label has no unit in the last layer", file: manifest.inputs[block.input].file.url,
+                object: manifest.labelBranch,
                 expected: "labels below \(classes)", found: "\(label)")
         }
     }
 
     /// Reads the own lanes' blocks before the members connect, so that none waits for another's site in a step.
-    private func preload(_ manifest: TrainingManifest, _ order: RoundOrder, _ cache: RowCache, _ attempt: RoundAttempt) throws {
+    private func preload(
+        _ manifest: TrainingManifest, _ order: RoundOrder, _ cache: RowCache, _ attempt: RoundAttempt
+    ) throws {
         let lanes = manifest.lanes.indices.filter { order.owners[$0] == order.rank }
         let blocks = Set(lanes.flatMap { manifest.lanes[$0].map(\.block) }).sorted()
         let failure = Mutex<FormatError?>(nil)

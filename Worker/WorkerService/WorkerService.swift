@@ -93,8 +93,12 @@ package struct WorkerService: Sendable {
             }
             if let kernels = wanted.withLock({ $0 }) { return .restart(kernels: kernels) }
             if let trouble {
-                log.warning("no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(trouble); trying again")
-            } else { log.warning("the coordinator closed the session; connecting again") }
+                log.warning(
+                    "no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(trouble); trying again"
+                )
+            } else {
+                log.warning("the coordinator closed the session; connecting again")
+            }
             trainer.stop()
             try await Task.sleep(for: .milliseconds(500))
         }
@@ -106,30 +110,38 @@ package struct WorkerService: Sendable {
     package static let ownKernels: String = {
         let environment = ProcessInfo.processInfo.environment
         guard let own = environment[ownKernelsVariable] else { return LinearAlgebra.kernels }
-        return environment["OPENBLAS_CORETYPE"]?.lowercased() == LinearAlgebra.kernels.lowercased() ? own : LinearAlgebra.kernels + " only"
+        return environment["OPENBLAS_CORETYPE"]?.lowercased() == LinearAlgebra.kernels.lowercased()
+            ? own : LinearAlgebra.kernels + " only"
     }()
     package static let ownKernelsVariable = "BEAMLINE_OWN_KERNELS"
 
     private func session(_ trainer: TrainingRunner) async throws {
-        let security: HTTP2ClientTransport.Posix.TransportSecurity = settings.authority.map { path in
-            .tls { $0.trustRoots = .certificates([.file(path: path, format: .pem)]) }
-        } ?? .plaintext
+        let security: HTTP2ClientTransport.Posix.TransportSecurity =
+            settings.authority.map { path in
+                .tls { $0.trustRoots = .certificates([.file(path: path, format: .pem)]) }
+            } ?? .plaintext
         let transport = try HTTP2ClientTransport.Posix(
             target: .dns(host: settings.coordinatorHost, port: settings.coordinatorPort), transportSecurity: security,
-            config: .defaults { $0.connection.keepalive = .init(time: .seconds(20), timeout: .seconds(20), allowWithoutCalls: true) })
-        try await withGRPCClient(transport: transport, interceptors: [TokenInterceptor(token: try settings.token())]) { client in
+            config: .defaults {
+                $0.connection.keepalive = .init(time: .seconds(20), timeout: .seconds(20), allowWithoutCalls: true)
+            })
+        try await withGRPCClient(transport: transport, interceptors: [TokenInterceptor(token: try settings.token())]) {
+            client in
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
             let (messages, continuation) = AsyncStream.makeStream(of: Beamline_Envelope.self)
             var hello = Hello(
-                name: settings.name, threads: settings.threads, readAhead: settings.readAhead, localRoots: settings.localRoots, version: version)
+                name: settings.name, threads: settings.threads, readAhead: settings.readAhead,
+                localRoots: settings.localRoots, version: version)
             hello.joinsRounds = settings.joinsRounds
             (hello.kernels, hello.ownKernels, hello.process) = (LinearAlgebra.kernels, Self.ownKernels, process)
             continuation.yield(try WireCoding.envelope(WorkerMessage.hello(hello)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
             var options = CallOptions.defaults
-            (options.maxRequestMessageBytes, options.maxResponseMessageBytes) = (WireCoding.messageLimit, WireCoding.messageLimit)
+            (options.maxRequestMessageBytes, options.maxResponseMessageBytes) = (
+                WireCoding.messageLimit, WireCoding.messageLimit
+            )
             try await workers.session(options: options) { writer in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { for await message in messages { try await writer.write(message) } }
@@ -149,7 +161,9 @@ package struct WorkerService: Sendable {
                 defer { continuation.finish() }
                 var reader = WireCoding.CoordinatorReader()
                 for try await envelope in response.messages {
-                    for message in try reader.messages(envelope) { handle(message, [UInt8](envelope.payload), trainer, blobs) }
+                    for message in try reader.messages(envelope) {
+                        handle(message, [UInt8](envelope.payload), trainer, blobs)
+                    }
                     if outbox.isDismissed { return }
                     if wanted.withLock({ $0 }) != nil { return try await Task.sleep(for: .milliseconds(300)) }
                 }
@@ -157,7 +171,9 @@ package struct WorkerService: Sendable {
         }
     }
 
-    private func handle(_ message: CoordinatorMessage, _ payload: [UInt8], _ trainer: TrainingRunner, _ blobs: BlobClient) {
+    private func handle(
+        _ message: CoordinatorMessage, _ payload: [UInt8], _ trainer: TrainingRunner, _ blobs: BlobClient
+    ) {
         switch message {
         case .welcome(let id, let leaseSeconds):
             log.info("joined as worker \(id)")
@@ -170,7 +186,9 @@ package struct WorkerService: Sendable {
             outbox.settled([lease])
         case .dismissed: outbox.dismissed()
         case .useKernels(let kernels):
-            log.info("a job that this worker is to train uses the kernels \(kernels); starting anew with those instead of \(LinearAlgebra.kernels)")
+            log.info(
+                "a job that this worker is to train uses the kernels \(kernels); starting anew with those instead of \(LinearAlgebra.kernels)"
+            )
             outbox.send(.goodbye)
             wanted.withLock { $0 = kernels }
         case .startRound(let order): trainer.start(order, blobs)
@@ -195,11 +213,13 @@ package struct WorkerService: Sendable {
         do throws(FormatError) {
             switch grant.body {
             case .list(let pattern): result = .listed(try reader.list(pattern))
-            case .survey(let file, let tree, let verify): result = .surveyed(try reader.survey(file, tree: tree, verify: verify))
+            case .survey(let file, let tree, let verify):
+                result = .surveyed(try reader.survey(file, tree: tree, verify: verify))
             case .chunk(let task):
                 let counted = try reader.specs(task, grant.plan ?? ChunkPlan(branches: [], split: .init()))
                 specs = counted.specs
-                result = .counted(bytesRead: counted.bytesRead, seconds: Double(DispatchTime.now().uptimeNanoseconds - started) / 1e9)
+                result = .counted(
+                    bytesRead: counted.bytesRead, seconds: Double(DispatchTime.now().uptimeNanoseconds - started) / 1e9)
             }
         } catch {
             log.warning("task \(grant.lease.task): \(error)")

@@ -38,7 +38,11 @@ package struct TrainedModel: Sendable, Equatable {
         for start in stride(from: 0, to: count, by: workspace.capacity) {
             let size = min(workspace.capacity, count - start)
             rows.withUnsafeBufferPointer { source in
-                for row in 0..<size { ck_normalise(workspace.input + row * width, source.baseAddress! + (start + row) * width, offset, scale, fill, width) }
+                for row in 0..<size {
+                    ck_normalise(
+                        workspace.input + row * width, source.baseAddress! + (start + row) * width, offset, scale, fill,
+                        width)
+                }
             }
             parameters.withUnsafeBufferPointer { workspace.forward($0.baseAddress!, rows: size) }
             result.append(contentsOf: UnsafeBufferPointer(start: workspace.output, count: size * network.outputs))
@@ -51,7 +55,9 @@ package struct TrainedModel: Sendable, Equatable {
 package enum ONNXModel {
     package static let inputName = "features"
     package static let outputName = "scores"
-    private static let operators: [JobDescription.Activation: String] = [.relu: "Relu", .tanh: "Tanh", .sigmoid: "Sigmoid", .softmax: "Softmax"]
+    private static let operators: [JobDescription.Activation: String] = [
+        .relu: "Relu", .tanh: "Tanh", .sigmoid: "Sigmoid", .softmax: "Softmax",
+    ]
 
     package static func export(_ model: TrainedModel, version: String) throws -> [UInt8] {
         var graph = Onnx_GraphProto()
@@ -60,18 +66,28 @@ package enum ONNXModel {
         graph.input = [value(inputName, width)]
         graph.output = [value(outputName, model.network.outputs)]
         graph.initializer = [
-            tensor("offset", [width], model.offset), tensor("scale", [width], model.scale), tensor("fill", [width], model.fill),
+            tensor("offset", [width], model.offset), tensor("scale", [width], model.scale),
+            tensor("fill", [width], model.fill),
         ]
         graph.node = [
-            node("IsNaN", [inputName], "missing"), node("Sub", [inputName, "offset"], "shifted"), node("Mul", ["shifted", "scale"], "scaled"),
+            node("IsNaN", [inputName], "missing"), node("Sub", [inputName, "offset"], "shifted"),
+            node("Mul", ["shifted", "scale"], "scaled"),
             node("Where", ["missing", "fill", "scaled"], "layer0"),
         ]
         for (index, layer) in model.network.layers.enumerated() {
             let last = index == model.network.layers.count - 1
-            graph.initializer.append(tensor("weights\(index)", [layer.units, layer.inputs], Array(model.parameters[layer.weights..<layer.biases])))
-            graph.initializer.append(tensor("biases\(index)", [layer.units], Array(model.parameters[layer.biases..<layer.biases + layer.units])))
+            graph.initializer.append(
+                tensor(
+                    "weights\(index)", [layer.units, layer.inputs],
+                    Array(model.parameters[layer.weights..<layer.biases])))
+            graph.initializer.append(
+                tensor(
+                    "biases\(index)", [layer.units], Array(model.parameters[layer.biases..<layer.biases + layer.units]))
+            )
             let output = last ? outputName : "layer\(index + 1)"
-            var gemm = node("Gemm", ["layer\(index)", "weights\(index)", "biases\(index)"], layer.activation == .linear ? output : "dense\(index)")
+            var gemm = node(
+                "Gemm", ["layer\(index)", "weights\(index)", "biases\(index)"],
+                layer.activation == .linear ? output : "dense\(index)")
             gemm.attribute = [attribute("transB", 1)]
             graph.node.append(gemm)
             if let name = operators[layer.activation] {
@@ -94,17 +110,25 @@ package enum ONNXModel {
     /// Reads what `export` writes.
     /// - Throws: `FormatError` for another graph: this node serves no foreign models yet.
     package static func load(_ bytes: [UInt8]) throws(FormatError) -> TrainedModel {
-        guard let onnx = try? Onnx_ModelProto(serializedBytes: bytes) else { throw FormatError(.corrupt, "this is no ONNX model") }
+        guard let onnx = try? Onnx_ModelProto(serializedBytes: bytes) else {
+            throw FormatError(.corrupt, "this is no ONNX model")
+        }
         var tensors: [String: Onnx_TensorProto] = [:]
         for tensor in onnx.graph.initializer { tensors[tensor.name] = tensor }
         func floats(_ name: String) throws(FormatError) -> (dims: [Int], values: [Float]) {
-            guard let tensor = tensors[name], tensor.dataType == 1 else { throw FormatError(.unsupported, "the ONNX graph lacks the tensor \(name)") }
+            guard let tensor = tensors[name], tensor.dataType == 1 else {
+                throw FormatError(.unsupported, "the ONNX graph lacks the tensor \(name)")
+            }
             let dims = tensor.dims.map(Int.init)
-            guard dims.count <= 2, dims.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), dims.reduce(1, *) * 4 == tensor.rawData.count else {
+            guard dims.count <= 2, dims.allSatisfy({ $0 > 0 && $0 < 1 << 24 }),
+                dims.reduce(1, *) * 4 == tensor.rawData.count
+            else {
                 throw FormatError(.corrupt, "a tensor's size contradicts its shape", object: name)
             }
             let values = tensor.rawData.withUnsafeBytes { raw in
-                (0..<raw.count / 4).map { Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self))) }
+                (0..<raw.count / 4).map {
+                    Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+                }
             }
             return (dims, values)
         }
@@ -129,7 +153,8 @@ package enum ONNXModel {
             throw FormatError(.unsupported, "the ONNX graph is not one that Beamline wrote")
         }
         return TrainedModel(
-            network: Network(inputs: offset.count, layers: layers), parameters: parameters, offset: offset, scale: scale, fill: fill)
+            network: Network(inputs: offset.count, layers: layers), parameters: parameters, offset: offset,
+            scale: scale, fill: fill)
     }
 
     private static func tensor(_ name: String, _ dims: [Int], _ values: [Float]) -> Onnx_TensorProto {

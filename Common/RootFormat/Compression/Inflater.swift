@@ -24,7 +24,9 @@ package final class Inflater {
     static func inflate(_ stored: [UInt8], to length: Int) throws(FormatError) -> [UInt8] {
         guard length != stored.count else { return stored }
         guard isBelievable(length, from: stored.count) else {
-            throw FormatError(.badLength, "a record's inflated length is not believable", found: "\(length) bytes from \(stored.count)")
+            throw FormatError(
+                .badLength, "a record's inflated length is not believable",
+                found: "\(length) bytes from \(stored.count)")
         }
         var output = [UInt8](repeating: 0, count: length)
         var failure: FormatError?
@@ -40,7 +42,9 @@ package final class Inflater {
     /// Inflates a sequence of ROOT blocks (9-byte header each) into exactly `output.count` bytes.
     ///
     /// - Throws: `FormatError` for an unknown algorithm, a wrong checksum or length. It never writes past `output`.
-    package func inflate(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws(FormatError) {
+    package func inflate(
+        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    ) throws(FormatError) {
         var source = 0
         var written = 0
         while written < output.count {
@@ -96,11 +100,13 @@ package final class Inflater {
             guard expected == found else {
                 throw FormatError(
                     .badChecksum, "an LZ4 block's checksum is wrong", expected: String(expected, radix: 16),
-                    found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica.")
+                    found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica."
+                )
             }
-            produced = Int(LZ4_decompress_safe(
-                block.baseAddress?.assumingMemoryBound(to: CChar.self),
-                target.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(block.count), Int32(target.count)))
+            produced = Int(
+                LZ4_decompress_safe(
+                    block.baseAddress?.assumingMemoryBound(to: CChar.self),
+                    target.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(block.count), Int32(target.count)))
         case 0x5A53:  // ZS
             let size = ZSTD_decompressDCtx(zstd, target.baseAddress, target.count, body.baseAddress, body.count)
             produced = ZSTD_isError(size) == 0 ? size : -1

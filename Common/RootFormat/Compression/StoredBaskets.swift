@@ -23,7 +23,9 @@ package final class StoredBaskets: Sendable {
                     let record = try file.source.read([ByteRange(offset: offset, length: length)]).bytes(0)
                     var reader = ByteReader(record.span.bytes)
                     let key = try BasketKey(&reader)
-                    guard key.headerLength <= record.count, Inflater.isBelievable(key.objectLength, from: record.count - key.headerLength) else { continue }
+                    guard key.headerLength <= record.count,
+                        Inflater.isBelievable(key.objectLength, from: record.count - key.headerLength)
+                    else { continue }
                     found.append(Basket(payload: Array(record[key.headerLength...]), inflated: key.objectLength))
                 }
             }

@@ -33,14 +33,19 @@ struct FileWindow {
     }
 
     mutating func bytes(_ range: ByteRange) throws(FormatError) -> [UInt8] {
-        guard range.offset >= 0, range.length >= 0, range.offset <= source.size, range.length <= source.size - range.offset else {
+        guard range.offset >= 0, range.length >= 0, range.offset <= source.size,
+            range.length <= source.size - range.offset
+        else {
             throw FormatError(
-                .truncated, "a record lies outside the file", offset: range.offset, expected: "\(range.length) bytes there",
+                .truncated, "a record lies outside the file", offset: range.offset,
+                expected: "\(range.length) bytes there",
                 found: "a file of \(source.size) bytes", hint: "The file is cut short or damaged: fetch it again.")
         }
         if range.end <= head.count { return Array(head[range.offset..<range.end]) }
         let start = source.size - tail.count
-        if range.offset < start, range.end > start - (1 << 20), !tail.isEmpty, source.size - range.offset <= Self.tailMost {
+        if range.offset < start, range.end > start - (1 << 20), !tail.isEmpty,
+            source.size - range.offset <= Self.tailMost
+        {
             // Records before the tail lie side by side: a little more is read than is asked for.
             let from = max(head.count, min(range.offset, start - tail.count))
             tail = try source.read([ByteRange(offset: from, length: start - from)]).bytes(0) + tail

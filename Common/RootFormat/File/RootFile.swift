@@ -69,7 +69,9 @@ package final class RootFile: Sendable {
         }
     }
 
-    private static func readDirectories(_ window: inout FileWindow, _ header: FileHeader) throws(FormatError) -> [DirectoryKey] {
+    private static func readDirectories(
+        _ window: inout FileWindow, _ header: FileHeader
+    ) throws(FormatError) -> [DirectoryKey] {
         var found: [DirectoryKey] = []
         var pending: [(path: String, record: Int)] = [("", header.begin + header.nameLength)]
         var visited: Set<Int> = []
@@ -101,13 +103,17 @@ package final class RootFile: Sendable {
         return order.map { found[$0] }
     }
 
-    private static func readStreamers(_ window: inout FileWindow, _ header: FileHeader) throws(FormatError) -> StreamerCatalog {
+    private static func readStreamers(
+        _ window: inout FileWindow, _ header: FileHeader
+    ) throws(FormatError) -> StreamerCatalog {
         var catalog = StreamerCatalog()
         guard header.streamersOffset > 0, header.streamersLength > 0 else { return catalog }
         let key = try Key(&window, at: header.streamersOffset)
         let bytes = try payload(key, &window)
         var reader = ByteReader(bytes.span.bytes)
-        do { try catalog.read(&reader, displacement: key.headerLength) } catch { throw error.located(object: "the streamer descriptions") }
+        do { try catalog.read(&reader, displacement: key.headerLength) } catch {
+            throw error.located(object: "the streamer descriptions")
+        }
         return catalog
     }
 }
@@ -135,7 +141,8 @@ package struct FileHeader: Sendable {
 
     init(_ window: inout FileWindow) throws(FormatError) {
         guard window.source.size >= 64 else {
-            throw FormatError(.badMagic, "this is no ROOT file", expected: "at least 64 bytes", found: "\(window.source.size)")
+            throw FormatError(
+                .badMagic, "this is no ROOT file", expected: "at least 64 bytes", found: "\(window.source.size)")
         }
         let bytes = try window.bytes(ByteRange(offset: 0, length: min(100, window.source.size)))
         var reader = ByteReader(bytes.span.bytes)
@@ -148,7 +155,9 @@ package struct FileHeader: Sendable {
         version = Int(try reader.i32())
         begin = Int(try reader.i32())
         guard (48...4096).contains(begin) else {
-            throw FormatError(.badMagic, "this is no ROOT file", offset: 8, expected: "a first record at byte 64 or 100", found: "\(begin)")
+            throw FormatError(
+                .badMagic, "this is no ROOT file", offset: 8, expected: "a first record at byte 64 or 100",
+                found: "\(begin)")
         }
         let large = version >= 1_000_000
         let end = large ? Int(try reader.i64()) : Int(try reader.i32())
@@ -209,7 +218,9 @@ package struct Key: Sendable {
         title = try reader.rootString()
         offset = position ?? seek
         // The key of a basket inside a TTree's record has no length of its own.
-        guard headerLength > 0, totalLength == 0 || totalLength >= headerLength, objectLength >= 0, (0...1 << 60).contains(offset) else {
+        guard headerLength > 0, totalLength == 0 || totalLength >= headerLength, objectLength >= 0,
+            (0...1 << 60).contains(offset)
+        else {
             throw FormatError(
                 .corrupt, "a key's lengths contradict each other", object: name, offset: offset,
                 found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")

@@ -12,7 +12,8 @@ extension RootFile {
     func nTuple(_ entry: DirectoryKey) throws(FormatError) -> TreeDescription {
         guard entry.key.className == "ROOT::RNTuple" else {
             throw FormatError(
-                .unsupported, "an RNTuple from before version 1.0 of the format is not read", found: entry.key.className,
+                .unsupported, "an RNTuple from before version 1.0 of the format is not read",
+                found: entry.key.className,
                 hint: "Write it anew with ROOT 6.34 or later.")
         }
         let anchor = try NTupleAnchor(try payload(entry.key))
@@ -27,7 +28,9 @@ extension RootFile {
         var clusters: [NTuplePages.Cluster] = []
         var seen: Set<Int> = []
         for link in links {
-            guard seen.insert(link.range.offset).inserted else { throw FormatError(.corrupt, "a page list is named twice", offset: link.range.offset) }
+            guard seen.insert(link.range.offset).inserted else {
+                throw FormatError(.corrupt, "a page list is named twice", offset: link.range.offset)
+            }
             let bytes = try envelope(link, type: 3, "page list")
             var reader = ByteReader(bytes.span.bytes)
             try reader.skip(8)
@@ -37,7 +40,9 @@ extension RootFile {
         var entries: Int64 = 0
         for cluster in clusters {
             guard cluster.firstEntry == entries else {
-                throw FormatError(.corrupt, "clusters do not follow each other", expected: "first entry \(entries)", found: "\(cluster.firstEntry)")
+                throw FormatError(
+                    .corrupt, "clusters do not follow each other", expected: "first entry \(entries)",
+                    found: "\(cluster.firstEntry)")
             }
             entries += cluster.entries
             guard entries <= TreeDescription.mostEntries else {
@@ -70,7 +75,9 @@ extension RootFile {
     private static func checkFeatures(_ reader: inout ByteReader) throws(FormatError) {
         let flags = try reader.little(UInt64.self)
         guard flags == 0 else {
-            throw FormatError(.unsupported, "the RNTuple needs features that this version does not have", found: "feature flags \(String(flags, radix: 16))")
+            throw FormatError(
+                .unsupported, "the RNTuple needs features that this version does not have",
+                found: "feature flags \(String(flags, radix: 16))")
         }
     }
 
@@ -81,7 +88,9 @@ extension RootFile {
             let frame = try NTupleFrame(&reader)
             try reader.skip(20)
             let length = try reader.little(UInt64.self)
-            guard length <= 1 << 40 else { throw FormatError(.badLength, "a page list's length is not believable", found: "\(length)") }
+            guard length <= 1 << 40 else {
+                throw FormatError(.badLength, "a page list's length is not believable", found: "\(length)")
+            }
             links.append(.init(range: try NTuplePages.locator(&reader), length: Int(length)))
             try reader.seek(to: frame.end)
         }
@@ -96,14 +105,17 @@ extension RootFile {
             var reader = ByteReader(content.span.bytes)
             let head = try reader.little(UInt64.self)
             guard head & 0xFFFF == type, head >> 16 == UInt64(content.count), content.count >= 16 else {
-                throw FormatError(.corrupt, "this is no such envelope", expected: "type \(type), \(content.count) bytes", found: "type \(head & 0xFFFF), \(head >> 16)")
+                throw FormatError(
+                    .corrupt, "this is no such envelope", expected: "type \(type), \(content.count) bytes",
+                    found: "type \(head & 0xFFFF), \(head >> 16)")
             }
             try reader.seek(to: content.count - 8)
             let expected = try reader.little(UInt64.self)
             let found = content.withUnsafeBytes { XXH3_64bits($0.baseAddress, content.count - 8) }
             guard expected == found else {
                 throw FormatError(
-                    .badChecksum, "its checksum is wrong", expected: String(expected, radix: 16), found: String(found, radix: 16),
+                    .badChecksum, "its checksum is wrong", expected: String(expected, radix: 16),
+                    found: String(found, radix: 16),
                     hint: "The file is damaged: fetch it again or use another replica.")
             }
             return content
@@ -130,11 +142,15 @@ struct NTupleAnchor {
         let start = reader.position
         let epoch = try reader.u16()
         try reader.skip(6)
-        guard epoch == 1 else { throw FormatError(.unsupported, "an RNTuple of another format epoch", expected: "1", found: "\(epoch)") }
+        guard epoch == 1 else {
+            throw FormatError(.unsupported, "an RNTuple of another format epoch", expected: "1", found: "\(epoch)")
+        }
         func link(_ reader: inout ByteReader) throws(FormatError) -> Link {
             let (offset, stored, length) = (try reader.u64(), try reader.u64(), try reader.u64())
             guard offset <= 1 << 60, stored <= 1 << 31, length <= 1 << 31 else {
-                throw FormatError(.badLength, "an envelope's place is not believable", found: "\(stored) bytes at \(offset), \(length) inflated")
+                throw FormatError(
+                    .badLength, "an envelope's place is not believable",
+                    found: "\(stored) bytes at \(offset), \(length) inflated")
             }
             return Link(range: ByteRange(offset: Int(offset), length: Int(stored)), length: Int(length))
         }
@@ -149,7 +165,9 @@ struct NTupleAnchor {
         let found = bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress! + start, end - start) }
         let expected = try reader.u64()
         guard expected == found else {
-            throw FormatError(.badChecksum, "the RNTuple's anchor has a wrong checksum", expected: String(expected, radix: 16), found: String(found, radix: 16))
+            throw FormatError(
+                .badChecksum, "the RNTuple's anchor has a wrong checksum", expected: String(expected, radix: 16),
+                found: String(found, radix: 16))
         }
     }
 }

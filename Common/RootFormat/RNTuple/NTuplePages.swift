@@ -56,19 +56,26 @@ final class NTuplePages: Sendable {
             let first = try reader.little(UInt64.self)
             let packed = try reader.little(UInt64.self)
             guard packed >> 56 & 1 == 0 else { throw FormatError(.unsupported, "sharded clusters are not read") }
-            guard first <= 1 << 40, packed & 0xFF_FFFF_FFFF_FFFF <= 1 << 40 else { throw FormatError(.limit, "a cluster's entries are not believable") }
-            clusters.append(Cluster(firstEntry: Int64(first), entries: Int64(packed & 0xFF_FFFF_FFFF_FFFF), columns: []))
+            guard first <= 1 << 40, packed & 0xFF_FFFF_FFFF_FFFF <= 1 << 40 else {
+                throw FormatError(.limit, "a cluster's entries are not believable")
+            }
+            clusters.append(
+                Cluster(firstEntry: Int64(first), entries: Int64(packed & 0xFF_FFFF_FFFF_FFFF), columns: []))
             try reader.seek(to: frame.end)
         }
         try reader.seek(to: summaries.end)
         let outer = try NTupleFrame(&reader)
         guard outer.items == clusters.count else {
-            throw FormatError(.corrupt, "a page list is for another number of clusters", expected: "\(clusters.count)", found: "\(outer.items)")
+            throw FormatError(
+                .corrupt, "a page list is for another number of clusters", expected: "\(clusters.count)",
+                found: "\(outer.items)")
         }
         for index in clusters.indices {
             let list = try NTupleFrame(&reader)
             guard list.items <= columns else {
-                throw FormatError(.corrupt, "a cluster has more columns than the schema", expected: "\(columns)", found: "\(list.items)")
+                throw FormatError(
+                    .corrupt, "a cluster has more columns than the schema", expected: "\(columns)",
+                    found: "\(list.items)")
             }
             for _ in 0..<list.items { clusters[index].columns.append(try column(&reader)) }
             try reader.seek(to: list.end)
@@ -84,7 +91,9 @@ final class NTuplePages: Sendable {
         for _ in 0..<frame.items {
             let raw = try reader.little(Int32.self)
             total += Int(raw.magnitude)
-            guard total <= 1 << 40 else { throw FormatError(.limit, "a column's elements are not believable", found: "\(total)") }
+            guard total <= 1 << 40 else {
+                throw FormatError(.limit, "a column's elements are not believable", found: "\(total)")
+            }
             pages.append(Page(count: Int(raw.magnitude), range: try locator(&reader), hasChecksum: raw < 0))
         }
         let offset = try reader.little(Int64.self)
@@ -107,7 +116,9 @@ final class NTuplePages: Sendable {
             offset = try reader.little(UInt64.self)
             try reader.seek(to: start + Int(UInt32(bitPattern: size) & 0xFFFF))
         }
-        guard length <= 1 << 40, offset <= 1 << 60 else { throw FormatError(.badLength, "a locator is not believable", offset: start) }
+        guard length <= 1 << 40, offset <= 1 << 60 else {
+            throw FormatError(.badLength, "a locator is not believable", offset: start)
+        }
         return ByteRange(offset: Int(offset), length: Int(length))
     }
 }

@@ -76,12 +76,16 @@ struct NTuplePlan: Sendable {
     }
 
     private static func run(
-        _ pages: NTuplePages, _ cluster: Int, _ candidates: [Int], _ elements: Range<Int>?, _ total: Int?, _ ranges: inout [ByteRange],
+        _ pages: NTuplePages, _ cluster: Int, _ candidates: [Int], _ elements: Range<Int>?, _ total: Int?,
+        _ ranges: inout [ByteRange],
         _ known: inout Known
     ) -> Run? {
         let columns = pages.clusters[cluster]
-        guard let physical = candidates.first(where: { !columns.column($0).isSuppressed && !columns.column($0).pages.isEmpty })
-            ?? candidates.first(where: { !columns.column($0).isSuppressed }) ?? candidates.first
+        guard
+            let physical = candidates.first(where: {
+                !columns.column($0).isSuppressed && !columns.column($0).pages.isEmpty
+            })
+                ?? candidates.first(where: { !columns.column($0).isSuppressed }) ?? candidates.first
         else { return nil }
         let all = columns.column(physical).pages
         // A column that was added late has no pages for what came before.
@@ -109,9 +113,11 @@ struct NTuplePlan: Sendable {
         if known.runs[key] == nil {
             known.runs[key] = firstRange
             for page in all[chosen] {
-                ranges.append(ByteRange(offset: page.range.offset, length: page.range.length + (page.hasChecksum ? 8 : 0)))
+                ranges.append(
+                    ByteRange(offset: page.range.offset, length: page.range.length + (page.hasChecksum ? 8 : 0)))
             }
         }
-        return Run(physical: physical, pages: chosen, firstElement: firstElement, firstRange: firstRange, padding: padding)
+        return Run(
+            physical: physical, pages: chosen, firstElement: firstElement, firstRange: firstRange, padding: padding)
     }
 }

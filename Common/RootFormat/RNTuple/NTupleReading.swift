@@ -34,7 +34,9 @@ final class NTupleColumn: Sendable {
         }
     }
 
-    var pageCount: Int { pages.clusters.reduce(0) { sum, cluster in sum + leafColumns.reduce(0) { $0 + cluster.column($1).pages.count } } }
+    var pageCount: Int {
+        pages.clusters.reduce(0) { sum, cluster in sum + leafColumns.reduce(0) { $0 + cluster.column($1).pages.count } }
+    }
 }
 
 /// Turns an RNTuple's schema into descriptions of its columns.
@@ -52,21 +54,29 @@ struct NTupleReading {
         self.pages = pages
         self.entries = entries
         var children = [[Int]](repeating: [], count: schema.fields.count)
-        for (index, field) in schema.fields.enumerated() where field.parent < index { children[field.parent].append(index) }
+        for (index, field) in schema.fields.enumerated() where field.parent < index {
+            children[field.parent].append(index)
+        }
         var columns = [[Int]](repeating: [], count: schema.fields.count)
-        for (index, column) in schema.columns.enumerated() where column.field < columns.count { columns[column.field].append(index) }
-        for alias in schema.aliases where alias.field < columns.count && alias.column < schema.columns.count { columns[alias.field].append(alias.column) }
+        for (index, column) in schema.columns.enumerated() where column.field < columns.count {
+            columns[column.field].append(index)
+        }
+        for alias in schema.aliases where alias.field < columns.count && alias.column < schema.columns.count {
+            columns[alias.field].append(alias.column)
+        }
         self.children = children
         columnsOf = columns
         var counters: [[Int]: String] = [:]
-        for (index, field) in schema.fields.enumerated() where Self.isCardinality(field) && counters[columns[index]] == nil {
+        for (index, field) in schema.fields.enumerated()
+        where Self.isCardinality(field) && counters[columns[index]] == nil {
             counters[columns[index]] = field.name
         }
         self.counters = counters
     }
 
     private static func isCardinality(_ field: NTupleSchema.Field) -> Bool {
-        field.typeName.hasPrefix("ROOT::RNTupleCardinality<") || field.typeName.hasPrefix("ROOT::Experimental::RNTupleCardinality<")
+        field.typeName.hasPrefix("ROOT::RNTupleCardinality<")
+            || field.typeName.hasPrefix("ROOT::Experimental::RNTupleCardinality<")
     }
 
     func branches() -> [BranchDescription] {
@@ -94,17 +104,24 @@ struct NTupleReading {
         let field = schema.fields[index]
         var place = place
         place.depth += 1
-        guard place.depth < 32, found.count < 1_000_000 else { return refuse(field, place, "fields nest too deep", &found) }
+        guard place.depth < 32, found.count < 1_000_000 else {
+            return refuse(field, place, "fields nest too deep", &found)
+        }
         if let size = field.arraySize, field.role != nil {
             let (product, overflow) = place.fixed.multipliedReportingOverflow(by: size)
-            guard !overflow, product <= 1 << 24 else { return refuse(field, place, "fixed arrays of \(place.fixed) times \(size) items are not believable", &found) }
+            guard !overflow, product <= 1 << 24 else {
+                return refuse(
+                    field, place, "fixed arrays of \(place.fixed) times \(size) items are not believable", &found)
+            }
             place.fixed = product
             place.steps.append(.fixed(size))
             place.levels.append(.fixed(size))
         }
         switch field.role {
         case .collection:
-            guard let columns = columns(index, where: \.isIndex) else { return refuse(field, place, "a collection without an index column", &found) }
+            guard let columns = columns(index, where: \.isIndex) else {
+                return refuse(field, place, "a collection without an index column", &found)
+            }
             place.steps.append(.collection(columns))
             place.levels.append(.varying)
             for child in children[index] { visit(child, place, into: &found) }
@@ -123,7 +140,9 @@ struct NTupleReading {
                 visit(child, inner, into: &found)
             }
         case .variant:
-            guard let columns = columns(index, where: { $0 == .switchTag }) else { return refuse(field, place, "a variant without a switch column", &found) }
+            guard let columns = columns(index, where: { $0 == .switchTag }) else {
+                return refuse(field, place, "a variant without a switch column", &found)
+            }
             for (ordinal, child) in children[index].enumerated() {
                 var inner = place
                 inner.path.append(String(ordinal))
@@ -132,7 +151,9 @@ struct NTupleReading {
                 visit(child, inner, into: &found)
             }
         case .leaf: leaf(index, field, place, into: &found)
-        case .streamed: refuse(field, place, "an object of \(field.typeName) in ROOT's own streaming is not read as numbers", &found)
+        case .streamed:
+            refuse(
+                field, place, "an object of \(field.typeName) in ROOT's own streaming is not read as numbers", &found)
         case nil: refuse(field, place, "a field of an unknown structure", &found)
         }
     }
@@ -150,13 +171,19 @@ struct NTupleReading {
         for (_, names) in own { for name in names { counts[name, default: 0] += 1 } }
         return own.map { child, names in
             let isBase = schema.fields[child].name.hasPrefix(":")
-            return (child, Dictionary(names.map { ($0, isBase && counts[$0]! > 1 ? schema.fields[child].typeName + "::" + $0 : $0) }) { first, _ in first })
+            return (
+                child,
+                Dictionary(
+                    names.map { ($0, isBase && counts[$0]! > 1 ? schema.fields[child].typeName + "::" + $0 : $0) }
+                ) { first, _ in first }
+            )
         }
     }
 
     /// Tuples' members are named by their places.
     private static func label(_ name: String) -> String {
-        name.hasPrefix("_") && name.dropFirst().allSatisfy(\.isNumber) && name.count > 1 ? String(name.dropFirst()) : name
+        name.hasPrefix("_") && name.dropFirst().allSatisfy(\.isNumber) && name.count > 1
+            ? String(name.dropFirst()) : name
     }
 
     private func columns(_ field: Int, where fits: (NTupleEncoding) -> Bool) -> [Int]? {
@@ -164,7 +191,8 @@ struct NTupleReading {
         return found.isEmpty || found.count != columnsOf[field].count ? nil : found
     }
 
-    private func leaf(_ index: Int, _ field: NTupleSchema.Field, _ place: Place, into found: inout [BranchDescription]) {
+    private func leaf(_ index: Int, _ field: NTupleSchema.Field, _ place: Place, into found: inout [BranchDescription])
+    {
         let own = columnsOf[index]
         if own.isEmpty {
             // An array, an enumeration, an atomic: its value is the one subfield.
@@ -176,7 +204,9 @@ struct NTupleReading {
         if field.typeName == "std::string" {
             let indices = own.filter { schema.columns[$0].type?.isIndex == true }
             let characters = own.filter { schema.columns[$0].type == .char }
-            guard !indices.isEmpty, indices.count + characters.count == own.count else { return refuse(field, place, "a string without its columns", &found) }
+            guard !indices.isEmpty, indices.count + characters.count == own.count else {
+                return refuse(field, place, "a string without its columns", &found)
+            }
             var place = place
             place.steps.append(.collection(indices))
             place.levels.append(.varying)
@@ -186,7 +216,9 @@ struct NTupleReading {
             return refuse(field, place, "a column type that this version does not know", &found)
         }
         if Self.isCardinality(field) {
-            guard own.allSatisfy({ schema.columns[$0].type!.isIndex }) else { return refuse(field, place, "a count without an index column", &found) }
+            guard own.allSatisfy({ schema.columns[$0].type!.isIndex }) else {
+                return refuse(field, place, "a count without an index column", &found)
+            }
             return add(field, place, .numbers(.int64, Shape(place.levels)), .cardinality(own), into: &found)
         }
         guard let type = Self.type(field.typeName, schema.columns[own[0]].type!) else {
@@ -204,7 +236,8 @@ struct NTupleReading {
     }
 
     private func add(
-        _ field: NTupleSchema.Field, _ place: Place, _ content: BranchDescription.Content, _ leaf: NTupleColumn.Leaf, into found: inout [BranchDescription]
+        _ field: NTupleSchema.Field, _ place: Place, _ content: BranchDescription.Content, _ leaf: NTupleColumn.Leaf,
+        into found: inout [BranchDescription]
     ) {
         let column = NTupleColumn(pages: pages, steps: place.steps, leaf: leaf)
         let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
@@ -217,11 +250,15 @@ struct NTupleReading {
                 }
             }
         }
-        found.append(BranchDescription(
-            name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name, leafIndex: 0,
-            title: field.description.isEmpty ? place.description : field.description, typeName: field.typeName, content: content,
-            counter: place.steps.isEmpty ? nil : counterName(place), entries: entries, compressedBytes: stored, uncompressedBytes: plain,
-            storage: .pages(column)))
+        found.append(
+            BranchDescription(
+                name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name,
+                leafIndex: 0,
+                title: field.description.isEmpty ? place.description : field.description, typeName: field.typeName,
+                content: content,
+                counter: place.steps.isEmpty ? nil : counterName(place), entries: entries, compressedBytes: stored,
+                uncompressedBytes: plain,
+                storage: .pages(column)))
     }
 
     /// The field whose count is that of the outermost collection.
@@ -230,13 +267,18 @@ struct NTupleReading {
         return counters[columns]
     }
 
-    private func refuse(_ field: NTupleSchema.Field, _ place: Place, _ reason: String, _ found: inout [BranchDescription]) {
+    private func refuse(
+        _ field: NTupleSchema.Field, _ place: Place, _ reason: String, _ found: inout [BranchDescription]
+    ) {
         let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
-        found.append(BranchDescription(
-            name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name, leafIndex: 0,
-            title: place.description, typeName: field.typeName, content: .unsupported(reason: reason), counter: nil, entries: entries,
-            compressedBytes: 0, uncompressedBytes: 0,
-            storage: .pages(NTupleColumn(pages: pages, steps: [], leaf: .numbers([])))))
+        found.append(
+            BranchDescription(
+                name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name,
+                leafIndex: 0,
+                title: place.description, typeName: field.typeName, content: .unsupported(reason: reason), counter: nil,
+                entries: entries,
+                compressedBytes: 0, uncompressedBytes: 0,
+                storage: .pages(NTupleColumn(pages: pages, steps: [], leaf: .numbers([])))))
     }
 }
 

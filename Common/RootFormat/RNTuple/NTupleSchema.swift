@@ -67,10 +67,15 @@ struct NTupleSchema: Sendable {
         var size: Int?
         if flags & 1 != 0 {
             let announced = try reader.little(UInt64.self)
-            guard announced <= 1 << 24 else { throw FormatError(.limit, "a fixed array is not believable", object: name, found: "\(announced) items") }
+            guard announced <= 1 << 24 else {
+                throw FormatError(.limit, "a fixed array is not believable", object: name, found: "\(announced) items")
+            }
             size = Int(announced)
         }
-        fields.append(Field(parent: parent, role: Field.Role(rawValue: role), name: name, typeName: typeName, description: description, arraySize: size))
+        fields.append(
+            Field(
+                parent: parent, role: Field.Role(rawValue: role), name: name, typeName: typeName,
+                description: description, arraySize: size))
         try reader.seek(to: frame.end)
     }
 
@@ -84,12 +89,16 @@ struct NTupleSchema: Sendable {
         let first = flags & 1 != 0 ? try reader.little(Int64.self) : 0
         var range = (0.0, 0.0)
         if flags & 2 != 0 {
-            range = (Double(bitPattern: try reader.little(UInt64.self)), Double(bitPattern: try reader.little(UInt64.self)))
+            range = (
+                Double(bitPattern: try reader.little(UInt64.self)), Double(bitPattern: try reader.little(UInt64.self))
+            )
         }
         let encoding = NTupleEncoding(rawValue: type)
-        columns.append(Column(
-            type: encoding.flatMap { $0.allows(bits) ? $0 : nil }, bits: bits, field: field, representation: representation,
-            firstElement: first == .min ? 0 : abs(first), minimum: range.0, maximum: range.1))
+        columns.append(
+            Column(
+                type: encoding.flatMap { $0.allows(bits) ? $0 : nil }, bits: bits, field: field,
+                representation: representation,
+                firstElement: first == .min ? 0 : abs(first), minimum: range.0, maximum: range.1))
         try reader.seek(to: frame.end)
     }
 }
@@ -98,7 +107,8 @@ struct NTupleSchema: Sendable {
 enum NTupleEncoding: UInt16, Sendable {
     case bit, byte, char, int8, uint8, int16, uint16, int32, uint32, int64, uint64, real16, real32, real64
     case index32, index64, switchTag
-    case splitInt16, splitUInt16, splitInt32, splitUInt32, splitInt64, splitUInt64, splitReal16, splitReal32, splitReal64
+    case splitInt16, splitUInt16, splitInt32, splitUInt32, splitInt64, splitUInt64, splitReal16, splitReal32,
+        splitReal64
     case splitIndex32, splitIndex64, real32Trunc, real32Quant
 
     func allows(_ bits: Int) -> Bool {
@@ -138,7 +148,9 @@ struct NTupleFrame {
         let size = try reader.little(Int64.self)
         let length = size.magnitude
         guard length >= (size < 0 ? 12 : 8), length <= UInt64(reader.count - start) else {
-            throw FormatError(.badLength, "a frame does not fit its envelope", offset: start, expected: "up to \(reader.count - start)", found: "\(size)")
+            throw FormatError(
+                .badLength, "a frame does not fit its envelope", offset: start,
+                expected: "up to \(reader.count - start)", found: "\(size)")
         }
         end = start + Int(length)
         guard size < 0 else {
@@ -147,7 +159,9 @@ struct NTupleFrame {
         }
         let count = Int(try reader.little(UInt32.self))
         guard count <= end - reader.position else {
-            throw FormatError(.badLength, "a list has more items than bytes", offset: start, expected: "up to \(end - reader.position)", found: "\(count)")
+            throw FormatError(
+                .badLength, "a list has more items than bytes", offset: start,
+                expected: "up to \(end - reader.position)", found: "\(count)")
         }
         items = count
     }

@@ -18,24 +18,38 @@ extension NTupleSchema.Column {
     ///   - page: `pageSize(count)` bytes.
     ///   - target: room for `count * decodedSize` bytes.
     func decode(_ page: UnsafeRawBufferPointer, _ count: Int, to target: UnsafeMutableRawPointer) throws(FormatError) {
-        guard let type, page.count >= pageSize(count) else { throw FormatError(.corrupt, "a page is too short for its elements") }
+        guard let type, page.count >= pageSize(count) else {
+            throw FormatError(.corrupt, "a page is too short for its elements")
+        }
         guard count > 0, let source = page.baseAddress else { return }
         switch type {
         case .bit:
-            for index in 0..<count { target.storeBytes(of: (page[index >> 3] >> UInt8(index & 7)) & 1, toByteOffset: index, as: UInt8.self) }
-        case .byte, .char, .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64, .real32, .real64, .index32, .index64:
+            for index in 0..<count {
+                target.storeBytes(of: (page[index >> 3] >> UInt8(index & 7)) & 1, toByteOffset: index, as: UInt8.self)
+            }
+        case .byte, .char, .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64, .real32, .real64, .index32,
+            .index64:
             target.copyMemory(from: source, byteCount: count * bits / 8)
         case .switchTag:
-            for index in 0..<count { target.storeBytes(of: (source + 12 * index + 8).loadUnaligned(as: UInt32.self), toByteOffset: 4 * index, as: UInt32.self) }
+            for index in 0..<count {
+                target.storeBytes(
+                    of: (source + 12 * index + 8).loadUnaligned(as: UInt32.self), toByteOffset: 4 * index,
+                    as: UInt32.self)
+            }
         case .real16: halves(count, target) { (source + 2 * $0).loadUnaligned(as: UInt16.self) }
         case .splitReal16: halves(count, target) { UInt16(page[$0]) | UInt16(page[count + $0]) << 8 }
         case .splitInt16, .splitUInt16: join(page, count, target, UInt16.self)
         case .splitInt32, .splitUInt32, .splitReal32, .splitIndex32: join(page, count, target, UInt32.self)
         case .splitInt64, .splitUInt64, .splitReal64, .splitIndex64: join(page, count, target, UInt64.self)
-        case .real32Trunc: packed(page, count) { target.storeBytes(of: $1 << UInt32(32 - bits), toByteOffset: 4 * $0, as: UInt32.self) }
+        case .real32Trunc:
+            packed(page, count) {
+                target.storeBytes(of: $1 << UInt32(32 - bits), toByteOffset: 4 * $0, as: UInt32.self)
+            }
         case .real32Quant:
             let step = (maximum - minimum) / Double((UInt64(1) << UInt64(bits)) - 1)
-            packed(page, count) { target.storeBytes(of: Float(minimum + Double($1) * step), toByteOffset: 4 * $0, as: Float.self) }
+            packed(page, count) {
+                target.storeBytes(of: Float(minimum + Double($1) * step), toByteOffset: 4 * $0, as: Float.self)
+            }
         }
     }
 
@@ -82,7 +96,9 @@ extension NTupleSchema.Column {
         for index in 0..<count {
             let bit = index * bits
             var word: UInt64 = 0
-            for byte in 0..<min(8, page.count - bit >> 3) { word |= UInt64(page[(bit >> 3) + byte]) << UInt64(8 * byte) }
+            for byte in 0..<min(8, page.count - bit >> 3) {
+                word |= UInt64(page[(bit >> 3) + byte]) << UInt64(8 * byte)
+            }
             body(index, UInt32(truncatingIfNeeded: word >> UInt64(bit & 7) & mask))
         }
     }

@@ -13,7 +13,8 @@ final class PageReader {
     init(pool: BufferPool) { self.pool = pool }
 
     func column(
-        _ column: NTupleColumn, _ plan: NTuplePlan, _ type: DataType, _ shape: Shape, _ entries: Range<Int64>, _ fetched: FetchedRanges
+        _ column: NTupleColumn, _ plan: NTuplePlan, _ type: DataType, _ shape: Shape, _ entries: Range<Int64>,
+        _ fetched: FetchedRanges
     ) throws(FormatError) -> Column {
         var output = GrowingColumn(type: type, levels: shape.varyingLevels, pool: pool)
         var covered = entries.lowerBound
@@ -22,12 +23,16 @@ final class PageReader {
             try append(part, of: column, to: &output, fetched)
         }
         guard covered == entries.upperBound else {
-            throw FormatError(.missing, "the column has no data for some entries", expected: "entries up to \(entries.upperBound)", found: "up to \(covered)")
+            throw FormatError(
+                .missing, "the column has no data for some entries", expected: "entries up to \(entries.upperBound)",
+                found: "up to \(covered)")
         }
         return output.column(shape, entries: entries.count)
     }
 
-    private func append(_ part: NTuplePlan.Part, of column: NTupleColumn, to output: inout GrowingColumn, _ fetched: FetchedRanges) throws(FormatError) {
+    private func append(
+        _ part: NTuplePlan.Part, of column: NTupleColumn, to output: inout GrowingColumn, _ fetched: FetchedRanges
+    ) throws(FormatError) {
         var range = part.entries
         var next = 0
         var level = 0
@@ -36,7 +41,9 @@ final class PageReader {
             switch step {
             case .fixed(let count): range = range.lowerBound * count..<range.upperBound * count
             case .collection:
-                range = try collection(range, part.runs[next], source) { (count) throws(FormatError) in output.push(level, count) }
+                range = try collection(range, part.runs[next], source) { (count) throws(FormatError) in
+                    output.push(level, count)
+                }
                 next += 1
                 level += 1
             case .alternative(_, let tag):
@@ -59,7 +66,9 @@ final class PageReader {
             output.used += range.count * 8
         case .numbers:
             let physical = column.pages.columns[run.physical]
-            guard let natural = physical.type?.natural else { throw FormatError(.unsupported, "a column type that this version does not know") }
+            guard let natural = physical.type?.natural else {
+                throw FormatError(.unsupported, "a column type that this version does not know")
+            }
             // Elements are bounded by the pages' own counts before they are allocated for.
             try check(range, run, source)
             output.reserve(range.count * output.type.size)
@@ -142,12 +151,15 @@ final class PageReader {
         let begins = range.lowerBound >= run.firstElement || run.firstElement == run.padding
         guard range.upperBound <= max(end, run.padding), begins else {
             throw FormatError(
-                .corrupt, "a column has fewer elements than its index says", expected: "\(range.lowerBound) to \(range.upperBound)",
+                .corrupt, "a column has fewer elements than its index says",
+                expected: "\(range.lowerBound) to \(range.upperBound)",
                 found: "\(run.firstElement) to \(end)")
         }
         let zeros = max(0, min(run.padding, range.upperBound) - range.lowerBound)
         guard range.count <= 1 << 30 / physical.decodedSize, zeros <= 1 << 28 / physical.decodedSize else {
-            throw FormatError(.limit, "a column has more values in these entries than are read at once", found: "\(range.count)", hint: "Ask for fewer entries.")
+            throw FormatError(
+                .limit, "a column has more values in these entries than are read at once", found: "\(range.count)",
+                hint: "Ask for fewer entries.")
         }
         // What the pages announce is believed only as far as their bytes can hold it.
         for page in pages { try believable(page, physical) }
@@ -156,16 +168,21 @@ final class PageReader {
     private func believable(_ page: NTuplePages.Page, _ physical: NTupleSchema.Column) throws(FormatError) {
         // Pages have a mebibyte by default; bits grow eightfold when they are decoded.
         guard page.count * physical.decodedSize <= 256 << 20 else {
-            throw FormatError(.limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
+            throw FormatError(
+                .limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
         }
         let (plain, stored) = (physical.pageSize(page.count), page.range.length)
         guard plain == stored || Inflater.isBelievable(plain, from: stored) else {
-            throw FormatError(.badLength, "a page's inflated length is not believable", offset: page.range.offset, found: "\(plain) from \(stored)")
+            throw FormatError(
+                .badLength, "a page's inflated length is not believable", offset: page.range.offset,
+                found: "\(plain) from \(stored)")
         }
     }
 
     /// The decoded elements `range`, counted from the cluster's start.
-    private func elements(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, to target: UnsafeMutableRawPointer) throws(FormatError) {
+    private func elements(
+        _ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, to target: UnsafeMutableRawPointer
+    ) throws(FormatError) {
         let physical = source.pages.columns[run.physical]
         let size = physical.decodedSize
         let pages = source.pages.clusters[source.cluster].column(run.physical).pages
@@ -180,18 +197,24 @@ final class PageReader {
             let wanted = range.clamped(to: position..<position + page.count)
             guard !wanted.isEmpty else { continue }
             let place = target + (wanted.lowerBound - range.lowerBound) * size
-            try decode(page, of: source.pages, source.fetched.slices[run.firstRange + index], run.physical, wanted.lowerBound - position..<wanted.upperBound - position, place)
+            try decode(
+                page, of: source.pages, source.fetched.slices[run.firstRange + index], run.physical,
+                wanted.lowerBound - position..<wanted.upperBound - position, place)
         }
     }
 
     private func decode(
-        _ page: NTuplePages.Page, of pages: NTuplePages, _ stored: UnsafeRawBufferPointer, _ number: Int, _ wanted: Range<Int>,
+        _ page: NTuplePages.Page, of pages: NTuplePages, _ stored: UnsafeRawBufferPointer, _ number: Int,
+        _ wanted: Range<Int>,
         _ target: UnsafeMutableRawPointer
     ) throws(FormatError) {
         let physical = pages.columns[number]
         let size = physical.decodedSize
-        if let held, held.pages === pages, held.page == page, held.physical == number, held.buffer.capacity >= page.count * size {
-            return target.copyMemory(from: held.buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
+        if let held, held.pages === pages, held.page == page, held.physical == number,
+            held.buffer.capacity >= page.count * size
+        {
+            return target.copyMemory(
+                from: held.buffer.pointer + wanted.lowerBound * size, byteCount: wanted.count * size)
         }
         let body = UnsafeRawBufferPointer(rebasing: stored[..<page.range.length])
         if page.hasChecksum {
@@ -199,8 +222,10 @@ final class PageReader {
             let found = XXH3_64bits(body.baseAddress, body.count)
             guard expected == found else {
                 throw FormatError(
-                    .badChecksum, "a page's checksum is wrong", offset: page.range.offset, expected: String(expected, radix: 16),
-                    found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica.")
+                    .badChecksum, "a page's checksum is wrong", offset: page.range.offset,
+                    expected: String(expected, radix: 16),
+                    found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica."
+                )
             }
         }
         let plain = physical.pageSize(page.count)
@@ -218,7 +243,8 @@ final class PageReader {
     }
 
     private func finish(
-        _ bytes: UnsafeRawBufferPointer, _ page: NTuplePages.Page, of pages: NTuplePages, _ number: Int, _ wanted: Range<Int>,
+        _ bytes: UnsafeRawBufferPointer, _ page: NTuplePages.Page, of pages: NTuplePages, _ number: Int,
+        _ wanted: Range<Int>,
         _ target: UnsafeMutableRawPointer
     ) throws(FormatError) {
         let physical = pages.columns[number]
@@ -237,7 +263,10 @@ extension DataType {
     func convert(_ source: UnsafeRawPointer, _ count: Int, to other: DataType, _ target: UnsafeMutableRawPointer) {
         for index in 0..<count {
             if isFloatingPoint {
-                let value = self == .float32 ? Double(source.load(fromByteOffset: 4 * index, as: Float.self)) : source.load(fromByteOffset: 8 * index, as: Double.self)
+                let value =
+                    self == .float32
+                    ? Double(source.load(fromByteOffset: 4 * index, as: Float.self))
+                    : source.load(fromByteOffset: 8 * index, as: Double.self)
                 other.store(value, Int64(exactly: value.rounded(.towardZero)) ?? 0, target, index)
             } else {
                 let value: Int64 =
@@ -259,8 +288,10 @@ extension DataType {
         switch self {
         case .bool: target.storeBytes(of: whole != 0 || real != 0 ? 1 : 0, toByteOffset: index, as: UInt8.self)
         case .int8, .uint8: target.storeBytes(of: UInt8(truncatingIfNeeded: whole), toByteOffset: index, as: UInt8.self)
-        case .int16, .uint16: target.storeBytes(of: UInt16(truncatingIfNeeded: whole), toByteOffset: 2 * index, as: UInt16.self)
-        case .int32, .uint32: target.storeBytes(of: UInt32(truncatingIfNeeded: whole), toByteOffset: 4 * index, as: UInt32.self)
+        case .int16, .uint16:
+            target.storeBytes(of: UInt16(truncatingIfNeeded: whole), toByteOffset: 2 * index, as: UInt16.self)
+        case .int32, .uint32:
+            target.storeBytes(of: UInt32(truncatingIfNeeded: whole), toByteOffset: 4 * index, as: UInt32.self)
         case .int64, .uint64: target.storeBytes(of: whole, toByteOffset: 8 * index, as: Int64.self)
         case .float32: target.storeBytes(of: Float(real), toByteOffset: 4 * index, as: Float.self)
         case .float64: target.storeBytes(of: real, toByteOffset: 8 * index, as: Double.self)

@@ -48,9 +48,14 @@ enum BuiltinStreamers {
                     fStreamerType:3 fMaximum:3 fBranchCount:TBranchElement* fBranchCount2:TBranchElement*
                     """)
         ],
-        "TLeaf": [Layout(versions: 1...2, text: "*TNamed fLen:3 fLenType:3 fOffset:3 fIsRange:18 fIsUnsigned:18 fLeafCount:TLeaf*")],
+        "TLeaf": [
+            Layout(
+                versions: 1...2,
+                text: "*TNamed fLen:3 fLenType:3 fOffset:3 fIsRange:18 fIsUnsigned:18 fLeafCount:TLeaf*")
+        ],
         "TLeafElement": [Layout(versions: 1...1, text: "*TLeaf fID:3 fType:3")],
-        "TLeafB": leaf(1), "TLeafS": leaf(2), "TLeafI": leaf(3), "TLeafL": leaf(16), "TLeafG": leaf(16), "TLeafF": leaf(5),
+        "TLeafB": leaf(1), "TLeafS": leaf(2), "TLeafI": leaf(3), "TLeafL": leaf(16), "TLeafG": leaf(16),
+        "TLeafF": leaf(5),
         "TLeafD": leaf(8), "TLeafO": leaf(18), "TLeafC": leaf(3),
         "TFriendElement": [Layout(versions: 1...2, text: "*TNamed fTreeName:65 fOwnFile:18")],
         "TAttLine": [Layout(versions: 1...2, text: "fLineColor:2 fLineStyle:2 fLineWidth:2")],

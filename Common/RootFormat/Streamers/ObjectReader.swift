@@ -32,7 +32,10 @@ struct VersionHeader {
 
 /// Reads objects by their descriptions: the metadata of trees, not their data.
 struct ObjectReader {
-    private enum Reference { case object(StreamedObject), className(String) }
+    private enum Reference {
+        case object(StreamedObject)
+        case className(String)
+    }
 
     /// References are shared by nested readers of one record.
     private final class References { var found: [Int: Reference] = [:] }
@@ -84,7 +87,9 @@ struct ObjectReader {
             references.found[tagPosition + displacement + 2] = .className(className)
         } else if tag & 0x8000_0000 != 0 {
             guard case .className(let known) = references.found[Int(tag & 0x7FFF_FFFF)] else {
-                guard let end else { throw FormatError(.corrupt, "an object refers to an unknown class", offset: start) }
+                guard let end else {
+                    throw FormatError(.corrupt, "an object refers to an unknown class", offset: start)
+                }
                 try reader.seek(to: end)
                 return nil
             }
@@ -107,10 +112,14 @@ struct ObjectReader {
     }
 
     /// Reads the members of `className` into `object`, which may be of a derived class.
-    private mutating func fill(_ object: StreamedObject, as className: String, _ reader: inout ByteReader) throws(FormatError) {
+    private mutating func fill(
+        _ object: StreamedObject, as className: String, _ reader: inout ByteReader
+    ) throws(FormatError) {
         depth += 1
         defer { depth -= 1 }
-        guard depth < 100 else { throw FormatError(.corrupt, "objects nest too deep", object: className, offset: reader.position) }
+        guard depth < 100 else {
+            throw FormatError(.corrupt, "objects nest too deep", object: className, offset: reader.position)
+        }
         switch className {
         case "TObject": try rootObject(&reader)
         case "TNamed":
@@ -135,13 +144,16 @@ struct ObjectReader {
         }
     }
 
-    private mutating func described(into object: StreamedObject, _ className: String, _ reader: inout ByteReader) throws(FormatError) {
+    private mutating func described(
+        into object: StreamedObject, _ className: String, _ reader: inout ByteReader
+    ) throws(FormatError) {
         let start = reader.position
         let header = try VersionHeader(&reader)
         guard let elements = catalog.elements(className, version: header.version) else {
             if header.end != nil { return try header.finish(&reader) }
             throw FormatError(
-                .unsupported, "the file does not describe the class \(className) in version \(header.version)", offset: start)
+                .unsupported, "the file does not describe the class \(className) in version \(header.version)",
+                offset: start)
         }
         // A foreign class: version 0 is followed by its checksum.
         if header.version <= 0, header.end != nil, !className.hasPrefix("T") { try reader.skip(4) }
@@ -151,14 +163,18 @@ struct ObjectReader {
                 try member(element, of: object, &reader)
             } catch {
                 // What follows an unreadable member is unknown, but the object's end is not.
-                guard error.code == .unsupported, header.end != nil else { throw error.located(object: "\(className)::\(element.name)") }
+                guard error.code == .unsupported, header.end != nil else {
+                    throw error.located(object: "\(className)::\(element.name)")
+                }
                 break
             }
         }
         try header.finish(&reader)
     }
 
-    private mutating func member(_ element: StreamerElement, of object: StreamedObject, _ reader: inout ByteReader) throws(FormatError) {
+    private mutating func member(
+        _ element: StreamerElement, of object: StreamedObject, _ reader: inout ByteReader
+    ) throws(FormatError) {
         switch element.type {
         case 0:
             if element.name == "TObject" { return try rootObject(&reader) }
@@ -187,14 +203,17 @@ struct ObjectReader {
         case 64, 69:
             object.set(element.name, .object(try pointer(&reader)))
         default:
-            throw FormatError(.unsupported, "no reader for a member of streamer type \(element.type) (\(element.typeName))")
+            throw FormatError(
+                .unsupported, "no reader for a member of streamer type \(element.type) (\(element.typeName))")
         }
     }
 
     private func numbers(_ type: Int, _ count: Int, _ reader: inout ByteReader) throws(FormatError) -> StreamedValue {
         let sizes = [0, 1, 2, 4, 8, 4, 4, 0, 8, 4, 0, 1, 2, 4, 8, 4, 8, 8, 1, 3]
         guard type > 0, type < sizes.count, count >= 0, sizes[type] > 0, count <= reader.remaining / sizes[type] else {
-            throw FormatError(.badLength, "an array is longer than its record", offset: reader.position, found: "\(count) of type \(type)")
+            throw FormatError(
+                .badLength, "an array is longer than its record", offset: reader.position,
+                found: "\(count) of type \(type)")
         }
         var integers: [Int64] = []
         var reals: [Double] = []
@@ -233,7 +252,9 @@ struct ObjectReader {
         try header.finish(&reader)
     }
 
-    private mutating func collection(into object: StreamedObject, _ className: String, _ reader: inout ByteReader) throws(FormatError) {
+    private mutating func collection(
+        into object: StreamedObject, _ className: String, _ reader: inout ByteReader
+    ) throws(FormatError) {
         let header = try VersionHeader(&reader)
         guard className != "TClonesArray" else { return try header.finish(&reader) }
         let isArray = className == "TObjArray"
@@ -264,11 +285,13 @@ struct ObjectReader {
             let length = header.version > 1 ? header.last : try reader.count32(itemSize: 1)
             let all = try reader.bytes(length)
             guard key.headerLength <= all.count else {
-                throw FormatError(.corrupt, "an embedded basket is shorter than its key", object: key.name, offset: reader.position)
+                throw FormatError(
+                    .corrupt, "an embedded basket is shorter than its key", object: key.name, offset: reader.position)
             }
             data = Array(all[key.headerLength...])
         }
-        return EmbeddedBasket(entries: header.entries, keyLength: key.headerLength, last: header.last, offsets: offsets, data: data)
+        return EmbeddedBasket(
+            entries: header.entries, keyLength: key.headerLength, last: header.last, offsets: offsets, data: data)
     }
 
     private func int32Array(_ reader: inout ByteReader) throws(FormatError) -> [Int32] {
@@ -301,7 +324,9 @@ struct BasketHeader {
         flag = raw >= 80 ? raw - 80 : raw
         hasOffsets = raw < 80 && flag != 0 && flag % 10 != 2
         guard entries >= 0, last >= 0 else {
-            throw FormatError(.corrupt, "a basket's header makes no sense", offset: reader.position, found: "\(entries) entries, last \(last)")
+            throw FormatError(
+                .corrupt, "a basket's header makes no sense", offset: reader.position,
+                found: "\(entries) entries, last \(last)")
         }
     }
 }

@@ -51,18 +51,26 @@ struct StreamerCatalog: Sendable {
         let relatives = same.compactMap(\.value.last)
         let depends = same.contains { name, layouts in
             let arguments = CxxType(name).arguments.map(\.text)
-            return layouts.contains { $0.elements.contains { element in arguments.contains { CxxType(element.typeName).text.hasPrefix($0) || element.name == $0 } } }
+            return layouts.contains {
+                $0.elements.contains { element in
+                    arguments.contains { CxxType(element.typeName).text.hasPrefix($0) || element.name == $0 }
+                }
+            }
         }
         guard !depends else { return nil }
         func form(_ layout: ClassLayout) -> [String] { layout.elements.map { "\($0.name) \($0.type) \($0.typeName)" } }
-        guard let first = relatives.first, relatives.dropFirst().allSatisfy({ form($0) == form(first) && $0.version == first.version }) else { return nil }
+        guard let first = relatives.first,
+            relatives.dropFirst().allSatisfy({ form($0) == form(first) && $0.version == first.version })
+        else { return nil }
         // Its checksum is its own and unknown.
         return ClassLayout(version: first.version, checksum: 0, elements: first.elements)
     }
 
     func layout(_ name: String, version: Int, checksum: UInt32) -> ClassLayout? {
         let known = classes[CxxType(name).text] ?? []
-        return known.first { $0.version == version && $0.checksum == checksum } ?? known.first { $0.checksum == checksum && checksum != 0 }
+        return known.first { $0.version == version && $0.checksum == checksum } ?? known.first {
+            $0.checksum == checksum && checksum != 0
+        }
             ?? known.first { $0.version == version }
     }
 
@@ -73,7 +81,8 @@ struct StreamerCatalog: Sendable {
         let list = try objects.object(of: "TList", &reader)
         for case .some(let info) in list.items where info.className == "TStreamerInfo" {
             let layout = ClassLayout(
-                version: Int(info.integer("fClassVersion")), checksum: UInt32(truncatingIfNeeded: info.integer("fCheckSum")),
+                version: Int(info.integer("fClassVersion")),
+                checksum: UInt32(truncatingIfNeeded: info.integer("fCheckSum")),
                 elements: info.items.compactMap { $0?.element })
             classes[CxxType(info.string("fName")).text, default: []].append(layout)
         }
@@ -109,7 +118,9 @@ extension ObjectReader {
             let size = Int(try reader.i32())
             if index < rank { dimensions.append(size) }
         }
-        if dimensions.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue }) != length { dimensions = length > 0 ? [length] : [] }
+        if dimensions.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue }) != length {
+            dimensions = length > 0 ? [length] : []
+        }
         var element = StreamerElement(
             name: object.string("fName"), title: object.string("fTitle"), type: type, arrayLength: length,
             typeName: try reader.rootString(), dimensions: dimensions)

@@ -29,7 +29,8 @@ struct EntryOffsets {
     subscript(_ entry: Int) -> Int {
         guard entry < entries else { return border }
         switch store {
-        case .trailing(let base): return Int(Int32(bigEndian: base.loadUnaligned(fromByteOffset: 4 * entry, as: Int32.self))) - keyLength
+        case .trailing(let base):
+            return Int(Int32(bigEndian: base.loadUnaligned(fromByteOffset: 4 * entry, as: Int32.self))) - keyLength
         case .streamed(let offsets): return Int(offsets[entry]) - keyLength
         }
     }
@@ -56,13 +57,19 @@ final class BasketReader {
         }
     }
 
-    private func open(_ embedded: EmbeddedBasket, _ body: (BasketData) throws(FormatError) -> Void) throws(FormatError) {
+    private func open(_ embedded: EmbeddedBasket, _ body: (BasketData) throws(FormatError) -> Void) throws(FormatError)
+    {
         let border = embedded.last - embedded.keyLength
         guard border >= 0, border <= embedded.data.count else {
-            throw FormatError(.corrupt, "a basket is shorter than it says", expected: "\(border) bytes", found: "\(embedded.data.count)")
+            throw FormatError(
+                .corrupt, "a basket is shorter than it says", expected: "\(border) bytes",
+                found: "\(embedded.data.count)")
         }
-        let offsets: EntryOffsets? = embedded.offsets.count >= max(1, embedded.entries)
-            ? EntryOffsets(store: .streamed(embedded.offsets), keyLength: embedded.keyLength, entries: embedded.entries, border: border) : nil
+        let offsets: EntryOffsets? =
+            embedded.offsets.count >= max(1, embedded.entries)
+            ? EntryOffsets(
+                store: .streamed(embedded.offsets), keyLength: embedded.keyLength, entries: embedded.entries,
+                border: border) : nil
         var failure: FormatError?
         embedded.data.withUnsafeBytes { bytes in
             do throws(FormatError) {
@@ -79,27 +86,36 @@ final class BasketReader {
         let key = try BasketKey(&reader)
         let header = try BasketHeader(&reader)
         guard key.totalLength == record.count, key.headerLength <= record.count else {
-            throw FormatError(.corrupt, "a basket's key contradicts its tree", expected: "\(record.count) bytes", found: "\(key.totalLength)")
+            throw FormatError(
+                .corrupt, "a basket's key contradicts its tree", expected: "\(record.count) bytes",
+                found: "\(key.totalLength)")
         }
         guard header.entries == Int(basket.entries) else {
             throw FormatError(
-                .corrupt, "a basket holds another number of entries than its tree says", expected: "\(basket.entries)", found: "\(header.entries)")
+                .corrupt, "a basket holds another number of entries than its tree says", expected: "\(basket.entries)",
+                found: "\(header.entries)")
         }
         let border = header.last - key.headerLength
         guard border >= 0, border <= key.objectLength else {
-            throw FormatError(.corrupt, "a basket's data end outside it", expected: "0 to \(key.objectLength)", found: "\(border)")
+            throw FormatError(
+                .corrupt, "a basket's data end outside it", expected: "0 to \(key.objectLength)", found: "\(border)")
         }
         let payload = UnsafeRawBufferPointer(rebasing: record[key.headerLength...])
         func use(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
             // Behind the data: a count, then an offset an entry.
             let has = bytes.count - border >= 4 + 4 * header.entries && header.entries > 0
-            let offsets: EntryOffsets? = has
-                ? EntryOffsets(store: .trailing(bytes.baseAddress! + border + 4), keyLength: key.headerLength, entries: header.entries, border: border) : nil
+            let offsets: EntryOffsets? =
+                has
+                ? EntryOffsets(
+                    store: .trailing(bytes.baseAddress! + border + 4), keyLength: key.headerLength,
+                    entries: header.entries, border: border) : nil
             try body(BasketData(bytes: bytes, border: border, entries: header.entries, offsets: offsets))
         }
         if key.objectLength == payload.count { return try use(payload) }
         guard Inflater.isBelievable(key.objectLength, from: payload.count) else {
-            throw FormatError(.badLength, "a basket's inflated length is not believable", found: "\(key.objectLength) from \(payload.count)")
+            throw FormatError(
+                .badLength, "a basket's inflated length is not believable",
+                found: "\(key.objectLength) from \(payload.count)")
         }
         let buffer = pool.take(key.objectLength)
         defer { pool.give(buffer) }
@@ -125,7 +141,8 @@ struct BasketKey {
         for _ in 0..<3 { try reader.skipRootString() }
         guard headerLength > 0, totalLength >= headerLength, objectLength >= 0 else {
             throw FormatError(
-                .corrupt, "a basket's lengths contradict each other", found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")
+                .corrupt, "a basket's lengths contradict each other",
+                found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")
         }
     }
 }

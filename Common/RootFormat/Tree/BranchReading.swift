@@ -20,7 +20,8 @@ struct BranchReading {
 
     init(_ branch: StreamedObject, catalog: StreamerCatalog) {
         let leaves = branch.list("fLeaves")
-        let counter = leaves.first?.object("fLeafCount")?.string("fName") ?? branch.object("fBranchCount")?.string("fName")
+        let counter =
+            leaves.first?.object("fLeafCount")?.string("fName") ?? branch.object("fBranchCount")?.string("fName")
         do {
             switch branch.className {
             case "TBranchElement": try element(branch, catalog)
@@ -28,7 +29,8 @@ struct BranchReading {
             default: try plain(branch, leaves)
             }
         } catch {
-            let type = branch.className == "TBranch" ? leaves.first?.className ?? "no leaf" : branch.string("fClassName")
+            let type =
+                branch.className == "TBranch" ? leaves.first?.className ?? "no leaf" : branch.string("fClassName")
             columns = [refused(type, error.message)]
         }
         for index in columns.indices where columns[index].counter == nil {
@@ -37,7 +39,9 @@ struct BranchReading {
     }
 
     private func refused(_ typeName: String, _ reason: String, name: String? = nil) -> Found {
-        Found(name: name, typeName: typeName, content: .unsupported(reason: reason), layout: .counted(header: 0, .plain(.uint8)))
+        Found(
+            name: name, typeName: typeName, content: .unsupported(reason: reason),
+            layout: .counted(header: 0, .plain(.uint8)))
     }
 
     // MARK: Plain leaves
@@ -46,7 +50,9 @@ struct BranchReading {
         if leaves.isEmpty { hasData = false }
         let readings = leaves.map { LeafReading($0, branchTitle: branch.string("fTitle")) }
         let several = leaves.count > 1
-        guard !readings.contains(where: { $0.isText || $0.counter != nil }) || !several else { return try varying(leaves, readings) }
+        guard !readings.contains(where: { $0.isText || $0.counter != nil }) || !several else {
+            return try varying(leaves, readings)
+        }
         let entrySize = readings.reduce(0) { $0 + $1.byteSize }
         var offset = 0
         for (leaf, reading) in zip(leaves, readings) {
@@ -58,13 +64,17 @@ struct BranchReading {
                 let recipe = compiler.text("char*")
                 add(compiler.finish(recipe))
             } else if reading.counter != nil {
-                columns.append(Found(
-                    name: name, typeName: reading.typeName, content: .numbers(reading.encoding.type, .jagged(inner: reading.dimensions)),
-                    layout: .counted(header: 0, reading.encoding), counter: reading.counter))
+                columns.append(
+                    Found(
+                        name: name, typeName: reading.typeName,
+                        content: .numbers(reading.encoding.type, .jagged(inner: reading.dimensions)),
+                        layout: .counted(header: 0, reading.encoding), counter: reading.counter))
             } else {
-                columns.append(Found(
-                    name: name, typeName: reading.typeName, content: .numbers(reading.encoding.type, .fixed(reading.dimensions)),
-                    layout: .fixed(offset: offset, entrySize: entrySize, reading.encoding)))
+                columns.append(
+                    Found(
+                        name: name, typeName: reading.typeName,
+                        content: .numbers(reading.encoding.type, .fixed(reading.dimensions)),
+                        layout: .fixed(offset: offset, entrySize: entrySize, reading.encoding)))
                 offset += reading.byteSize
             }
         }
@@ -95,7 +105,11 @@ struct BranchReading {
             // The data are counts; members tell the same. Only TClonesArray's are listed, as readers of the field do.
             isCounter = kind == 3
             hasData = kind == 3
-            columns = [Found(typeName: "Int_t", content: .numbers(.int32, .flat), layout: .fixed(offset: 0, entrySize: 4, .plain(.int32)))]
+            columns = [
+                Found(
+                    typeName: "Int_t", content: .numbers(.int32, .flat),
+                    layout: .fixed(offset: 0, entrySize: 4, .plain(.int32)))
+            ]
             return
         }
         if kind == 1 || kind == 2 { hasData = false }
@@ -108,8 +122,10 @@ struct BranchReading {
             return add(compiler.finish(body))
         }
         let layout = catalog.layout(
-            className, version: Int(branch.integer("fClassVersion")), checksum: UInt32(truncatingIfNeeded: branch.integer("fCheckSum")))
-        let member = try Self.element(id, className, branch.string("fName"), layout, streamerType: Int(branch.integer("fStreamerType")))
+            className, version: Int(branch.integer("fClassVersion")),
+            checksum: UInt32(truncatingIfNeeded: branch.integer("fCheckSum")))
+        let member = try Self.element(
+            id, className, branch.string("fName"), layout, streamerType: Int(branch.integer("fStreamerType")))
         let body = kind == 31 || kind == 41 ? try compiler.itemsOf(member) : try compiler.alone(member)
         add(compiler.finish(body))
     }
@@ -146,9 +162,11 @@ struct BranchReading {
                 continue
             }
             let content: BranchDescription.Content = leaf.isText ? .text(leaf.shape) : .numbers(leaf.type, leaf.shape)
-            columns.append(Found(
-                name: name == "" ? nil : name, typeName: leaf.typeName, content: content,
-                layout: several ? .recipe(recipe, leaf: index) : recipe.body.plainLayout ?? .recipe(recipe, leaf: index)))
+            columns.append(
+                Found(
+                    name: name == "" ? nil : name, typeName: leaf.typeName, content: content,
+                    layout: several
+                        ? .recipe(recipe, leaf: index) : recipe.body.plainLayout ?? .recipe(recipe, leaf: index)))
         }
     }
 }
@@ -166,7 +184,9 @@ extension Recipe {
         switch self {
         case .toEnd(let item, _): return numbers(item).map { .counted(header: 0, $0.encoding) }
         case .several(let parts):
-            guard parts.count == 2, case .skip(1) = parts[0], case .toEnd(.number(let encoding, _), _) = parts[1] else { return nil }
+            guard parts.count == 2, case .skip(1) = parts[0], case .toEnd(.number(let encoding, _), _) = parts[1] else {
+                return nil
+            }
             return .counted(header: 1, encoding)
         case .collection(.sequence(.number(let encoding, _), _), _, _): return .counted(header: 10, encoding)
         default: return numbers(self).map { .fixed(offset: 0, entrySize: $0.encoding.size * $0.count, $0.encoding) }
@@ -179,8 +199,10 @@ extension StreamerElement {
         let argument = type.arguments[index]
         let isClass = argument.number == nil
         return StreamerElement(
-            name: index == 0 ? "first" : "second", title: "", type: isClass ? 61 : 3, arrayLength: 0, typeName: argument.text,
-            isCollection: argument.name == "string" || CxxType.sequences.contains(argument.name) || CxxType.maps.contains(argument.name))
+            name: index == 0 ? "first" : "second", title: "", type: isClass ? 61 : 3, arrayLength: 0,
+            typeName: argument.text,
+            isCollection: argument.name == "string" || CxxType.sequences.contains(argument.name)
+                || CxxType.maps.contains(argument.name))
     }
 }
 
@@ -215,7 +237,12 @@ struct LeafReading {
         typeName = isText ? "char*" : reason == nil ? encoding.type.name : leaf.className
         let length = min(max(1, Int(leaf.integer("fLen"))), 1 << 24)
         let fixed = Self.dimensions(leaf.string("fTitle"))
-        let (product, overflow) = fixed.reduce((1, false)) { ($0.0.multipliedReportingOverflow(by: $1).partialValue, $0.1 || $0.0.multipliedReportingOverflow(by: $1).overflow) }
+        let (product, overflow) = fixed.reduce((1, false)) {
+            (
+                $0.0.multipliedReportingOverflow(by: $1).partialValue,
+                $0.1 || $0.0.multipliedReportingOverflow(by: $1).overflow
+            )
+        }
         dimensions = !overflow && product == length ? fixed : length == 1 ? [] : [length]
         if let count = leaf.object("fLeafCount") {
             counter = count.string("fName")
@@ -227,11 +254,15 @@ struct LeafReading {
 
     /// The numeric dimensions in a leaf's title: `x[n][2][3]` has 2 and 3.
     private static func dimensions(_ title: String) -> [Int] {
-        title.split(separator: "[", omittingEmptySubsequences: false).dropFirst().compactMap { Int($0.prefix { $0 != "]" }) }.filter { (1...1 << 20).contains($0) }.prefix(8).map { $0 }
+        title.split(separator: "[", omittingEmptySubsequences: false).dropFirst().compactMap {
+            Int($0.prefix { $0 != "]" })
+        }.filter { (1...1 << 20).contains($0) }.prefix(8).map { $0 }
     }
 
     /// The range behind a leaf's type in its branch's title: `x/d[0,10,16]`.
-    private static func packing(_ title: String) -> String { title.lastIndex(of: "/").map { String(title[$0...]) } ?? "" }
+    private static func packing(_ title: String) -> String {
+        title.lastIndex(of: "/").map { String(title[$0...]) } ?? ""
+    }
 }
 
 extension RecipeCompiler {
@@ -242,12 +273,14 @@ extension RecipeCompiler {
             let (item, use) = try varying { (me) throws(FormatError) in
                 let type = CxxType(element.typeName)
                 guard element.arrayLength > 0 else { return try me.value(type, headed: false) }
-                return try me.fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false) }
+                return try me.fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false)
+                }
             }
             return .headed(.toEnd(item, use))
         }
         guard !(41...59).contains(element.type) else {
-            throw FormatError(.unsupported, "an array counted anew for each item of a collection (\(element.name)) is not read")
+            throw FormatError(
+                .unsupported, "an array counted anew for each item of a collection (\(element.name)) is not read")
         }
         let (item, use) = try varying { (me) throws(FormatError) in try me.alone(element, flattened: true) }
         return .toEnd(item, use)

@@ -36,10 +36,16 @@ struct ColumnBuilder {
 
     /// Adds the entries `local` of a basket.
     /// - Parameter counts: for baskets without offsets: items of each of the basket's entries.
-    mutating func append(_ data: BasketData, _ local: Range<Int>, counts: UnsafeBufferPointer<Int64>? = nil) throws(FormatError) {
-        guard layout.type == type else { throw FormatError(.corrupt, "a branch is stored as another type than it is read") }
+    mutating func append(
+        _ data: BasketData, _ local: Range<Int>, counts: UnsafeBufferPointer<Int64>? = nil
+    ) throws(FormatError) {
+        guard layout.type == type else {
+            throw FormatError(.corrupt, "a branch is stored as another type than it is read")
+        }
         guard data.border <= data.bytes.count, local.upperBound <= data.entries else {
-            throw FormatError(.corrupt, "a basket is shorter than it says", expected: "\(data.border) bytes", found: "\(data.bytes.count)")
+            throw FormatError(
+                .corrupt, "a basket is shorter than it says", expected: "\(data.border) bytes",
+                found: "\(data.bytes.count)")
         }
         if case .counted = layout, data.offsets != nil || counts != nil { reserveOffsets(local.count) }
         switch layout {
@@ -54,11 +60,14 @@ struct ColumnBuilder {
         }
     }
 
-    private mutating func appendFixed(_ data: BasketData, _ local: Range<Int>, _ offset: Int, _ size: Int, _ encoding: Encoding) throws(FormatError) {
+    private mutating func appendFixed(
+        _ data: BasketData, _ local: Range<Int>, _ offset: Int, _ size: Int, _ encoding: Encoding
+    ) throws(FormatError) {
         let width = shape.itemValues
         guard size > 0, data.entries <= data.border / size else {
             throw FormatError(
-                .corrupt, "a basket is too short for its entries", expected: "\(data.entries) of \(size) bytes", found: "\(data.border) bytes")
+                .corrupt, "a basket is too short for its entries", expected: "\(data.entries) of \(size) bytes",
+                found: "\(data.border) bytes")
         }
         guard !local.isEmpty else { return }
         reserve(local.count * width * type.size)
@@ -79,7 +88,9 @@ struct ColumnBuilder {
         let first = offset[local.lowerBound]
         let last = offset[local.upperBound]
         guard first >= 0, last >= first, last <= data.border else {
-            throw FormatError(.corrupt, "entry offsets point outside their basket", expected: "0 to \(data.border)", found: "\(first) to \(last)")
+            throw FormatError(
+                .corrupt, "entry offsets point outside their basket", expected: "0 to \(data.border)",
+                found: "\(first) to \(last)")
         }
         reserve((last - first) / encoding.size * type.size)
         if header == 0, case .trailing(let stored) = offset.store, itemSize & (itemSize - 1) == 0 {
@@ -93,7 +104,8 @@ struct ColumnBuilder {
             let begin = end == start ? end : start + header
             guard end >= begin, end <= data.border, (end - begin) % itemSize == 0 else {
                 throw FormatError(
-                    .corrupt, "an entry's bytes are not whole items", offset: start, expected: "a multiple of \(itemSize)", found: "\(end - begin)")
+                    .corrupt, "an entry's bytes are not whole items", offset: start,
+                    expected: "a multiple of \(itemSize)", found: "\(end - begin)")
             }
             let count = (end - begin) / itemSize
             if header == 10 { try checkVectorHeader(data.bytes, at: start, count: count, empty: begin == start) }
@@ -108,7 +120,8 @@ struct ColumnBuilder {
 
     /// Items of a power of two of bytes with stored offsets: all offsets at once, then all values at once.
     private mutating func appendUniform(
-        _ data: BasketData, _ stored: UnsafeRawPointer, _ offset: EntryOffsets, _ local: Range<Int>, _ itemSize: Int, _ encoding: Encoding
+        _ data: BasketData, _ stored: UnsafeRawPointer, _ offset: EntryOffsets, _ local: Range<Int>, _ itemSize: Int,
+        _ encoding: Encoding
     ) throws(FormatError) {
         let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
         let first = offset[local.lowerBound]
@@ -118,11 +131,13 @@ struct ColumnBuilder {
         // The start of each entry but the first ends the one before it.
         let count = inside - local.lowerBound
         let wrong = ck_offsets(
-            targets.baseAddress! + filled + 1, stored + 4 * (local.lowerBound + 1), count, Int64(first + offset.keyLength), Int64(last + offset.keyLength),
+            targets.baseAddress! + filled + 1, stored + 4 * (local.lowerBound + 1), count,
+            Int64(first + offset.keyLength), Int64(last + offset.keyLength),
             Int32(shift), items)
         guard wrong == 0, (last - first) & (itemSize - 1) == 0 else {
             throw FormatError(
-                .corrupt, "entry offsets are not whole items, or fall back", expected: "rising by multiples of \(itemSize)",
+                .corrupt, "entry offsets are not whole items, or fall back",
+                expected: "rising by multiples of \(itemSize)",
                 found: "others, between \(first) and \(last)")
         }
         let total = items + Int64((last - first) >> shift)
@@ -137,7 +152,8 @@ struct ColumnBuilder {
     ) throws(FormatError) {
         guard data.entries > 0 else { return }
         guard let counts, counts.count == data.entries else {
-            throw FormatError(.unsupported, "a basket of varying entries has no entry offsets", expected: "\(data.entries) offsets")
+            throw FormatError(
+                .unsupported, "a basket of varying entries has no entry offsets", expected: "\(data.entries) offsets")
         }
         let itemSize = shape.itemValues * encoding.size
         let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
@@ -145,7 +161,9 @@ struct ColumnBuilder {
         for entry in 0..<local.upperBound {
             let (length, overflow) = Int(counts[entry]).multipliedReportingOverflow(by: itemSize)
             guard !overflow, length >= 0, length <= data.border - start else {
-                throw FormatError(.corrupt, "the counter asks for more items than the basket has", offset: start, found: "\(counts[entry])")
+                throw FormatError(
+                    .corrupt, "the counter asks for more items than the basket has", offset: start,
+                    found: "\(counts[entry])")
             }
             if entry >= local.lowerBound {
                 reserve(length / encoding.size * type.size)
@@ -157,17 +175,25 @@ struct ColumnBuilder {
             start += length
         }
         guard local.upperBound < data.entries || start == data.border else {
-            throw FormatError(.corrupt, "the counter's items do not fill the basket", expected: "\(data.border) bytes", found: "\(start)")
+            throw FormatError(
+                .corrupt, "the counter's items do not fill the basket", expected: "\(data.border) bytes",
+                found: "\(start)")
         }
     }
 
-    private func checkVectorHeader(_ bytes: UnsafeRawBufferPointer, at start: Int, count: Int, empty: Bool) throws(FormatError) {
+    private func checkVectorHeader(
+        _ bytes: UnsafeRawBufferPointer, at start: Int, count: Int, empty: Bool
+    ) throws(FormatError) {
         guard !empty else { return }
         let version = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 4, as: UInt16.self))
-        guard version & 0x4000 == 0 else { throw FormatError(.unsupported, "member-wise numbers are not read", offset: start) }
+        guard version & 0x4000 == 0 else {
+            throw FormatError(.unsupported, "member-wise numbers are not read", offset: start)
+        }
         let announced = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 6, as: UInt32.self))
         guard Int(announced) == count else {
-            throw FormatError(.corrupt, "a vector's length contradicts its bytes", offset: start, expected: "\(count)", found: "\(announced)")
+            throw FormatError(
+                .corrupt, "a vector's length contradicts its bytes", offset: start, expected: "\(count)",
+                found: "\(announced)")
         }
     }
 

@@ -19,7 +19,8 @@ package final class ColumnDecoder {
         var columns: [Column] = []
         try forEachColumn(plan, fetched) { (_, column) throws(FormatError) in columns.append(column) }
         return ColumnBatch(
-            first: plan.entries.lowerBound, entries: plan.entries.count, names: plan.branches.map(\.name), columns: columns)
+            first: plan.entries.lowerBound, entries: plan.entries.count, names: plan.branches.map(\.name),
+            columns: columns)
     }
 
     /// Gives one column after the other, so that each can be used while it lies in the cache.
@@ -31,7 +32,9 @@ package final class ColumnDecoder {
         while next < plan.branches.count {
             let branch = plan.branches[next]
             do throws(FormatError) {
-                guard branch.column != nil else { throw FormatError(.unsupported, branch.unsupportedReason ?? "not numeric") }
+                guard branch.column != nil else {
+                    throw FormatError(.unsupported, branch.unsupportedReason ?? "not numeric")
+                }
                 let group = Self.recipeGroup(plan, next)
                 if let (recipe, leaves) = group {
                     let columns = try recipeColumns(branch, recipe, leaves, plan, next, fetched)
@@ -50,19 +53,23 @@ package final class ColumnDecoder {
         guard case .baskets(_, .recipe(let recipe, let leaf)) = plan.branches[start].storage else { return nil }
         var leaves = [leaf]
         for branch in plan.branches[(start + 1)...] {
-            guard case .baskets(_, .recipe(let other, let next)) = branch.storage, other === recipe, branch.column != nil, !leaves.contains(next)
+            guard case .baskets(_, .recipe(let other, let next)) = branch.storage, other === recipe,
+                branch.column != nil, !leaves.contains(next)
             else { break }
             leaves.append(next)
         }
         return (recipe, leaves)
     }
 
-    private func column(_ branch: BranchDescription, _ plan: EntryPlan, _ index: Int, _ fetched: FetchedRanges) throws(FormatError) -> Column {
+    private func column(
+        _ branch: BranchDescription, _ plan: EntryPlan, _ index: Int, _ fetched: FetchedRanges
+    ) throws(FormatError) -> Column {
         let (type, shape) = branch.column!
         switch (branch.storage, plan.parts[index]) {
         case (.baskets(let store, let layout), .baskets(let run, let counterRun)):
             try Self.checkCoverage(store, run, plan.entries)
-            var builder = ColumnBuilder(type: type, shape: shape, entries: plan.entries.count, layout: layout, pool: pool)
+            var builder = ColumnBuilder(
+                type: type, shape: shape, entries: plan.entries.count, layout: layout, pool: pool)
             let counts = try counts(store, run, counterRun, fetched)
             try forEachBasket(store, run, plan.entries, fetched) { (data, basket, local) throws(FormatError) in
                 try builder.append(data, local, counts: counts.map { $0.of(basket) })
@@ -82,15 +89,19 @@ package final class ColumnDecoder {
 
         func of(_ basket: BasketStore.Basket) -> UnsafeBufferPointer<Int64> {
             let all = UnsafeBufferPointer(values.values(of: Int64.self, count: count))
-            return .init(rebasing: all[Int(basket.firstEntry - first)..<Int(basket.firstEntry - first + basket.entries)])
+            return .init(
+                rebasing: all[Int(basket.firstEntry - first)..<Int(basket.firstEntry - first + basket.entries)])
         }
     }
 
     private func counts(
         _ store: BasketStore, _ run: EntryPlan.BasketRun, _ counterRun: EntryPlan.BasketRun?, _ fetched: FetchedRanges
     ) throws(FormatError) -> Counts? {
-        guard let counter = store.counter, let counterRun, let covered = store.covered(run.indices), covered.count < 1 << 31 else { return nil }
-        var builder = ColumnBuilder(type: counter.type, shape: .flat, entries: covered.count, layout: counter.layout, pool: pool)
+        guard let counter = store.counter, let counterRun, let covered = store.covered(run.indices),
+            covered.count < 1 << 31
+        else { return nil }
+        var builder = ColumnBuilder(
+            type: counter.type, shape: .flat, entries: covered.count, layout: counter.layout, pool: pool)
         try forEachBasket(counter.store, counterRun, covered, fetched) { (data, _, local) throws(FormatError) in
             try builder.append(data, local)
         }
@@ -98,21 +109,23 @@ package final class ColumnDecoder {
         let values = AlignedBuffer(capacity: covered.count * 8)
         let target = values.values(of: Int64.self, count: covered.count)
         for index in 0..<covered.count {
-            target[index] = switch counter.type {
-            case .int32: Int64(column.values.values(of: Int32.self, count: column.count)[index])
-            case .uint32: Int64(column.values.values(of: UInt32.self, count: column.count)[index])
-            case .int16: Int64(column.values.values(of: Int16.self, count: column.count)[index])
-            case .uint16: Int64(column.values.values(of: UInt16.self, count: column.count)[index])
-            case .int8: Int64(column.values.values(of: Int8.self, count: column.count)[index])
-            case .uint8, .bool: Int64(column.values.values(of: UInt8.self, count: column.count)[index])
-            default: column.values.values(of: Int64.self, count: column.count)[index]
-            }
+            target[index] =
+                switch counter.type {
+                case .int32: Int64(column.values.values(of: Int32.self, count: column.count)[index])
+                case .uint32: Int64(column.values.values(of: UInt32.self, count: column.count)[index])
+                case .int16: Int64(column.values.values(of: Int16.self, count: column.count)[index])
+                case .uint16: Int64(column.values.values(of: UInt16.self, count: column.count)[index])
+                case .int8: Int64(column.values.values(of: Int8.self, count: column.count)[index])
+                case .uint8, .bool: Int64(column.values.values(of: UInt8.self, count: column.count)[index])
+                default: column.values.values(of: Int64.self, count: column.count)[index]
+                }
         }
         return Counts(first: covered.lowerBound, values: values, count: covered.count)
     }
 
     private func recipeColumns(
-        _ branch: BranchDescription, _ recipe: BranchRecipe, _ leaves: [Int], _ plan: EntryPlan, _ index: Int, _ fetched: FetchedRanges
+        _ branch: BranchDescription, _ recipe: BranchRecipe, _ leaves: [Int], _ plan: EntryPlan, _ index: Int,
+        _ fetched: FetchedRanges
     ) throws(FormatError) -> [Column] {
         guard case .baskets(let store, _) = branch.storage, case .baskets(let run, _) = plan.parts[index] else {
             throw FormatError(.corrupt, "a plan of another branch")
@@ -120,12 +133,16 @@ package final class ColumnDecoder {
         let runner = RecipeRunner(recipe, wanted: leaves, pool: pool)
         try forEachBasket(store, run, plan.entries, fetched) { (data, _, local) throws(FormatError) in
             if let offsets = data.offsets {
-                for entry in local { _ = try runner.entry(data.bytes, from: offsets[entry], to: min(offsets[entry + 1], data.border), exact: true) }
+                for entry in local {
+                    _ = try runner.entry(
+                        data.bytes, from: offsets[entry], to: min(offsets[entry + 1], data.border), exact: true)
+                }
             } else {
                 // An entry takes at least a byte: a basket cannot announce more of them than it has bytes.
                 guard data.entries <= data.border else {
                     throw FormatError(
-                        .corrupt, "a basket is too short for its entries", expected: "at least \(data.entries) bytes", found: "\(data.border)",
+                        .corrupt, "a basket is too short for its entries", expected: "at least \(data.entries) bytes",
+                        found: "\(data.border)",
                         hint: "The file is damaged: fetch it again or use another replica.")
                 }
                 // Without offsets each entry begins where the one before it ended; only a basket's head may need to be passed over.
@@ -133,7 +150,8 @@ package final class ColumnDecoder {
                 let passer = skipped > 0 ? RecipeRunner(recipe, wanted: [], pool: pool) : nil
                 var start = 0
                 for entry in 0..<local.upperBound {
-                    start = try (entry < skipped ? passer! : runner).entry(data.bytes, from: start, to: data.border, exact: false)
+                    start = try (entry < skipped ? passer! : runner).entry(
+                        data.bytes, from: start, to: data.border, exact: false)
                 }
             }
         }
@@ -162,7 +180,8 @@ package final class ColumnDecoder {
             try baskets.open(basket, stored: stored) { (data) throws(FormatError) in
                 guard local.upperBound <= data.entries else {
                     throw FormatError(
-                        .corrupt, "a basket holds another number of entries than its tree says", expected: "\(basket.entries)", found: "\(data.entries)")
+                        .corrupt, "a basket holds another number of entries than its tree says",
+                        expected: "\(basket.entries)", found: "\(data.entries)")
                 }
                 try body(data, basket, local)
             }
@@ -171,7 +190,9 @@ package final class ColumnDecoder {
     }
 
     /// What baskets do not hold is not allocated for.
-    private static func checkCoverage(_ store: BasketStore, _ run: EntryPlan.BasketRun, _ range: Range<Int64>) throws(FormatError) {
+    private static func checkCoverage(
+        _ store: BasketStore, _ run: EntryPlan.BasketRun, _ range: Range<Int64>
+    ) throws(FormatError) {
         let covered = store.covered(run.indices) ?? 0..<0
         guard range.isEmpty || covered.lowerBound <= range.lowerBound && covered.upperBound >= range.upperBound else {
             throw uncovered(range.upperBound, covered.upperBound)

@@ -9,8 +9,15 @@ struct CxxType: Equatable, Sendable {
     init(_ text: some StringProtocol, depth: Int = 0) {
         let whole = Self.trimmed(text)
         isPointer = whole.hasSuffix("*")
-        var body = isPointer ? Self.trimmed(whole[..<(whole.lastIndex { $0 != "*" && $0 != " " }.map { whole.index(after: $0) } ?? whole.startIndex)]) : whole
-        for prefix in ["const ", "struct ", "class ", "enum "] where body.hasPrefix(prefix) { body = Self.trimmed(body.dropFirst(prefix.count)) }
+        var body =
+            isPointer
+            ? Self.trimmed(
+                whole[
+                    ..<(whole.lastIndex { $0 != "*" && $0 != " " }.map { whole.index(after: $0) } ?? whole.startIndex)])
+            : whole
+        for prefix in ["const ", "struct ", "class ", "enum "] where body.hasPrefix(prefix) {
+            body = Self.trimmed(body.dropFirst(prefix.count))
+        }
         guard depth < 32, body.hasSuffix(">"), let open = body.firstIndex(of: "<") else {
             name = Self.plain(body)
             arguments = []
@@ -21,7 +28,10 @@ struct CxxType: Equatable, Sendable {
     }
 
     /// As ROOT writes it in descriptions, without spaces and `std::`.
-    var text: String { name + (arguments.isEmpty ? "" : "<" + arguments.map(\.text).joined(separator: ",") + ">") + (isPointer ? "*" : "") }
+    var text: String {
+        name + (arguments.isEmpty ? "" : "<" + arguments.map(\.text).joined(separator: ",") + ">")
+            + (isPointer ? "*" : "")
+    }
 
     private static func plain(_ text: some StringProtocol) -> String {
         let text = trimmed(text)
@@ -51,22 +61,29 @@ struct CxxType: Equatable, Sendable {
     static let numbers: [String: Encoding] = [
         "bool": .plain(.bool), "Bool_t": .plain(.bool),
         "char": .plain(.int8), "Char_t": .plain(.int8), "signed char": .plain(.int8), "int8_t": .plain(.int8),
-        "unsigned char": .plain(.uint8), "UChar_t": .plain(.uint8), "uint8_t": .plain(.uint8), "byte": .plain(.uint8), "Byte_t": .plain(.uint8),
+        "unsigned char": .plain(.uint8), "UChar_t": .plain(.uint8), "uint8_t": .plain(.uint8), "byte": .plain(.uint8),
+        "Byte_t": .plain(.uint8),
         "short": .plain(.int16), "Short_t": .plain(.int16), "int16_t": .plain(.int16), "short int": .plain(.int16),
-        "unsigned short": .plain(.uint16), "UShort_t": .plain(.uint16), "uint16_t": .plain(.uint16), "unsigned short int": .plain(.uint16),
+        "unsigned short": .plain(.uint16), "UShort_t": .plain(.uint16), "uint16_t": .plain(.uint16),
+        "unsigned short int": .plain(.uint16),
         "int": .plain(.int32), "Int_t": .plain(.int32), "int32_t": .plain(.int32),
-        "unsigned int": .plain(.uint32), "unsigned": .plain(.uint32), "UInt_t": .plain(.uint32), "uint32_t": .plain(.uint32),
-        "long": .plain(.int64), "Long_t": .plain(.int64), "Long64_t": .plain(.int64), "long long": .plain(.int64), "int64_t": .plain(.int64),
-        "unsigned long": .plain(.uint64), "ULong_t": .plain(.uint64), "ULong64_t": .plain(.uint64), "unsigned long long": .plain(.uint64),
+        "unsigned int": .plain(.uint32), "unsigned": .plain(.uint32), "UInt_t": .plain(.uint32),
+        "uint32_t": .plain(.uint32),
+        "long": .plain(.int64), "Long_t": .plain(.int64), "Long64_t": .plain(.int64), "long long": .plain(.int64),
+        "int64_t": .plain(.int64),
+        "unsigned long": .plain(.uint64), "ULong_t": .plain(.uint64), "ULong64_t": .plain(.uint64),
+        "unsigned long long": .plain(.uint64),
         "uint64_t": .plain(.uint64), "size_t": .plain(.uint64),
-        "float": .plain(.float32), "Float_t": .plain(.float32), "double": .plain(.float64), "Double_t": .plain(.float64),
+        "float": .plain(.float32), "Float_t": .plain(.float32), "double": .plain(.float64),
+        "Double_t": .plain(.float64),
         "Double32_t": .packed(.narrow(as: .float64)), "Float16_t": .packed(.truncated(bits: 12, as: .float32)),
     ]
 
     var number: Encoding? { isPointer || !arguments.isEmpty ? nil : Self.numbers[name] }
 
     static let sequences: Set<String> = [
-        "vector", "list", "deque", "forward_list", "set", "multiset", "unordered_set", "unordered_multiset", "ROOT::VecOps::RVec", "ROOT::RVec",
+        "vector", "list", "deque", "forward_list", "set", "multiset", "unordered_set", "unordered_multiset",
+        "ROOT::VecOps::RVec", "ROOT::RVec",
     ]
     static let maps: Set<String> = ["map", "multimap", "unordered_map", "unordered_multimap"]
 }

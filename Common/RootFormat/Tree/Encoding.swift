@@ -71,9 +71,14 @@ enum PackedReal: Sendable, Equatable {
     }
 
     private static func range(_ comment: String) -> (minimum: Double, maximum: Double, bits: Int)? {
-        guard let close = comment.lastIndex(of: "]"), let open = comment[..<close].lastIndex(of: "[") else { return nil }
-        let parts = comment[comment.index(after: open)..<close].split(separator: ",", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } }
-        guard parts.count == 2 || parts.count == 3, let low = number(parts[0]), let high = number(parts[1]) else { return nil }
+        guard let close = comment.lastIndex(of: "]"), let open = comment[..<close].lastIndex(of: "[") else {
+            return nil
+        }
+        let parts = comment[comment.index(after: open)..<close].split(separator: ",", omittingEmptySubsequences: false)
+            .map { $0.filter { $0 != " " } }
+        guard parts.count == 2 || parts.count == 3, let low = number(parts[0]), let high = number(parts[1]) else {
+            return nil
+        }
         let bits = parts.count == 3 ? Int(parts[2]) ?? 32 : 32
         return (low, high, (2...32).contains(bits) ? bits : 32)
     }
@@ -102,7 +107,8 @@ enum PackedReal: Sendable, Equatable {
             case .truncated(let bits, _):
                 let mantissa = UInt32(UInt16(bigEndian: (at + 1).loadUnaligned(as: UInt16.self)))
                 let exponent = UInt32(at.load(as: UInt8.self))
-                let magnitude = Float(bitPattern: exponent << 23 | (mantissa & (1 << UInt32(bits + 1) - 1)) << UInt32(23 - bits))
+                let magnitude = Float(
+                    bitPattern: exponent << 23 | (mantissa & (1 << UInt32(bits + 1) - 1)) << UInt32(23 - bits))
                 value = Double(mantissa & 1 << UInt32(bits + 1) != 0 ? -magnitude : magnitude)
             }
             if type == .float64 {
@@ -113,5 +119,7 @@ enum PackedReal: Sendable, Equatable {
         }
     }
 
-    private static func load32(_ at: UnsafeRawPointer) -> UInt32 { UInt32(bigEndian: at.loadUnaligned(as: UInt32.self)) }
+    private static func load32(_ at: UnsafeRawPointer) -> UInt32 {
+        UInt32(bigEndian: at.loadUnaligned(as: UInt32.self))
+    }
 }

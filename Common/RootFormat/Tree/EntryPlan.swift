@@ -24,7 +24,8 @@ package struct EntryPlan: Sendable {
 
     package init(tree: TreeDescription, branches: [BranchDescription], entries: Range<Int64>) throws(FormatError) {
         // A tree may be shorter than its branches: its writer did not count.
-        guard entries.lowerBound >= 0, entries.upperBound <= branches.reduce(tree.entries, { max($0, $1.entries) }) else {
+        guard entries.lowerBound >= 0, entries.upperBound <= branches.reduce(tree.entries, { max($0, $1.entries) })
+        else {
             throw FormatError(
                 .input, "entries outside the tree", object: tree.path, expected: "0 to \(tree.entries)",
                 found: "\(entries.lowerBound) to \(entries.upperBound)")
@@ -41,7 +42,9 @@ package struct EntryPlan: Sendable {
             runs[ObjectIdentifier(store)] = run
             ranges.reserveCapacity(ranges.count + indices.count)
             for basket in store.baskets[indices] {
-                if case .stored(let offset, let length) = basket.place { ranges.append(ByteRange(offset: offset, length: length)) }
+                if case .stored(let offset, let length) = basket.place {
+                    ranges.append(ByteRange(offset: offset, length: length))
+                }
             }
             return run
         }

@@ -51,7 +51,9 @@ struct GrowingColumn {
     /// Ends a list of `count` items of a varying level.
     mutating func push(_ level: Int, _ count: Int) {
         let at = levels[level].count
-        if (at + 1) * 8 > levels[level].buffer.capacity { levels[level].buffer = grown(levels[level].buffer, at * 8, to: (at + 1) * 8) }
+        if (at + 1) * 8 > levels[level].buffer.capacity {
+            levels[level].buffer = grown(levels[level].buffer, at * 8, to: (at + 1) * 8)
+        }
         levels[level].items += Int64(count)
         levels[level].buffer.values(of: Int64.self, count: at + 1)[at] = levels[level].items
         levels[level].count += 1

@@ -77,7 +77,8 @@ struct RecipeLeaf: Sendable {
     var reason: String?
 
     func isSameColumn(as other: RecipeLeaf) -> Bool {
-        path == other.path && type == other.type && shape == other.shape && isText == other.isText && reason == other.reason
+        path == other.path && type == other.type && shape == other.shape && isText == other.isText
+            && reason == other.reason
     }
 }
 

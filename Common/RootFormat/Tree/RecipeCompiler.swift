@@ -41,11 +41,16 @@ struct RecipeCompiler {
     // MARK: Building blocks
 
     private mutating func leaf(_ type: DataType, _ typeName: String, text: Bool = false) -> Int {
-        leaves.append(RecipeLeaf(path: path.joined(separator: "."), type: type, shape: Shape(levels), isText: text, typeName: typeName, owner: owner))
+        leaves.append(
+            RecipeLeaf(
+                path: path.joined(separator: "."), type: type, shape: Shape(levels), isText: text, typeName: typeName,
+                owner: owner))
         return leaves.count - 1
     }
 
-    mutating func number(_ encoding: Encoding, _ typeName: String) -> Recipe { .number(encoding, leaf: leaf(encoding.type, typeName)) }
+    mutating func number(_ encoding: Encoding, _ typeName: String) -> Recipe {
+        .number(encoding, leaf: leaf(encoding.type, typeName))
+    }
 
     mutating func text(_ typeName: String) -> Recipe {
         levels.append(.varying)
@@ -57,7 +62,9 @@ struct RecipeCompiler {
         leaves[leaf(.uint8, typeName)].reason = reason
     }
 
-    mutating func varying(_ item: (inout Self) throws(FormatError) -> Recipe) throws(FormatError) -> (Recipe, Recipe.LevelUse) {
+    mutating func varying(
+        _ item: (inout Self) throws(FormatError) -> Recipe
+    ) throws(FormatError) -> (Recipe, Recipe.LevelUse) {
         let first = leaves.count
         let level = levels.count { $0 == .varying }
         levels.append(.varying)
@@ -67,16 +74,22 @@ struct RecipeCompiler {
     }
 
     /// An array of fixed dimensions; members of split collections have theirs flattened to one, as their readers do.
-    mutating func fixed(_ dimensions: [Int], _ item: (inout Self) throws(FormatError) -> Recipe) throws(FormatError) -> Recipe {
+    mutating func fixed(
+        _ dimensions: [Int], _ item: (inout Self) throws(FormatError) -> Recipe
+    ) throws(FormatError) -> Recipe {
         let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }
-        guard (1...1 << 24).contains(count) else { throw FormatError(.unsupported, "an array of \(dimensions) items is not believable") }
+        guard (1...1 << 24).contains(count) else {
+            throw FormatError(.unsupported, "an array of \(dimensions) items is not believable")
+        }
         levels += dimensions.map { .fixed($0) }
         defer { levels.removeLast(dimensions.count) }
         let body = try item(&self)
         return body.mayBeEmpty ? .several([]) : .fixed(count, body)
     }
 
-    private mutating func within(_ name: String, _ body: (inout Self) throws(FormatError) -> Recipe) throws(FormatError) -> Recipe {
+    private mutating func within(
+        _ name: String, _ body: (inout Self) throws(FormatError) -> Recipe
+    ) throws(FormatError) -> Recipe {
         path.append(name)
         defer { path.removeLast() }
         return try body(&self)
@@ -103,12 +116,15 @@ struct RecipeCompiler {
             return headed ? .headed(body) : body
         case "TString": return text(type.text)
         case "array" where type.arguments.count == 2:
-            guard let count = Int(type.arguments[1].name) else { throw FormatError(.unsupported, "no size in \(type.text)") }
+            guard let count = Int(type.arguments[1].name) else {
+                throw FormatError(.unsupported, "no size in \(type.text)")
+            }
             return try fixed([count]) { (me) throws(FormatError) in try me.value(type.arguments[0], headed: false) }
         case "bitset":
             let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(.bool), "bool") }
             return headed ? .headed(.sequence(item, use)) : .sequence(item, use)
-        case _ where CxxType.sequences.contains(type.name) && !type.arguments.isEmpty: return try sequence(type, headed: headed)
+        case _ where CxxType.sequences.contains(type.name) && !type.arguments.isEmpty:
+            return try sequence(type, headed: headed)
         case _ where CxxType.maps.contains(type.name) && type.arguments.count >= 2: return try map(type, headed: headed)
         default: return try object(type)
         }
@@ -124,7 +140,9 @@ struct RecipeCompiler {
         leaves.removeSubrange(first...)
         var memberWise: Recipe?
         do throws(FormatError) { memberWise = try columns(item) } catch { if error.code == .limit { throw error } }
-        if memberWise == nil || leaves.count != known.count || !zip(leaves, known).allSatisfy({ $0.isSameColumn(as: $1) }) {
+        if memberWise == nil || leaves.count != known.count
+            || !zip(leaves, known).allSatisfy({ $0.isSameColumn(as: $1) })
+        {
             leaves = known
             return .collection(whole: .sequence(whole, use), memberWise: nil, name: type.text)
         }
@@ -148,18 +166,22 @@ struct RecipeCompiler {
             }
             return .several([])
         }
-        return .collection(whole: .sequence(pair, use), memberWise: .columns(version: 0, parts, columnUse), name: type.text)
+        return .collection(
+            whole: .sequence(pair, use), memberWise: .columns(version: 0, parts, columnUse), name: type.text)
     }
 
     /// One member of all items: a collection or text has its header once, before the first.
     private mutating func perItem(_ type: CxxType) throws(FormatError) -> Recipe {
         let body = try value(type, headed: false)
-        let isCollection = type.name == "string" || CxxType.sequences.contains(type.name) || CxxType.maps.contains(type.name)
+        let isCollection =
+            type.name == "string" || CxxType.sequences.contains(type.name) || CxxType.maps.contains(type.name)
         return isCollection ? .headedForEachItem(body) : .forEachItem(body)
     }
 
     private mutating func columns(_ item: CxxType) throws(FormatError) -> Recipe {
-        guard !item.isPointer, let layout = catalog.latest(item.text) else { throw FormatError(.unsupported, "no member-wise form") }
+        guard !item.isPointer, let layout = catalog.latest(item.text) else {
+            throw FormatError(.unsupported, "no member-wise form")
+        }
         var parts: [Recipe] = []
         let (_, use) = try varying { (me) throws(FormatError) in
             try me.memberColumns(layout, &parts)
@@ -177,8 +199,11 @@ struct RecipeCompiler {
         defer { registers.removeLast() }
         for element in layout.elements where element.type >= 0 && element.type < 1000 {
             if element.isCollection, element.arrayLength == 0 {
-                parts.append(try within(element.name) { (me) throws(FormatError) in try me.perItem(CxxType(element.typeName)) })
-            } else if element.type == 0, element.name != "TObject", element.name != "TNamed", let base = catalog.latest(element.name) {
+                parts.append(
+                    try within(element.name) { (me) throws(FormatError) in try me.perItem(CxxType(element.typeName)) })
+            } else if element.type == 0, element.name != "TObject", element.name != "TNamed",
+                let base = catalog.latest(element.name)
+            {
                 try memberColumns(base, &parts)
             } else {
                 parts.append(.forEachItem(try member(element)))
@@ -218,13 +243,16 @@ struct RecipeCompiler {
                 if error.code == .limit { throw error }
                 // What follows an unreadable member cannot be found; the object's end can.
                 path.append(element.name)
-                refuse(element.typeName, "\(error.message) (in \(type.text)::\(element.name)); members behind it are not reached")
+                refuse(
+                    element.typeName,
+                    "\(error.message) (in \(type.text)::\(element.name)); members behind it are not reached")
                 path.removeLast()
                 complete = false
                 break
             }
         }
-        return .object(name: type.text, version: layout.version, checksum: layout.checksum, .several(parts), complete: complete)
+        return .object(
+            name: type.text, version: layout.version, checksum: layout.checksum, .several(parts), complete: complete)
     }
 
     private mutating func pair(_ type: CxxType) throws(FormatError) -> Recipe {
@@ -243,7 +271,10 @@ struct RecipeCompiler {
         case "TObject": return .rootObject
         case "TString": return text(name)
         case "TRef":
-            return .several([.skip(2), try within("ref") { (me) throws(FormatError) in me.number(.plain(.uint32), "UInt_t") }, .skip(6)])
+            return .several([
+                .skip(2), try within("ref") { (me) throws(FormatError) in me.number(.plain(.uint32), "UInt_t") },
+                .skip(6),
+            ])
         case "TRefArray":
             let register = registerCount
             registerCount += 1
@@ -262,7 +293,9 @@ struct RecipeCompiler {
             }
             return .headed(.several([.rootObject] + names))
         case "TArrayC", "TArrayS", "TArrayI", "TArrayL", "TArrayL64", "TArrayF", "TArrayD":
-            let types: [Substring: DataType] = ["C": .int8, "S": .int16, "I": .int32, "L": .int64, "L64": .int64, "F": .float32, "D": .float64]
+            let types: [Substring: DataType] = [
+                "C": .int8, "S": .int16, "I": .int32, "L": .int64, "L64": .int64, "F": .float32, "D": .float64,
+            ]
             let element = types[name.dropFirst(6)]!
             let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(element), element.name) }
             return .sequence(item, use)
@@ -278,13 +311,16 @@ struct RecipeCompiler {
         registerCount += 1
         var parts: [Recipe] = [.rootObject]
         let members: [(String, DataType)] = [
-            ("fNrows", .int32), ("fNcols", .int32), ("fRowLwb", .int32), ("fColLwb", .int32), ("fNelems", .uint32), ("fNrowIndex", .int32), ("fTol", element),
+            ("fNrows", .int32), ("fNcols", .int32), ("fRowLwb", .int32), ("fColLwb", .int32), ("fNelems", .uint32),
+            ("fNrowIndex", .int32), ("fTol", element),
         ]
         for (name, type) in members {
-            parts.append(try within(name) { (me) throws(FormatError) in
-                let leaf = me.leaf(type, type.name)
-                return name == "fNrows" ? .counter(.plain(type), leaf: leaf, register: rows) : .number(.plain(type), leaf: leaf)
-            })
+            parts.append(
+                try within(name) { (me) throws(FormatError) in
+                    let leaf = me.leaf(type, type.name)
+                    return name == "fNrows"
+                        ? .counter(.plain(type), leaf: leaf, register: rows) : .number(.plain(type), leaf: leaf)
+                })
         }
         let triangle: Recipe = try within("fElements") { (me) throws(FormatError) in
             let (item, use) = try me.varying { (me) throws(FormatError) in me.number(.plain(element), element.name) }
@@ -310,7 +346,8 @@ struct RecipeCompiler {
         if element.isCollection {
             let type = CxxType(element.typeName)
             guard element.arrayLength > 0 else { return try value(type, headed: true) }
-            return .headed(try fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false) })
+            return .headed(
+                try fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false) })
         }
         let type = element.type
         switch type {
@@ -329,7 +366,9 @@ struct RecipeCompiler {
         var element = element
         if flattened, element.dimensions.count > 1 { element.dimensions = [element.arrayLength] }
         // An array of one is no level of its own there.
-        if flattened, element.arrayLength == 1, element.type < 40, element.type > 20 { (element.type, element.dimensions) = (element.type - 20, []) }
+        if flattened, element.arrayLength == 1, element.type < 40, element.type > 20 {
+            (element.type, element.dimensions) = (element.type - 20, [])
+        }
         guard (41...59).contains(element.type) else { return try named(element) }
         // Its count is another branch; its items reach to the entry's end.
         element.type -= 40
@@ -356,10 +395,14 @@ struct RecipeCompiler {
         if reading.isText { return text(reading.typeName) }
         func items(_ me: inout Self) throws(FormatError) -> Recipe {
             guard !reading.dimensions.isEmpty else { return me.number(reading.encoding, reading.typeName) }
-            return try me.fixed(reading.dimensions) { (me) throws(FormatError) in me.number(reading.encoding, reading.typeName) }
+            return try me.fixed(reading.dimensions) { (me) throws(FormatError) in
+                me.number(reading.encoding, reading.typeName)
+            }
         }
         if let counter = reading.counter {
-            guard let register = registers[0][counter], counted.contains(register) else { throw FormatError(.unsupported, "a leaf beside others is counted by another branch") }
+            guard let register = registers[0][counter], counted.contains(register) else {
+                throw FormatError(.unsupported, "a leaf beside others is counted by another branch")
+            }
             let (item, use) = try varying(items)
             return .counted(register: register, flagged: false, item, use)
         }
@@ -372,7 +415,9 @@ struct RecipeCompiler {
 
     private mutating func counted(_ element: StreamerElement) throws(FormatError) -> Recipe {
         guard let register = registers.last?[element.countName], counted.contains(register) else {
-            throw FormatError(.unsupported, "the array \(element.name) is counted by \(element.countName), which is no member beside it")
+            throw FormatError(
+                .unsupported,
+                "the array \(element.name) is counted by \(element.countName), which is no member beside it")
         }
         var single = element
         single.type -= 40

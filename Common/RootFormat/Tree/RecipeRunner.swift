@@ -19,7 +19,8 @@ final class RecipeRunner {
         self.recipe = recipe
         let chosen = Set(wanted)
         outputs = recipe.leaves.enumerated().map { index, leaf in
-            chosen.contains(index) && leaf.reason == nil ? GrowingColumn(type: leaf.type, levels: leaf.shape.varyingLevels, pool: pool) : nil
+            chosen.contains(index) && leaf.reason == nil
+                ? GrowingColumn(type: leaf.type, levels: leaf.shape.varyingLevels, pool: pool) : nil
         }
         registers = .init(repeating: 0, count: recipe.registers)
     }
@@ -29,7 +30,9 @@ final class RecipeRunner {
     /// - Returns: where it ends.
     func entry(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int, exact: Bool) throws(FormatError) -> Int {
         guard start >= 0, start <= end, end <= bytes.count else {
-            throw FormatError(.corrupt, "an entry lies outside its basket", offset: start, expected: "0 to \(bytes.count)", found: "\(start) to \(end)")
+            throw FormatError(
+                .corrupt, "an entry lies outside its basket", offset: start, expected: "0 to \(bytes.count)",
+                found: "\(start) to \(end)")
         }
         if let first = bytes.baseAddress { base = first }
         position = start
@@ -37,7 +40,8 @@ final class RecipeRunner {
         try run(recipe.body)
         guard !exact || position == end else {
             throw FormatError(
-                .corrupt, "an entry has other bytes than its class describes", offset: start, expected: "\(end - start)", found: "\(position - start)",
+                .corrupt, "an entry has other bytes than its class describes", offset: start,
+                expected: "\(end - start)", found: "\(position - start)",
                 hint: "The class may write itself in its own way (a custom streamer).")
         }
         entries += 1
@@ -46,13 +50,17 @@ final class RecipeRunner {
 
     /// What was collected of a wanted leaf.
     func column(_ leaf: Int) throws(FormatError) -> Column {
-        guard let output = outputs[leaf] else { throw FormatError(.unsupported, recipe.leaves[leaf].reason ?? "not wanted") }
+        guard let output = outputs[leaf] else {
+            throw FormatError(.unsupported, recipe.leaves[leaf].reason ?? "not wanted")
+        }
         return output.column(recipe.leaves[leaf].shape, entries: entries)
     }
 
     private func require(_ count: Int) throws(FormatError) {
         guard count >= 0, count <= end - position else {
-            throw FormatError(.truncated, "an entry ends too early", offset: position, expected: "\(count) more bytes", found: "\(end - position)")
+            throw FormatError(
+                .truncated, "an entry ends too early", offset: position, expected: "\(count) more bytes",
+                found: "\(end - position)")
         }
     }
 
@@ -79,7 +87,9 @@ final class RecipeRunner {
         let at = position
         let value = try u32()
         guard value <= end - position else {
-            throw FormatError(.badLength, "a count is larger than its entry", offset: at, expected: "0 to \(end - position)", found: "\(value)")
+            throw FormatError(
+                .badLength, "a count is larger than its entry", offset: at, expected: "0 to \(end - position)",
+                found: "\(value)")
         }
         return value
     }
@@ -91,7 +101,9 @@ final class RecipeRunner {
         guard first & 0x4000 != 0 else { return (Int(Int16(truncatingIfNeeded: first)), nil) }
         let length = (first & 0x3FFF) << 16 | (try u16())
         guard length >= 2, length <= end - position else {
-            throw FormatError(.badLength, "an object's byte count does not fit its entry", offset: start, expected: "2 to \(end - position)", found: "\(length)")
+            throw FormatError(
+                .badLength, "an object's byte count does not fit its entry", offset: start,
+                expected: "2 to \(end - position)", found: "\(length)")
         }
         let stop = position + length
         return (Int(Int16(truncatingIfNeeded: try u16())), stop)
@@ -148,10 +160,13 @@ final class RecipeRunner {
             if tag & 0x4000_0000 != 0, tag != 0xFFFF_FFFF { try skip(tag & 0x3FFF_FFFF) }
         case .several(let parts): for part in parts { try run(part) }
         case .fixed(let count, let item): try `repeat`(item, count)
-        case .counted(let register, let flagged, let item, let use): try counted(registers[register], flagged, item, use)
+        case .counted(let register, let flagged, let item, let use):
+            try counted(registers[register], flagged, item, use)
         case .triangle(let register, let item, let use):
             let rows = registers[register]
-            guard (0...1 << 15).contains(rows) else { throw FormatError(.corrupt, "a matrix has no such number of rows", offset: position, found: "\(rows)") }
+            guard (0...1 << 15).contains(rows) else {
+                throw FormatError(.corrupt, "a matrix has no such number of rows", offset: position, found: "\(rows)")
+            }
             try counted(rows * (rows + 1) / 2, false, item, use)
         case .sequence(let item, let use):
             let count = try count()
@@ -166,7 +181,8 @@ final class RecipeRunner {
             push(use, count)
         case .headed(let body): try bounded(try header().end) { () throws(FormatError) in try run(body) }
         case .collection(let whole, let memberWise, let name): try collection(whole, memberWise, name)
-        case .object(let name, let version, let checksum, let body, let complete): try object(name, version, checksum, body, complete)
+        case .object(let name, let version, let checksum, let body, let complete):
+            try object(name, version, checksum, body, complete)
         case .wholeObject(let object): try wholeObject(object)
         case .named(let name, let body): try named(name, body)
         case .columns(let version, let parts, let use): try columns(version, parts, use)
@@ -191,10 +207,13 @@ final class RecipeRunner {
         }
     }
 
-    private func counted(_ announced: Int, _ flagged: Bool, _ item: Recipe, _ use: Recipe.LevelUse) throws(FormatError) {
+    private func counted(_ announced: Int, _ flagged: Bool, _ item: Recipe, _ use: Recipe.LevelUse) throws(FormatError)
+    {
         if flagged, try u8() == 0 { return push(use, 0) }
         guard announced >= 0, announced <= end - position else {
-            throw FormatError(.badLength, "an array is longer than its entry", offset: position, expected: "0 to \(end - position)", found: "\(announced)")
+            throw FormatError(
+                .badLength, "an array is longer than its entry", offset: position, expected: "0 to \(end - position)",
+                found: "\(announced)")
         }
         push(use, announced)
         try `repeat`(item, announced)
@@ -208,30 +227,44 @@ final class RecipeRunner {
         defer { end = outer }
         try body()
         guard position == stop else {
-            throw FormatError(.corrupt, "a value has other bytes than its class describes", offset: position, expected: "its end at \(stop)", found: "\(position)")
+            throw FormatError(
+                .corrupt, "a value has other bytes than its class describes", offset: position,
+                expected: "its end at \(stop)", found: "\(position)")
         }
     }
 
     private func collection(_ whole: Recipe, _ memberWise: Recipe?, _ name: String) throws(FormatError) {
         let (version, stop) = try header()
-        guard version & 0x4000 != 0, version > 0 else { return try bounded(stop) { () throws(FormatError) in try run(whole) } }
-        guard let memberWise else { throw FormatError(.unsupported, "the member-wise form of \(name) is not read", offset: position) }
+        guard version & 0x4000 != 0, version > 0 else {
+            return try bounded(stop) { () throws(FormatError) in try run(whole) }
+        }
+        guard let memberWise else {
+            throw FormatError(.unsupported, "the member-wise form of \(name) is not read", offset: position)
+        }
         try bounded(stop) { () throws(FormatError) in try run(memberWise) }
     }
 
-    private func object(_ name: String, _ expected: Int, _ checksum: UInt32, _ body: Recipe, _ complete: Bool) throws(FormatError) {
+    private func object(
+        _ name: String, _ expected: Int, _ checksum: UInt32, _ body: Recipe, _ complete: Bool
+    ) throws(FormatError) {
         let start = position
         let (version, stop) = try header()
         if version <= 0, stop != nil {
             let found = try u32()
             guard checksum == 0 || found == Int(checksum) else {
-                throw FormatError(.unsupported, "the file holds another layout of \(name) than it describes", offset: start, expected: "checksum \(checksum)", found: "\(found)")
+                throw FormatError(
+                    .unsupported, "the file holds another layout of \(name) than it describes", offset: start,
+                    expected: "checksum \(checksum)", found: "\(found)")
             }
         } else if expected >= 0, version != expected {
-            throw FormatError(.unsupported, "the file holds an older layout of \(name)", offset: start, expected: "version \(expected)", found: "\(version)")
+            throw FormatError(
+                .unsupported, "the file holds an older layout of \(name)", offset: start,
+                expected: "version \(expected)", found: "\(version)")
         }
         guard complete else {
-            guard let stop else { throw FormatError(.unsupported, "an object of \(name) does not say where it ends", offset: start) }
+            guard let stop else {
+                throw FormatError(.unsupported, "an object of \(name) does not say where it ends", offset: start)
+            }
             let outer = end
             end = stop
             defer { end = outer }
@@ -258,7 +291,8 @@ final class RecipeRunner {
         let found = String(decoding: UnsafeRawBufferPointer(start: base + position, count: length), as: UTF8.self)
         position += length + 1
         guard length == 0 || found == name else {
-            throw FormatError(.unsupported, "an entry is of another class than its branch", expected: name, found: found)
+            throw FormatError(
+                .unsupported, "an entry is of another class than its branch", expected: name, found: found)
         }
         try run(body)
     }
@@ -268,7 +302,9 @@ final class RecipeRunner {
         if version <= 0 {
             try skip(4)
         } else if expected > 0, version != expected {
-            throw FormatError(.unsupported, "member-wise items have an older layout", offset: position, expected: "version \(expected)", found: "\(version)")
+            throw FormatError(
+                .unsupported, "member-wise items have an older layout", offset: position,
+                expected: "version \(expected)", found: "\(version)")
         }
         let outer = items
         items = try count()

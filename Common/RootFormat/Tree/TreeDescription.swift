@@ -24,7 +24,8 @@ package struct TreeDescription: Sendable {
     }
 
     init(
-        path: String, title: String, entries: Int64, branches: [BranchDescription], clusterBoundaries: [Int64], friends: [Friend] = []
+        path: String, title: String, entries: Int64, branches: [BranchDescription], clusterBoundaries: [Int64],
+        friends: [Friend] = []
     ) {
         self.path = path
         self.title = title
@@ -90,7 +91,9 @@ package struct BranchDescription: Sendable {
         case unsupported(reason: String)
     }
 
-    package var numbers: (type: DataType, shape: Shape)? { if case .numbers(let type, let shape) = content { (type, shape) } else { nil } }
+    package var numbers: (type: DataType, shape: Shape)? {
+        if case .numbers(let type, let shape) = content { (type, shape) } else { nil }
+    }
     package var unsupportedReason: String? { if case .unsupported(let reason) = content { reason } else { nil } }
 
     /// What a column of it is: numbers, or the bytes of text.
@@ -138,7 +141,8 @@ package struct BranchDescription: Sendable {
 
     /// Whether one reading gives this column and the other: they are members of one streamed object.
     package func sharesReading(with other: BranchDescription) -> Bool {
-        guard case .baskets(_, .recipe(let mine, _)) = storage, case .baskets(_, .recipe(let theirs, _)) = other.storage else { return false }
+        guard case .baskets(_, .recipe(let mine, _)) = storage, case .baskets(_, .recipe(let theirs, _)) = other.storage
+        else { return false }
         return mine === theirs
     }
 
@@ -146,7 +150,9 @@ package struct BranchDescription: Sendable {
     package var unit: String? {
         guard title.hasSuffix("]"), let open = title.lastIndex(of: "["), open > title.startIndex else { return nil }
         let text = title[title.index(after: open)...].dropLast()
-        guard title[title.index(before: open)] == " ", text.contains(where: \.isLetter), !text.contains(",") else { return nil }
+        guard title[title.index(before: open)] == " ", text.contains(where: \.isLetter), !text.contains(",") else {
+            return nil
+        }
         return String(text)
     }
 }

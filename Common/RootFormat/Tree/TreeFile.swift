@@ -23,7 +23,8 @@ extension RootFile {
             defer { objects.dismantle() }
             let object = try objects.object(of: entry.key.className, &reader)
             guard (0...TreeDescription.mostEntries).contains(object.integer("fEntries")) else {
-                throw FormatError(.limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
+                throw FormatError(
+                    .limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
             }
             guard object.has("fEntries"), object.has("fBranches") else {
                 throw FormatError(.unsupported, "the file does not describe its class \(entry.key.className)")

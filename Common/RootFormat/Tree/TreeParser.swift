@@ -14,9 +14,13 @@ struct TreeParser {
         return found
     }
 
-    private func visit(_ branch: StreamedObject, path: String, _ visited: inout Set<ObjectIdentifier>, depth: Int = 0, into found: inout [BranchDescription]) {
+    private func visit(
+        _ branch: StreamedObject, path: String, _ visited: inout Set<ObjectIdentifier>, depth: Int = 0,
+        into found: inout [BranchDescription]
+    ) {
         guard depth < 100 else { return }
-        guard visited.insert(ObjectIdentifier(branch)).inserted, visited.count < 1_000_000, path.utf8.count < 10_000 else { return }
+        guard visited.insert(ObjectIdentifier(branch)).inserted, visited.count < 1_000_000, path.utf8.count < 10_000
+        else { return }
         let name = branch.string("fName")
         let full = path.isEmpty ? name : path + "/" + name
         let children = branch.list("fBranches")
@@ -29,21 +33,27 @@ struct TreeParser {
     }
 
     private func describe(
-        _ branch: StreamedObject, _ path: String, _ reading: BranchReading, _ baskets: [BasketStore.Basket], into found: inout [BranchDescription]
+        _ branch: StreamedObject, _ path: String, _ reading: BranchReading, _ baskets: [BasketStore.Basket],
+        into found: inout [BranchDescription]
     ) {
         let store = BasketStore(baskets, counter: counter(of: branch))
         for (index, column) in reading.columns.enumerated() {
             found.append(
                 BranchDescription(
-                    name: column.name.map { path + "." + $0 } ?? path, branchPath: path, leafName: column.name, leafIndex: index,
-                    title: branch.string("fTitle"), typeName: column.typeName, content: column.content, counter: column.counter,
-                    entries: min(max(0, branch.integer("fEntries")), TreeDescription.mostEntries), compressedBytes: max(0, branch.integer("fZipBytes")),
+                    name: column.name.map { path + "." + $0 } ?? path, branchPath: path, leafName: column.name,
+                    leafIndex: index,
+                    title: branch.string("fTitle"), typeName: column.typeName, content: column.content,
+                    counter: column.counter,
+                    entries: min(max(0, branch.integer("fEntries")), TreeDescription.mostEntries),
+                    compressedBytes: max(0, branch.integer("fZipBytes")),
                     uncompressedBytes: max(0, branch.integer("fTotBytes")), storage: .baskets(store, column.layout)))
         }
     }
 
     /// The branch that counts this one's items, where entry offsets were left out (kGenerateOffsetMap).
-    private func counter(of branch: StreamedObject) -> (store: BasketStore, layout: BranchStorage.Layout, type: DataType)? {
+    private func counter(
+        of branch: StreamedObject
+    ) -> (store: BasketStore, layout: BranchStorage.Layout, type: DataType)? {
         guard branch.object("fIOFeatures").map({ $0.integer("fIOBits") & 1 != 0 }) == true,
             let name = branch.list("fLeaves").first?.object("fLeafCount")?.string("fName"),
             let counting = object.list("fBranches").first(where: { candidate in
@@ -51,7 +61,9 @@ struct TreeParser {
             })
         else { return nil }
         let reading = BranchReading(counting, catalog: catalog)
-        guard reading.columns.count == 1, case .numbers(let type, .flat) = reading.columns[0].content, !type.isFloatingPoint else { return nil }
+        guard reading.columns.count == 1, case .numbers(let type, .flat) = reading.columns[0].content,
+            !type.isFloatingPoint
+        else { return nil }
         return (BasketStore(Self.baskets(of: counting)), reading.columns[0].layout, type)
     }
 
@@ -63,11 +75,16 @@ struct TreeParser {
         let total = min(branch.integer("fEntries"), TreeDescription.mostEntries)
         var found: [BasketStore.Basket] = []
         var next: Int64 = 0
-        for index in seeks.indices where index < written && index < lengths.count && index < starts.count && seeks[index] != 0 {
-            let end = index + 1 < starts.count && (index + 1 < written || starts[index + 1] > starts[index]) ? starts[index + 1] : total
+        for index in seeks.indices
+        where index < written && index < lengths.count && index < starts.count && seeks[index] != 0 {
+            let end =
+                index + 1 < starts.count && (index + 1 < written || starts[index + 1] > starts[index])
+                ? starts[index + 1] : total
             guard starts[index] == next, end > starts[index], end <= TreeDescription.mostEntries else { continue }
-            found.append(.init(
-                firstEntry: next, entries: end - next, place: .stored(offset: Int(seeks[index]), length: Int(lengths[index]))))
+            found.append(
+                .init(
+                    firstEntry: next, entries: end - next,
+                    place: .stored(offset: Int(seeks[index]), length: Int(lengths[index]))))
             next = end
         }
         for basket in branch.list("fBaskets").compactMap(\.basket) where basket.entries > 0 && next < total {
@@ -87,7 +104,9 @@ struct TreeParser {
             let start = boundaries.last!
             // A step that would make more than a million clusters is damage, and one of 0 or less means none.
             guard end > start else { return }
-            guard size > 0, (end - start) / size < 1_000_000, boundaries.count < 2_000_000 else { return boundaries.append(end) }
+            guard size > 0, (end - start) / size < 1_000_000, boundaries.count < 2_000_000 else {
+                return boundaries.append(end)
+            }
             var next = start
             while next < end {
                 next += min(size, end - next)
@@ -118,7 +137,9 @@ struct TreeParser {
             }
             common = both
         }
-        guard let common, common.count > 1, common.last == entries, common.first! > 0, zip(common, common.dropFirst()).allSatisfy(<) else { return nil }
+        guard let common, common.count > 1, common.last == entries, common.first! > 0,
+            zip(common, common.dropFirst()).allSatisfy(<)
+        else { return nil }
         return [0] + common
     }
 }
