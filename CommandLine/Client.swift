@@ -27,7 +27,7 @@ func readToken(_ file: String?) throws -> String? {
     let text: String
     if let file {
         guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
-            throw FormatError(.input, "cannot read the token file", object: file)
+            throw InputError(.input, "cannot read the token file", object: file)
         }
         text = content
     } else {
@@ -59,7 +59,7 @@ struct RestClient {
     private var http: HTTPClient {
         get throws {
             if let authority, !FileManager.default.isReadableFile(atPath: authority) {
-                throw FormatError(.input, "cannot read the authority", object: authority)
+                throw InputError(.input, "cannot read the authority", object: authority)
             }
             return Self.clients.withLock { clients in
                 if let known = clients[authority ?? ""] { return known }
@@ -91,7 +91,7 @@ struct RestClient {
         do {
             if let token = try token() { request.headers.add(name: "authorization", value: "Bearer " + token) }
             http = try self.http
-        } catch let error as FormatError {
+        } catch let error as InputError {
             printError(error.description)
             throw ExitStatus.usage
         }

@@ -14,7 +14,7 @@ func printError(_ text: String) {
     FileHandle.standardError.write(Data("beamline: \(text)\n".utf8))
 }
 
-extension FormatError {
+extension InputError {
     var exitStatus: ExitCode {
         switch code {
         case .unreachable, .deadline: ExitStatus.unreachable
@@ -26,7 +26,7 @@ extension FormatError {
 
 /// Runs a command's body; an error becomes one sentence on standard error and an exit code.
 func reportingErrors(_ body: () throws -> Void) throws {
-    do { try body() } catch let error as FormatError {
+    do { try body() } catch let error as InputError {
         printError(error.description)
         throw error.exitStatus
     }

@@ -52,7 +52,7 @@ struct RootStatistics: ParsableCommand {
             var reports: [TreeStatistics] = []
             for entry in try wanted(file) { reports.append(statistics(entry, file)) }
             if let branches, !reports.isEmpty, reports.allSatisfy({ $0.error == nil && $0.isEmpty }) {
-                throw FormatError(
+                throw InputError(
                     .missing, "no branch fits the pattern", file: url, expected: branches,
                     found: "other names in \(reports.map(\.path).joined(separator: ", "))",
                     hint: "beamline inspect lists the branches.")

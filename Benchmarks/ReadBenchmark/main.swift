@@ -67,7 +67,7 @@ func run() throws {
             }
         case "stage": time = try seconds { branches = try stage(threads) }
         case "inflate": time = try seconds { try baskets.inflate(threads: threads) }
-        default: throw FormatError(.input, "unknown mode \(mode)", expected: "specs, stage or inflate")
+        default: throw InputError(.input, "unknown mode \(mode)", expected: "specs, stage or inflate")
         }
         // The first pass warms the page cache and the buffers.
         guard repetition > 0 else { continue }
@@ -113,14 +113,14 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
         }
     }
     let next = Atomic<Int>(0)
-    let failure = Mutex<FormatError?>(nil)
+    let failure = Mutex<InputError?>(nil)
     let all = tasks
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
         let reader = BlockReader(intake, localRoots: ["/"])
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < all.count else { return }
-            do throws(FormatError) { _ = try reader.specs(all[index].chunk, all[index].plan) } catch {
+            do throws(InputError) { _ = try reader.specs(all[index].chunk, all[index].plan) } catch {
                 failure.withLock { $0 = error }
             }
         }

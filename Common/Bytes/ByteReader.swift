@@ -14,29 +14,29 @@ package struct ByteReader: ~Escapable {
     package var count: Int { span.byteCount }
     package var remaining: Int { span.byteCount - position }
 
-    package mutating func seek(to offset: Int) throws(FormatError) {
+    package mutating func seek(to offset: Int) throws(InputError) {
         guard offset >= 0, offset <= span.byteCount else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a length points outside its record", offset: position,
                 expected: "an offset up to \(span.byteCount)", found: "\(offset)")
         }
         position = offset
     }
 
-    package mutating func skip(_ length: Int) throws(FormatError) {
+    package mutating func skip(_ length: Int) throws(InputError) {
         try require(length)
         position += length
     }
 
-    private func require(_ length: Int) throws(FormatError) {
+    private func require(_ length: Int) throws(InputError) {
         guard length >= 0, length <= span.byteCount - position else {
-            throw FormatError(
+            throw InputError(
                 .truncated, "the record ends too early", offset: position,
                 expected: "\(length) more bytes", found: "\(span.byteCount - position)")
         }
     }
 
-    private mutating func load<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(FormatError) -> T {
+    private mutating func load<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(InputError) -> T {
         try require(MemoryLayout<T>.size)
         let value = span.unsafeLoadUnaligned(fromByteOffset: position, as: T.self)
         position += MemoryLayout<T>.size
@@ -44,34 +44,34 @@ package struct ByteReader: ~Escapable {
     }
 
     /// A little-endian number, as RNTuple's envelopes have them.
-    package mutating func little<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(FormatError) -> T {
+    package mutating func little<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(InputError) -> T {
         try load(T.self).byteSwapped
     }
 
-    package mutating func u8() throws(FormatError) -> UInt8 { try load(UInt8.self) }
-    package mutating func u16() throws(FormatError) -> UInt16 { try load(UInt16.self) }
-    package mutating func u32() throws(FormatError) -> UInt32 { try load(UInt32.self) }
-    package mutating func u64() throws(FormatError) -> UInt64 { try load(UInt64.self) }
-    package mutating func i8() throws(FormatError) -> Int8 { try load(Int8.self) }
-    package mutating func i16() throws(FormatError) -> Int16 { try load(Int16.self) }
-    package mutating func i32() throws(FormatError) -> Int32 { try load(Int32.self) }
-    package mutating func i64() throws(FormatError) -> Int64 { try load(Int64.self) }
-    package mutating func f32() throws(FormatError) -> Float { Float(bitPattern: try load(UInt32.self)) }
-    package mutating func f64() throws(FormatError) -> Double { Double(bitPattern: try load(UInt64.self)) }
+    package mutating func u8() throws(InputError) -> UInt8 { try load(UInt8.self) }
+    package mutating func u16() throws(InputError) -> UInt16 { try load(UInt16.self) }
+    package mutating func u32() throws(InputError) -> UInt32 { try load(UInt32.self) }
+    package mutating func u64() throws(InputError) -> UInt64 { try load(UInt64.self) }
+    package mutating func i8() throws(InputError) -> Int8 { try load(Int8.self) }
+    package mutating func i16() throws(InputError) -> Int16 { try load(Int16.self) }
+    package mutating func i32() throws(InputError) -> Int32 { try load(Int32.self) }
+    package mutating func i64() throws(InputError) -> Int64 { try load(Int64.self) }
+    package mutating func f32() throws(InputError) -> Float { Float(bitPattern: try load(UInt32.self)) }
+    package mutating func f64() throws(InputError) -> Double { Double(bitPattern: try load(UInt64.self)) }
 
     /// A 32-bit count of items that each take at least `itemSize` bytes: checked against what remains, so that it can be allocated for.
-    package mutating func count32(itemSize: Int) throws(FormatError) -> Int {
+    package mutating func count32(itemSize: Int) throws(InputError) -> Int {
         let at = position
         let value = Int(try i32())
         guard value >= 0, value <= remaining / max(1, itemSize) else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a count is larger than its record", offset: at,
                 expected: "0 to \(remaining / max(1, itemSize))", found: "\(value)")
         }
         return value
     }
 
-    package mutating func bytes(_ length: Int) throws(FormatError) -> [UInt8] {
+    package mutating func bytes(_ length: Int) throws(InputError) -> [UInt8] {
         try require(length)
         let start = position
         position += length
@@ -79,20 +79,20 @@ package struct ByteReader: ~Escapable {
     }
 
     /// ROOT's TString: one length byte, or 255 and a 32-bit length, then the characters.
-    package mutating func rootString() throws(FormatError) -> String {
+    package mutating func rootString() throws(InputError) -> String {
         var length = Int(try u8())
         if length == 255 { length = try count32(itemSize: 1) }
         return String(decoding: try bytes(length), as: UTF8.self)
     }
 
     /// Passes over a TString.
-    package mutating func skipRootString() throws(FormatError) {
+    package mutating func skipRootString() throws(InputError) {
         let length = Int(try u8())
         try skip(length == 255 ? try count32(itemSize: 1) : length)
     }
 
     /// A string that ends with a zero byte.
-    package mutating func zeroTerminatedString() throws(FormatError) -> String {
+    package mutating func zeroTerminatedString() throws(InputError) -> String {
         let start = position
         var length = 0
         while try u8() != 0 { length += 1 }

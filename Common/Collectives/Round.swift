@@ -19,7 +19,7 @@ package final class Round: @unchecked Sendable {
     /// - Parameters:
     ///   - host: the address this member listens on.
     ///   - timeout: seconds after which a silent member ends the round.
-    package init(rank: Int, size: Int, host: String, timeout: Int, rendezvous: any Rendezvous) throws(FormatError) {
+    package init(rank: Int, size: Int, host: String, timeout: Int, rendezvous: any Rendezvous) throws(InputError) {
         self.rank = rank
         self.size = size
         self.rendezvous = rendezvous
@@ -28,7 +28,7 @@ package final class Round: @unchecked Sendable {
             return
         }
         guard Self.meet("connect", rank, size, rendezvous) else {
-            throw FormatError(.unreachable, "the round ended before all had come")
+            throw InputError(.unreachable, "the round ended before all had come")
         }
         let box = RendezvousBox(rendezvous)
         let owner = Unmanaged.passUnretained(box).toOpaque()
@@ -59,7 +59,7 @@ package final class Round: @unchecked Sendable {
             return result
         }
         guard handle != nil else {
-            throw FormatError(.unreachable, "the members of the round could not connect: \(failure)")
+            throw InputError(.unreachable, "the members of the round could not connect: \(failure)")
         }
     }
 
@@ -86,7 +86,7 @@ package final class Round: @unchecked Sendable {
     }
 
     /// Bytes of one member, as long as those that each gives.
-    package func broadcast(_ bytes: [UInt8], from root: Int) throws(FormatError) -> [UInt8] {
+    package func broadcast(_ bytes: [UInt8], from root: Int) throws(InputError) -> [UInt8] {
         guard size > 1 else { return bytes }
         // Sums of one number and zeros are that number.
         let channel = try channel(count: max(1024, (bytes.count + 7) / 8))
@@ -98,7 +98,7 @@ package final class Round: @unchecked Sendable {
     }
 
     /// A buffer summed over the members; all make the same ones in the same order.
-    package func channel(count: Int) throws(FormatError) -> Channel { try Channel(self, handle, count) }
+    package func channel(count: Int) throws(InputError) -> Channel { try Channel(self, handle, count) }
 
     /// Numbers of all members added, exactly: integers do not depend on the order.
     package final class Channel: @unchecked Sendable {
@@ -108,7 +108,7 @@ package final class Round: @unchecked Sendable {
         package var slicesMost = Int.max
         private let handle: OpaquePointer?
 
-        fileprivate init(_ round: Round, _ connection: OpaquePointer?, _ count: Int) throws(FormatError) {
+        fileprivate init(_ round: Round, _ connection: OpaquePointer?, _ count: Int) throws(InputError) {
             self.round = round
             guard let connection else {
                 handle = nil
@@ -119,7 +119,7 @@ package final class Round: @unchecked Sendable {
             var made: OpaquePointer?
             let failure = withErrorText { made = cgl_channel_make(connection, count, $0, $1) }
             guard let made else {
-                throw FormatError(.unreachable, "the members of the round lost each other: \(failure)")
+                throw InputError(.unreachable, "the members of the round lost each other: \(failure)")
             }
             handle = made
             buffer = .init(start: cgl_channel_buffer(made), count: count)
@@ -127,11 +127,11 @@ package final class Round: @unchecked Sendable {
 
         deinit { if let handle { cgl_channel_free(handle) } else { buffer.deallocate() } }
 
-        package func sum() throws(FormatError) {
+        package func sum() throws(InputError) {
             guard let handle else { return }
             var code: Int32 = 0
             let failure = withErrorText { code = cgl_channel_sum(handle, slicesMost, $0, $1) }
-            guard code == 0 else { throw FormatError(.unreachable, "a member of the round was lost: \(failure)") }
+            guard code == 0 else { throw InputError(.unreachable, "a member of the round was lost: \(failure)") }
         }
     }
 }

@@ -14,7 +14,7 @@ package enum FeaturePlanner {
     ///   - specs: the merged specs of the training part, in the same order.
     package static func plan(
         _ settings: JobDescription.Features, branches: [SurveyedBranch], specs: [BranchStatistics]
-    ) throws(FormatError) -> FeatureSchema {
+    ) throws(InputError) -> FeatureSchema {
         var inputs: [FeatureSchema.Input] = []
         for (branch, statistics) in zip(branches, specs) {
             let named = settings.pad.first { matches(branch.name, pattern: $0.pattern) }
@@ -23,7 +23,7 @@ package enum FeaturePlanner {
             let items = branch.fixedValues ?? (isLarge ? .max : product)
             guard items > 0 else { continue }
             guard items <= widthMost else {
-                throw FormatError(
+                throw InputError(
                     .limit, "the branch \(branch.name) makes too many features", expected: "at most \(widthMost)",
                     found: "\(items)", hint: "Name a padding for it, or leave it out.")
             }
@@ -42,7 +42,7 @@ package enum FeaturePlanner {
                 case .value(let value): Float(value)
                 }
             guard offset.isFinite, fill.isFinite else {
-                throw FormatError(
+                throw InputError(
                     .input, "the values of \(branch.name) do not fit Float32",
                     found: "\(statistics.min) to \(statistics.max)",
                     hint: "Leave the branch out (branches: drop).")
@@ -54,17 +54,17 @@ package enum FeaturePlanner {
         }
         let schema = FeatureSchema(inputs: inputs)
         guard schema.width <= widthMost else {
-            throw FormatError(
+            throw InputError(
                 .limit, "the branches make too many features", expected: "at most \(widthMost)",
                 found: "\(schema.width)", hint: "Name smaller paddings, or leave branches out.")
         }
         guard schema.width > 0 else {
-            throw FormatError(.input, "no feature is left: every kept branch is empty in the training part")
+            throw InputError(.input, "no feature is left: every kept branch is empty in the training part")
         }
         guard schema.width <= limit || !settings.pad.isEmpty else {
             let widest = inputs.filter(\.jagged).max { $0.width < $1.width }
             let group = (widest?.branch.split(separator: "_").first.map(String.init) ?? "Jet") + "_*"
-            throw FormatError(
+            throw InputError(
                 .limit, "pad: max makes too many features", expected: "at most \(limit)", found: "\(schema.width)",
                 hint: "Name a padding in the job file, for example features: {pad: {\"\(group)\": 8}}.")
         }

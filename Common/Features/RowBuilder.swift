@@ -66,9 +66,9 @@ package struct RowBuilder: Sendable {
     }
 
     /// The labels of entries from a branch of whole numbers.
-    package static func labels(_ column: Column, _ entries: [Int]) throws(FormatError) -> [Int32] {
+    package static func labels(_ column: Column, _ entries: [Int]) throws(InputError) -> [Int32] {
         guard column.shape == .flat else {
-            throw FormatError(.input, "the label branch has more than one value an entry")
+            throw InputError(.input, "the label branch has more than one value an entry")
         }
         var labels: [Int32] = []
         for entry in entries {
@@ -87,7 +87,7 @@ package struct RowBuilder: Sendable {
                 case .float64: column.values.values(of: Double.self, count: column.count)[entry]
                 }
             guard let label = Int32(exactly: value), (0..<1000).contains(label) else {
-                throw FormatError(
+                throw InputError(
                     .input, "a label is no class", expected: "a whole number from 0 to 999", found: "\(value)")
             }
             labels.append(label)

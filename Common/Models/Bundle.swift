@@ -44,8 +44,8 @@ package enum Bundle {
         return block
     }
 
-    /// - Throws: `FormatError` where this is no such archive.
-    package static func decode(_ bytes: [UInt8]) throws(FormatError) -> [String: [UInt8]] {
+    /// - Throws: `InputError` where this is no such archive.
+    package static func decode(_ bytes: [UInt8]) throws(InputError) -> [String: [UInt8]] {
         var files: [String: [UInt8]] = [:]
         var place = 0
         while place + 512 <= bytes.count, bytes[place] != 0 {
@@ -58,13 +58,13 @@ package enum Bundle {
             guard text(257, 5) == "ustar", let size = Int(text(124, 11), radix: 8), size >= 0,
                 size <= bytes.count - place - 512
             else {
-                throw FormatError(.corrupt, "this is no bundle: a tar header is wrong", offset: place)
+                throw InputError(.corrupt, "this is no bundle: a tar header is wrong", offset: place)
             }
             files[text(0, 100)] = Array(bytes[place + 512..<place + 512 + size])
             place += 512 + (size + 511) / 512 * 512
         }
         guard files[model] != nil, files[schema] != nil else {
-            throw FormatError(
+            throw InputError(
                 .missing, "the bundle is not complete", expected: "\(model) and \(schema)",
                 found: files.keys.sorted().joined(separator: ", "))
         }

@@ -23,10 +23,10 @@ package enum Checkpoint {
         return bytes
     }
 
-    /// - Throws: `FormatError` where the bytes are no checkpoint of this network.
-    package static func decode(_ bytes: [UInt8], for network: Network) throws(FormatError) -> TrainingState {
+    /// - Throws: `InputError` where the bytes are no checkpoint of this network.
+    package static func decode(_ bytes: [UInt8], for network: Network) throws(InputError) -> TrainingState {
         var reader = ByteReader(bytes.span.bytes)
-        guard try reader.u32() == magic else { throw FormatError(.badMagic, "this is no checkpoint") }
+        guard try reader.u32() == magic else { throw InputError(.badMagic, "this is no checkpoint") }
         let step = try reader.i64()
         let powers = [try reader.f64(), try reader.f64()]
         var exponents: [Int32] = []
@@ -41,7 +41,7 @@ package enum Checkpoint {
         }
         guard arrays[0].count == network.parameterCount, exponents.count == network.tensors.count, reader.remaining == 0
         else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a checkpoint is of another network", expected: "\(network.parameterCount) parameters",
                 found: "\(arrays[0].count)")
         }

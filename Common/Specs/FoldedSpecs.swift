@@ -11,7 +11,7 @@ package struct FoldedSpecs: Sendable, Equatable {
     package init() {}
 
     /// - Parameter chunks: the partial specs of the file's chunks, in the order of their first entries.
-    package init(_ chunks: [[UInt8]]) throws(FormatError) {
+    package init(_ chunks: [[UInt8]]) throws(InputError) {
         for chunk in chunks { for block in try SpecsCoding.decode(chunk) { add(block) } }
     }
 
@@ -47,15 +47,15 @@ package struct FoldedSpecs: Sendable, Equatable {
         return bytes
     }
 
-    /// - Throws: `FormatError` where the bytes are not those of `specsBytes` and `rowBytes`.
-    package init(specsBytes: [UInt8], rowBytes: [UInt8]) throws(FormatError) {
+    /// - Throws: `InputError` where the bytes are not those of `specsBytes` and `rowBytes`.
+    package init(specsBytes: [UInt8], rowBytes: [UInt8]) throws(InputError) {
         guard !specsBytes.isEmpty else { return }
         let blocks = try SpecsCoding.decode(specsBytes)
         var values: [Int64] = []
         var value: UInt64 = 0
         var shift: UInt64 = 0
         for byte in rowBytes {
-            guard shift < 64 else { throw FormatError(.corrupt, "a block's rows make no sense") }
+            guard shift < 64 else { throw InputError(.corrupt, "a block's rows make no sense") }
             value |= UInt64(byte & 127) << shift
             shift += 7
             guard byte < 128 else { continue }
@@ -63,7 +63,7 @@ package struct FoldedSpecs: Sendable, Equatable {
             (value, shift) = (0, 0)
         }
         guard blocks.count == 2, shift == 0, values.count % 3 == 0 else {
-            throw FormatError(.corrupt, "folded specs are not of their file")
+            throw InputError(.corrupt, "folded specs are not of their file")
         }
         parts = blocks[0]
         whole = blocks[1][0]

@@ -24,8 +24,8 @@ package enum SpecsCoding {
         return bytes
     }
 
-    /// - Throws: `FormatError` where the length contradicts the counts.
-    package static func decode(_ bytes: [UInt8]) throws(FormatError) -> [[PartialSpecs]] {
+    /// - Throws: `InputError` where the length contradicts the counts.
+    package static func decode(_ bytes: [UInt8]) throws(InputError) -> [[PartialSpecs]] {
         var reader = ByteReader(bytes.span.bytes)
         let blocks = try reader.little(UInt64.self)
         let branches = try reader.little(UInt64.self)
@@ -33,7 +33,7 @@ package enum SpecsCoding {
         let (partSize, isLarge) = branches.multipliedReportingOverflow(by: UInt64(recordSize))
         let (size, isLarger) = blocks.multipliedReportingOverflow(by: 3 &* (partSize &+ 8))
         guard !isLarge, !isLarger, partSize <= UInt64(bytes.count), size == UInt64(reader.remaining) else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "partial specs of the wrong length", expected: "\(blocks) blocks of \(branches) branches",
                 found: "\(bytes.count) bytes")
         }

@@ -42,11 +42,11 @@ package final class BlockCache: Sendable {
     /// - Parameters:
     ///   - directory: made where it does not exist.
     ///   - bytes: about as much is kept; a process may be a sixteenth over it for a moment.
-    package init(directory: String, bytes: Int) throws(FormatError) {
+    package init(directory: String, bytes: Int) throws(InputError) {
         self.directory = directory
         limit = bytes
         guard mkdir(directory, 0o755) == 0 || errno == EEXIST, access(directory, W_OK) == 0 else {
-            throw FormatError(
+            throw InputError(
                 .input, "the cache directory cannot be used: \(String(cString: strerror(errno)))", file: directory,
                 expected: "a directory that can be written, in one that exists")
         }

@@ -7,7 +7,7 @@ import Cluster
 package enum Checksum {
     /// Asks the site, which may have to read the whole file.
     /// - Returns: the adler32 in eight hexadecimal digits.
-    package static func adler32(_ url: String, at site: SiteAccess) throws(FormatError) -> String {
+    package static func adler32(_ url: String, at site: SiteAccess) throws(InputError) -> String {
         switch StorageURL(url).kind {
         case .xrootd:
             var text = [CChar](repeating: 0, count: 256)
@@ -20,7 +20,7 @@ package enum Checksum {
                 String(decoding: $0.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             }
             guard words.count == 2, words[0] == "adler32" else {
-                throw FormatError(
+                throw InputError(
                     .unsupported, "the site has no adler32 of its files", file: url, expected: "adler32",
                     found: words.joined(separator: " "),
                     hint: "Leave out verify, or read at a site that has it.")
@@ -28,7 +28,7 @@ package enum Checksum {
             return padded(words[1])
         case .http: return padded(try HTTPSource.digest(url, at: site))
         default:
-            throw FormatError(
+            throw InputError(
                 .unsupported, "only sites can be asked for a checksum", file: url,
                 expected: "root://, http:// or davs://")
         }

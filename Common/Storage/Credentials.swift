@@ -35,10 +35,10 @@ package struct Credentials: Sendable {
 
     /// The site's own setting first, then the order of the WLCG bearer-token discovery.
     /// - Throws: where a named file cannot be read, or the token has expired.
-    package func token(now: Double = Self.now()) throws(FormatError) -> Token? {
+    package func token(now: Double = Self.now()) throws(InputError) -> Token? {
         guard let found = try discover() else { return nil }
         if let expires = found.expires, expires <= now {
-            throw FormatError(
+            throw InputError(
                 .refused, "the bearer token has expired", object: found.origin, expected: "a token that is still good",
                 found: "one that ended \(Int(now - expires)) s ago",
                 hint: "Renew it; it is read again at the next open.")
@@ -46,7 +46,7 @@ package struct Credentials: Sendable {
         return found
     }
 
-    private func discover() throws(FormatError) -> Token? {
+    private func discover() throws(InputError) -> Token? {
         if let path = settings.tokenFile { return try Self.read(path, "the site's token_file \(path)") }
         guard discovers else { return nil }
         if let forwarded { return Self.parse(forwarded, "the token lent by the coordinator") }
@@ -65,9 +65,9 @@ package struct Credentials: Sendable {
         return nil
     }
 
-    private static func read(_ path: String, _ origin: String) throws(FormatError) -> Token {
+    private static func read(_ path: String, _ origin: String) throws(InputError) -> Token {
         guard let file = fopen(path, "re") else {
-            throw FormatError(
+            throw InputError(
                 .refused, "cannot read the bearer token: \(String(cString: strerror(errno)))", object: origin)
         }
         defer { fclose(file) }
@@ -106,7 +106,7 @@ package struct Credentials: Sendable {
     }
 
     /// A `root://` URL with what XrdCl shall send along. A token travels only where the connection is encrypted.
-    func sign(_ url: String, avoiding servers: [String] = []) throws(FormatError) -> String {
+    func sign(_ url: String, avoiding servers: [String] = []) throws(InputError) -> String {
         var extras: [String] = []
         let location = StorageURL(url)
         if location.isEncrypted, let token = try token() { extras.append("authz=Bearer%20\(token.text)") }
@@ -121,7 +121,7 @@ package struct Credentials: Sendable {
 
     /// What a user should know before a job breaks: what is wrong with the token, and when it ends, seconds since 1970.
     package func state(now: Double = Self.now()) -> (warning: String?, expires: Double?) {
-        do throws(FormatError) { return (nil, try token(now: now)?.expires) } catch { return (error.description, nil) }
+        do throws(InputError) { return (nil, try token(now: now)?.expires) } catch { return (error.description, nil) }
     }
 
     package static func now() -> Double {

@@ -9,25 +9,25 @@ package final class FileSource: RangeSource {
     /// Fresh memory for each read would cost a page fault for every four kilobytes.
     private static let pool = BufferPool(limit: 32, byteLimit: 64 << 20)
 
-    package init(path: String) throws(FormatError) {
+    package init(path: String) throws(InputError) {
         url = path
         descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw FormatError(
+            throw InputError(
                 errno == ENOENT ? .missing : .unreachable, "cannot open the file: \(String(cString: strerror(errno)))",
                 file: path)
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             Glibc.close(descriptor)
-            throw FormatError(.input, "this is not a regular file", file: path)
+            throw InputError(.input, "this is not a regular file", file: path)
         }
         size = status.st_size
     }
 
     deinit { Glibc.close(descriptor) }
 
-    package func read(into fetch: RangeFetch) throws(FormatError) {
+    package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let plan = CoalescedRanges(fetch, gap: 0, limit: 8 << 20)
         // One buffer for all: they live and die together.
@@ -39,7 +39,7 @@ package final class FileSource: RangeSource {
                 let count = pread(descriptor, buffer.pointer + filled + done, range.length - done, range.offset + done)
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else {
-                    throw FormatError(
+                    throw InputError(
                         .truncated,
                         count < 0 ? "cannot read: \(String(cString: strerror(errno)))" : "the file ends too early",
                         file: url, offset: range.offset + done)

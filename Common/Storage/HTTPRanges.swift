@@ -26,36 +26,36 @@ struct RangeRequest: Sendable {
     var header: String { "bytes=" + ranges.map { "\($0.offset)-\($0.end - 1)" }.joined(separator: ",") }
 
     /// What an earlier answer said must still hold.
-    func checkSame(_ total: Int, _ found: String?) throws(FormatError) {
+    func checkSame(_ total: Int, _ found: String?) throws(InputError) {
         if let size, size != total { throw changed("\(size) bytes", "\(total)") }
         if let tag, let found, tag != found { throw changed(tag, found) }
     }
 
-    func checkStatus(_ status: UInt) throws(FormatError) {
+    func checkStatus(_ status: UInt) throws(InputError) {
         let site = StorageURL(url).endpoint
         switch status {
         case 206: return
         case 200:
-            throw FormatError(
+            throw InputError(
                 .unsupported, "the site \(site) does not give parts of a file", expected: "HTTP status 206",
                 found: "200",
                 hint: "Read the file by root://, or copy it.")
         case 416 where ranges.count > 1: throw several("status 416")
-        case 401, 403: throw FormatError(.refused, "the site \(site) refuses (HTTP status \(status))")
-        case 404, 410: throw FormatError(.missing, "the site \(site) has no such file (HTTP status \(status))")
+        case 401, 403: throw InputError(.refused, "the site \(site) refuses (HTTP status \(status))")
+        case 404, 410: throw InputError(.missing, "the site \(site) has no such file (HTTP status \(status))")
         case 412: throw changed(tag ?? "", "another")
-        default: throw FormatError(.faulty, "the site \(site) answers with an error (HTTP status \(status))")
+        default: throw InputError(.faulty, "the site \(site) answers with an error (HTTP status \(status))")
         }
     }
 
-    func several(_ found: String) -> FormatError {
-        FormatError(
+    func several(_ found: String) -> InputError {
+        InputError(
             .unsupported, "the site does not give several ranges in one answer", expected: "multipart/byteranges",
             found: found)
     }
 
-    private func changed(_ expected: String, _ found: String) -> FormatError {
-        FormatError(.changed, "the file changed since it was opened", expected: expected, found: found)
+    private func changed(_ expected: String, _ found: String) -> InputError {
+        InputError(.changed, "the file changed since it was opened", expected: expected, found: found)
     }
 
     /// `bytes FIRST-LAST/TOTAL`.
@@ -76,12 +76,12 @@ struct RangeRequest: Sendable {
     }
 
     /// The answer's one range must be the one that was asked for, cut at the file's end.
-    func checkSingle(_ header: String?) throws(FormatError) -> Int {
+    func checkSingle(_ header: String?) throws(InputError) -> Int {
         let asked = ranges[0]
         guard let found = header.flatMap({ ContentRange($0) }), found.range.offset == asked.offset,
             found.range.end == min(asked.end, found.total)
         else {
-            throw FormatError(
+            throw InputError(
                 .faulty, "the site answers for another range than was asked for",
                 expected: "bytes \(asked.offset)-\(asked.end - 1)/SIZE",
                 found: header ?? "none")
@@ -158,7 +158,7 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
         }
         guard !fits else { return task.eventLoop.makeSucceededVoidFuture() }
         return task.eventLoop.makeFailedFuture(
-            FormatError(
+            InputError(
                 .faulty, "the site sent more than was asked for", offset: request.ranges[0].offset,
                 expected: "\(request.bytes) bytes"))
     }
@@ -176,8 +176,8 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
         return Response(buffer: buffer, places: [0], size: progress.size ?? 0, tag: progress.tag)
     }
 
-    private func shortened(_ found: Int, _ expected: Int) -> FormatError {
-        FormatError(
+    private func shortened(_ found: Int, _ expected: Int) -> InputError {
+        InputError(
             .faulty, "the site sent less than was asked for", offset: request.ranges[0].offset,
             expected: "\(expected) bytes", found: "\(found)")
     }
@@ -188,7 +188,7 @@ private struct Multipart {
     private var parts: [(content: RequestRange, place: Int)] = []
     private typealias RequestRange = RangeRequest.ContentRange
 
-    init(_ bytes: UnsafeRawBufferPointer, boundary: String) throws(FormatError) {
+    init(_ bytes: UnsafeRawBufferPointer, boundary: String) throws(InputError) {
         let delimiter = Array("--\(boundary)".utf8)
         var place = 0
         while let start = Self.find(delimiter, bytes, from: place) {
@@ -205,13 +205,13 @@ private struct Multipart {
             parts.append((content, place))
             place += content.range.length
         }
-        throw FormatError(
+        throw InputError(
             .faulty, "the site's answer in parts is not whole", offset: place,
             found: "\(parts.count) parts in \(bytes.count) bytes")
     }
 
     /// Where each range asked for begins: servers may join ranges, and give them in any order.
-    func places(_ request: RangeRequest) throws(FormatError) -> [Int] {
+    func places(_ request: RangeRequest) throws(InputError) -> [Int] {
         if let total = parts.first?.content.total { try request.checkSame(total, nil) }
         var places: [Int] = []
         for range in request.ranges {
@@ -220,7 +220,7 @@ private struct Multipart {
                     $0.content.range.offset <= range.offset && range.end <= $0.content.range.end
                 })
             else {
-                throw FormatError(
+                throw InputError(
                     .faulty, "the site left out a range that was asked for", offset: range.offset,
                     expected: "\(range.length) bytes")
             }

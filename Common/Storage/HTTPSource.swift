@@ -30,7 +30,7 @@ package final class HTTPSource: RangeSource {
         }())
 
     /// Asks for the first byte: the answer tells the size, and whether the server gives ranges.
-    package init(url: String, site: SiteAccess) throws(FormatError) {
+    package init(url: String, site: SiteAccess) throws(InputError) {
         self.url = url
         self.site = site
         let request = RangeRequest(
@@ -49,10 +49,10 @@ package final class HTTPSource: RangeSource {
         return url
     }
 
-    package func read(into fetch: RangeFetch) throws(FormatError) {
+    package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let passport = try Passport(site, url)
-        do throws(FormatError) { try read(into: fetch, passport, several: site.vectorsAllowed) } catch {
+        do throws(InputError) { try read(into: fetch, passport, several: site.vectorsAllowed) } catch {
             guard error.code == .unsupported, site.vectorsAllowed else { throw error }
             // A server that has no several ranges in one request is asked for each by itself.
             site.forbidVectors()
@@ -60,7 +60,7 @@ package final class HTTPSource: RangeSource {
         }
     }
 
-    private func read(into fetch: RangeFetch, _ passport: Passport, several: Bool) throws(FormatError) {
+    private func read(into fetch: RangeFetch, _ passport: Passport, several: Bool) throws(InputError) {
         let limits = site.limits
         let plan = CoalescedRanges(
             fetch, gap: several ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
@@ -82,7 +82,7 @@ package final class HTTPSource: RangeSource {
         }
         while settled < pending.count { try settle() }
 
-        func settle() throws(FormatError) {
+        func settle() throws(InputError) {
             let (waiting, pieces) = pending[settled]
             settled += 1
             let answer = try waiting.wait(url, "cannot read")
@@ -111,18 +111,18 @@ package final class HTTPSource: RangeSource {
         return bundles
     }
 
-    static func failure(_ error: any Error, _ url: String, _ what: String) -> FormatError {
+    static func failure(_ error: any Error, _ url: String, _ what: String) -> InputError {
         let site = StorageURL(url).endpoint
-        if var known = error as? FormatError {
+        if var known = error as? InputError {
             known.message = "\(what): \(known.message)"
             return known.located(file: url)
         }
         if let error = error as? HTTPClientError,
             [.connectTimeout, .readTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout].contains(error)
         {
-            return FormatError(.deadline, "\(what): the site \(site) did not answer in time", file: url)
+            return InputError(.deadline, "\(what): the site \(site) did not answer in time", file: url)
         }
-        return FormatError(
+        return InputError(
             .unreachable, "\(what): the site \(site) cannot be reached (\(error))", file: url,
             hint: "Check the host and port, and that its server runs.")
     }
@@ -133,7 +133,7 @@ private struct Passport: Sendable {
     let token: String?
     let tls: TLSConfiguration?
 
-    init(_ site: SiteAccess, _ url: String) throws(FormatError) {
+    init(_ site: SiteAccess, _ url: String) throws(InputError) {
         guard StorageURL(url).isEncrypted else {
             (token, tls) = (nil, nil)
             return
@@ -146,7 +146,7 @@ private struct Passport: Sendable {
             do {
                 configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
                 configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: path, format: .pem))
-            } catch { throw FormatError(.refused, "the X.509 proxy cannot be used: \(error)", object: path) }
+            } catch { throw InputError(.refused, "the X.509 proxy cannot be used: \(error)", object: path) }
         }
         tls = configuration
     }
@@ -195,12 +195,12 @@ private final class PendingAnswer {
         if case .success(let task) = task { task.cancel() }
     }
 
-    func wait(_ url: String, _ what: String) throws(FormatError) -> RangeAnswer {
+    func wait(_ url: String, _ what: String) throws(InputError) -> RangeAnswer {
         if case .failure(let error) = task { throw HTTPSource.failure(error, url, what) }
         guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success,
             let outcome = result.value.withLock({ $0 })
         else {
-            throw FormatError(
+            throw InputError(
                 .deadline, "\(what): the site \(StorageURL(url).endpoint) did not answer in \(seconds) s", file: url)
         }
         switch outcome {
@@ -215,7 +215,7 @@ private final class PendingAnswer {
 
 extension HTTPSource {
     /// The adler32 that the server tells (RFC 3230).
-    static func digest(_ url: String, at site: SiteAccess) throws(FormatError) -> String {
+    static func digest(_ url: String, at site: SiteAccess) throws(InputError) -> String {
         let passport = try Passport(site, url)
         let done = DispatchSemaphore(value: 0)
         let result = Mutex<Result<String?, any Error>?>(nil)
@@ -238,7 +238,7 @@ extension HTTPSource {
                 let words = part.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
                 if words.count == 2, words[0].lowercased() == "adler32" { return String(words[1]) }
             }
-            throw FormatError(
+            throw InputError(
                 .unsupported, "the site has no adler32 of its files", file: url,
                 expected: "a header Digest: adler32=...", found: digest ?? "none")
         }

@@ -8,22 +8,22 @@ import Glibc
 package struct FileLister: Sendable {
     private let board: SiteBoard
     /// Called with each local path before it is touched; throws where the worker may not read it.
-    private let permit: @Sendable (String) throws(FormatError) -> Void
+    private let permit: @Sendable (String) throws(InputError) -> Void
 
     package init(
-        board: SiteBoard = .init(), permit: @escaping @Sendable (String) throws(FormatError) -> Void = { _ in }
+        board: SiteBoard = .init(), permit: @escaping @Sendable (String) throws(InputError) -> Void = { _ in }
     ) {
         self.board = board
         self.permit = permit
     }
 
-    package func expand(_ pattern: String) throws(FormatError) -> [FileReplicas] {
+    package func expand(_ pattern: String) throws(InputError) -> [FileReplicas] {
         try expand(pattern, depth: 0)
     }
 
-    private func expand(_ pattern: String, depth: Int) throws(FormatError) -> [FileReplicas] {
+    private func expand(_ pattern: String, depth: Int) throws(InputError) -> [FileReplicas] {
         if pattern.hasSuffix(".txt") || pattern.hasSuffix(".list") {
-            guard depth == 0 else { throw FormatError(.input, "a list file names another list file", file: pattern) }
+            guard depth == 0 else { throw InputError(.input, "a list file names another list file", file: pattern) }
             return try readList(pattern)
         }
         if pattern.hasSuffix(".meta4") || pattern.hasSuffix(".metalink") {
@@ -33,16 +33,16 @@ package struct FileLister: Sendable {
         }
         let places = board.places(FileReplicas(pattern))
         guard let first = places.first else {
-            throw FormatError(
+            throw InputError(
                 .missing, "no site of the catalogue can have this logical name", file: pattern,
                 expected: "a site with prefixes in the sites file")
         }
         // What one site does not tell, another may; the user's own words give the error.
-        var failure: FormatError?
+        var failure: InputError?
         for round in 0..<2 {
             for place in places where place.certain || failure == nil || round == 0 {
                 let access = board.access(place.site)
-                do throws(FormatError) {
+                do throws(InputError) {
                     let found = try expand(place: place.url, access)
                     access.listed()
                     // Another place answered for the one that the user named: that stays a place of the file.
@@ -63,10 +63,10 @@ package struct FileLister: Sendable {
             guard let failure, failure.code.isTransient else { break }
             usleep(200_000)
         }
-        throw failure ?? FormatError(.missing, "nothing was found", file: pattern)
+        throw failure ?? InputError(.missing, "nothing was found", file: pattern)
     }
 
-    private func expand(place pattern: String, _ access: SiteAccess) throws(FormatError) -> [String] {
+    private func expand(place pattern: String, _ access: SiteAccess) throws(InputError) -> [String] {
         let location = StorageURL(pattern)
         let prefix: String
         let path = location.path
@@ -78,7 +78,7 @@ package struct FileLister: Sendable {
         case .http:
             // Web servers have no list of their files that all would agree on.
             guard !path.contains(where: { "*[".contains($0) }), !pattern.hasSuffix("/") else {
-                throw FormatError(
+                throw InputError(
                     .unsupported, "files at http:// sites cannot be listed", file: pattern,
                     hint: "Name the files, or a list of them (.txt).")
             }
@@ -90,13 +90,13 @@ package struct FileLister: Sendable {
         let found: [String]
         if path.contains(where: { "*?[".contains($0) }) {
             found = try glob(prefix, path, access)
-            guard !found.isEmpty else { throw FormatError(.missing, "the pattern matches no file", file: pattern) }
+            guard !found.isEmpty else { throw InputError(.missing, "the pattern matches no file", file: pattern) }
         } else if try isDirectory(prefix + path, access) {
             let names = try list(prefix + path, access).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(
                 \.name)
             found = names.sorted().map { prefix + (path.hasSuffix("/") ? path : path + "/") + $0 }
             guard !found.isEmpty else {
-                throw FormatError(.missing, "the directory holds no *.root file", file: pattern)
+                throw InputError(.missing, "the directory holds no *.root file", file: pattern)
             }
         } else {
             found = [prefix + path]
@@ -104,27 +104,27 @@ package struct FileLister: Sendable {
         return found
     }
 
-    private func whole(_ url: String) throws(FormatError) -> String {
+    private func whole(_ url: String) throws(InputError) -> String {
         if let path = localPath(of: url) { try permit(path) }
         let source = try openSource(url, at: board.access(url: url))
         guard source.size <= 64 << 20 else {
-            throw FormatError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB")
+            throw InputError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB")
         }
         return String(decoding: try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0), as: UTF8.self)
     }
 
-    private func readList(_ url: String) throws(FormatError) -> [FileReplicas] {
+    private func readList(_ url: String) throws(InputError) -> [FileReplicas] {
         var found: [FileReplicas] = []
         for line in try whole(url).split(whereSeparator: \.isNewline) {
             let trimmed = line.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
             if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
             found += try expand(String(trimmed), depth: 1)
         }
-        guard !found.isEmpty else { throw FormatError(.missing, "the list file names no file", file: url) }
+        guard !found.isEmpty else { throw InputError(.missing, "the list file names no file", file: url) }
         return found
     }
 
-    private func glob(_ prefix: String, _ path: String, _ access: SiteAccess) throws(FormatError) -> [String] {
+    private func glob(_ prefix: String, _ path: String, _ access: SiteAccess) throws(InputError) -> [String] {
         var bases = [""]
         let parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         for (index, part) in parts.enumerated() {
@@ -145,11 +145,11 @@ package struct FileLister: Sendable {
         return bases.sorted().map { prefix + $0 }
     }
 
-    private func isDirectory(_ url: String, _ access: SiteAccess) throws(FormatError) -> Bool {
+    private func isDirectory(_ url: String, _ access: SiteAccess) throws(InputError) -> Bool {
         if let path = localPath(of: url) {
             var status = stat()
             guard fileStatus(path, &status) == 0 else {
-                throw FormatError(
+                throw InputError(
                     errno == ENOENT ? .missing : .unreachable,
                     "cannot find the file: \(String(cString: strerror(errno)))", file: path)
             }
@@ -163,10 +163,10 @@ package struct FileLister: Sendable {
         return directory != 0
     }
 
-    private func list(_ url: String, _ access: SiteAccess) throws(FormatError) -> [(name: String, directory: Bool)] {
+    private func list(_ url: String, _ access: SiteAccess) throws(InputError) -> [(name: String, directory: Bool)] {
         if let path = localPath(of: url) {
             guard let directory = opendir(path) else {
-                throw FormatError(
+                throw InputError(
                     .missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
             }
             defer { closedir(directory) }

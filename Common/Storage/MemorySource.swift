@@ -13,7 +13,7 @@ package final class MemorySource: RangeSource {
         bytes.withUnsafeBytes { buffer.bytes.copyMemory(from: $0) }
     }
 
-    package func read(into fetch: RangeFetch) throws(FormatError) {
+    package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let missing = fetch.missing
         for index in missing { fetch.place(index, at: UnsafeRawPointer(buffer.pointer + fetch.ranges[index].offset)) }

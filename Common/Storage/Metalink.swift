@@ -6,20 +6,20 @@ import FoundationXML
 /// Replica lists: Metalink 4 (RFC 5854) and the older 3.0, as grid catalogues give them.
 enum Metalink {
     /// - Returns: the files it names, each with its places in the order of their priority.
-    static func parse(_ text: String, url: String) throws(FormatError) -> [FileReplicas] {
+    static func parse(_ text: String, url: String) throws(InputError) -> [FileReplicas] {
         let reader = Reader()
         let parser = XMLParser(data: Data(text.utf8))
         // A replica list has no business with other files.
         parser.shouldResolveExternalEntities = false
         parser.delegate = reader
         guard parser.parse() else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "the replica list is not XML: \(parser.parserError.map { "\($0)" } ?? "unknown error")",
                 file: url,
                 object: "line \(parser.lineNumber)", expected: "a Metalink file (RFC 5854)")
         }
         guard reader.isMetalink else {
-            throw FormatError(.corrupt, "this is not a replica list", file: url, expected: "an element metalink")
+            throw InputError(.corrupt, "this is not a replica list", file: url, expected: "an element metalink")
         }
         var files: [FileReplicas] = []
         for file in reader.files {
@@ -27,7 +27,7 @@ enum Metalink {
             let urls = file.places.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
                 .map(\.element.url)
             guard let first = urls.first else {
-                throw FormatError(
+                throw InputError(
                     .missing, "the replica list names no place that can be read", file: url, object: file.name)
             }
             files.append(
@@ -35,7 +35,7 @@ enum Metalink {
                     urls, logicalName: file.name.isEmpty ? StorageURL(first).path : file.name, size: file.size,
                     adler32: file.adler32))
         }
-        guard !files.isEmpty else { throw FormatError(.missing, "the replica list names no file", file: url) }
+        guard !files.isEmpty else { throw InputError(.missing, "the replica list names no file", file: url) }
         return files
     }
 

@@ -74,20 +74,20 @@ package protocol RangeSource: AnyObject, Sendable {
     /// Bytes in the file.
     var size: Int { get }
     /// Brings what is missing. After an error, what came before it is there.
-    func read(into fetch: RangeFetch) throws(FormatError)
+    func read(into fetch: RangeFetch) throws(InputError)
 }
 
 extension RangeSource {
-    package func read(_ ranges: [ByteRange]) throws(FormatError) -> FetchedRanges {
+    package func read(_ ranges: [ByteRange]) throws(InputError) -> FetchedRanges {
         let fetch = RangeFetch(ranges)
         try read(into: fetch)
         return fetch.finish()
     }
 
-    func check(_ ranges: [ByteRange]) throws(FormatError) {
+    func check(_ ranges: [ByteRange]) throws(InputError) {
         for range in ranges
         where range.offset < 0 || range.length < 0 || range.offset > size || range.length > size - range.offset {
-            throw FormatError(
+            throw InputError(
                 .truncated, "the file is shorter than what it points to", file: url, offset: range.offset,
                 expected: "\(range.length) bytes there", found: "a file of \(size) bytes",
                 hint: "It was probably cut while being copied: fetch it again.")
@@ -99,7 +99,7 @@ extension RangeSource {
 /// - Parameter site: the site's limits, credentials and counters; by default a fresh one.
 package func openSource(
     _ url: String, at site: SiteAccess? = nil, avoiding servers: [String] = []
-) throws(FormatError) -> any RangeSource {
+) throws(InputError) -> any RangeSource {
     let location = StorageURL(url)
     let site = site ?? SiteAccess(location.endpoint)
     switch location.kind {
@@ -107,12 +107,12 @@ package func openSource(
     case .xrootd: return try XrootdSource(url: url, site: site, avoiding: servers)
     case .http: return try HTTPSource(url: url, site: site)
     case .logical:
-        throw FormatError(
+        throw InputError(
             .missing, "no site of the catalogue has this logical name", file: url,
             expected: "a site with a prefix in the sites file",
             hint: "Start the coordinator with --sites, or name a site's URL.")
     case .unsupported(let scheme):
-        throw FormatError(
+        throw InputError(
             .unsupported, "no reader for \(scheme):// URLs", file: url,
             expected: "root://, roots://, http://, https://, davs://, file: or a local path",
             hint: "Copy the file to a place that one of these reaches.")

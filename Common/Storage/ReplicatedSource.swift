@@ -9,7 +9,7 @@ import Synchronization
 /// Every place must have the same identity and size as the first that was opened.
 package final class ReplicatedSource: RangeSource {
     /// Tells a file's identity; asked at each place after the first.
-    package typealias Identify = @Sendable (any RangeSource) throws(FormatError) -> String
+    package typealias Identify = @Sendable (any RangeSource) throws(InputError) -> String
 
     private struct State {
         var current: (source: any RangeSource, place: SiteCatalog.Place)?
@@ -18,9 +18,9 @@ package final class ReplicatedSource: RangeSource {
         var identity: String?
         var size: Int?
         /// Places that will not do for this file: it is not there, refused, or another.
-        var struckOut: [String: FormatError] = [:]
+        var struckOut: [String: InputError] = [:]
         /// The last error of each place.
-        var errors: [(place: SiteCatalog.Place, error: FormatError)] = []
+        var errors: [(place: SiteCatalog.Place, error: InputError)] = []
         /// Data servers behind a redirector that failed.
         var tried: [String: [String]] = [:]
         var adler32: String?
@@ -67,18 +67,18 @@ package final class ReplicatedSource: RangeSource {
     package func pin(_ identity: String) { state.withLock { $0.identity = identity } }
 
     /// Opens the best place. Called again, the next one: the caller found what the last one gave to be no good.
-    package func open() throws(FormatError) {
-        try attempt(.init([])) { (_) throws(FormatError) in }
+    package func open() throws(InputError) {
+        try attempt(.init([])) { (_) throws(InputError) in }
     }
 
-    package func read(into fetch: RangeFetch) throws(FormatError) {
+    package func read(into fetch: RangeFetch) throws(InputError) {
         // Another thread may just have found the current place to be no good.
         let pinned = state.withLock { $0.identity != nil && $0.last != nil }
         guard pinned else {
             guard let current = state.withLock({ $0.current }) else {
-                throw FormatError(.missing, "no place of the file is open", file: name)
+                throw InputError(.missing, "no place of the file is open", file: name)
             }
-            do throws(FormatError) { return try current.source.read(into: fetch) } catch {
+            do throws(InputError) { return try current.source.read(into: fetch) } catch {
                 blame(current.place, current.source, error)
                 throw error
             }
@@ -88,14 +88,14 @@ package final class ReplicatedSource: RangeSource {
             cache.read(key(identity), into: fetch)
             let missing = fetch.missing
             guard !missing.isEmpty else { return }
-            try attempt(fetch) { (source) throws(FormatError) in try source.read(into: fetch) }
+            try attempt(fetch) { (source) throws(InputError) in try source.read(into: fetch) }
             return cache.store(key(identity), fetch, missing)
         }
-        try attempt(fetch) { (source) throws(FormatError) in try source.read(into: fetch) }
+        try attempt(fetch) { (source) throws(InputError) in try source.read(into: fetch) }
     }
 
     /// The content that the current place gave cannot be used, for a reason that may be the place's.
-    package func reject(_ error: FormatError) {
+    package func reject(_ error: InputError) {
         state.withLock { state in
             guard let place = state.current?.place ?? state.last else { return }
             state.current = nil
@@ -115,7 +115,7 @@ package final class ReplicatedSource: RangeSource {
     package var patience: Int { Self.rounds * max(1, board.catalog.places(file.urls).count) }
 
     /// The bytes that were given are damaged: they are not kept, and this place is not asked again.
-    package func distrust(_ error: FormatError) {
+    package func distrust(_ error: InputError) {
         if let identity = state.withLock({ $0.identity }) { board.cache?.forget(key(identity), size: size) }
         reject(error)
     }
@@ -123,8 +123,7 @@ package final class ReplicatedSource: RangeSource {
     /// Of the cache: a file that was changed in place keeps its UUID, but hardly its size.
     private func key(_ identity: String) -> String { "\(identity) \(size)" }
 
-    private func attempt(_ fetch: RangeFetch, _ body: (any RangeSource) throws(FormatError) -> Void) throws(FormatError)
-    {
+    private func attempt(_ fetch: RangeFetch, _ body: (any RangeSource) throws(InputError) -> Void) throws(InputError) {
         var failures = 0
         for round in 0..<Self.rounds {
             // A second look after a moment: what broke for all may be back.
@@ -152,9 +151,9 @@ package final class ReplicatedSource: RangeSource {
     /// - Returns: false where another place must take over.
     private func attempt(
         _ current: (source: any RangeSource, place: SiteCatalog.Place),
-        _ body: (any RangeSource) throws(FormatError) -> Void
-    ) throws(FormatError) -> Bool {
-        do throws(FormatError) {
+        _ body: (any RangeSource) throws(InputError) -> Void
+    ) throws(InputError) -> Bool {
+        do throws(InputError) {
             try body(current.source)
             state.withLock { _ = $0.tried.removeValue(forKey: current.place.url) }
             return true
@@ -169,7 +168,7 @@ package final class ReplicatedSource: RangeSource {
     private func open(_ place: SiteCatalog.Place) -> (source: any RangeSource, place: SiteCatalog.Place)? {
         let access = board.access(place.site)
         let (avoided, identity, size) = state.withLock { ($0.tried[place.url] ?? [], $0.identity, $0.size) }
-        do throws(FormatError) {
+        do throws(InputError) {
             let source = try openSource(place.url, at: access, avoiding: avoided)
             if let size, size != source.size { throw changed(place, "\(size) bytes", "\(source.size)") }
             if let identity {
@@ -191,14 +190,14 @@ package final class ReplicatedSource: RangeSource {
                 state.withLock { _ = $0.tried.removeValue(forKey: place.url) }
                 error =
                     state.withLock { $0.errors.last { $0.place.url == place.url }?.error }
-                    ?? FormatError(.faulty, error.message, file: place.url)
+                    ?? InputError(.faulty, error.message, file: place.url)
             }
             blame(place, nil, error)
             return nil
         }
     }
 
-    private func compareChecksum(_ place: SiteCatalog.Place, _ access: SiteAccess) throws(FormatError) {
+    private func compareChecksum(_ place: SiteCatalog.Place, _ access: SiteAccess) throws(InputError) {
         guard !state.withLock({ $0.verified.contains(place.url) }) else { return }
         let found = try Checksum.adler32(place.url, at: access)
         let expected = state.withLock { state in
@@ -206,7 +205,7 @@ package final class ReplicatedSource: RangeSource {
             return state.adler32
         }
         if let expected, expected != found {
-            throw FormatError(
+            throw InputError(
                 .changed, "the file's checksum at the site \(place.site) is another than it should be", file: place.url,
                 expected: "adler32 \(expected)",
                 found: found, hint: "This copy is damaged or was replaced.")
@@ -214,14 +213,14 @@ package final class ReplicatedSource: RangeSource {
         state.withLock { _ = $0.verified.insert(place.url) }
     }
 
-    private func changed(_ place: SiteCatalog.Place, _ expected: String, _ found: String) -> FormatError {
-        FormatError(
+    private func changed(_ place: SiteCatalog.Place, _ expected: String, _ found: String) -> InputError {
+        InputError(
             .changed, "the site \(place.site) gives another file than the one that was surveyed", file: place.url,
             expected: expected, found: found,
             hint: "It was replaced since, or the replicas differ.")
     }
 
-    private func blame(_ place: SiteCatalog.Place, _ source: (any RangeSource)?, _ error: FormatError) {
+    private func blame(_ place: SiteCatalog.Place, _ source: (any RangeSource)?, _ error: InputError) {
         board.access(place.site).failed(error)
         state.withLock { state in
             if let source, let current = state.current, current.source === source { state.current = nil }
@@ -240,19 +239,19 @@ package final class ReplicatedSource: RangeSource {
         }
     }
 
-    private static func note(_ state: inout State, _ place: SiteCatalog.Place, _ error: FormatError) {
+    private static func note(_ state: inout State, _ place: SiteCatalog.Place, _ error: InputError) {
         state.errors.removeAll { $0.place.url == place.url }
         state.errors.append((place, error))
     }
 
     /// The file, the places, and the last error of each.
-    private func summary() -> FormatError {
+    private func summary() -> InputError {
         let errors = state.withLock { $0.errors }.filter { $0.place.certain || $0.error.code != .missing }
-        guard let first = errors.first else { return FormatError(.missing, "no site has the file", file: name) }
+        guard let first = errors.first else { return InputError(.missing, "no site has the file", file: name) }
         if errors.count == 1 { return first.error }
         // Where any place may still come round, the whole may.
         let code = errors.first { $0.error.code.isTransient }?.error.code ?? first.error.code
-        return FormatError(
+        return InputError(
             code,
             "none of the file's \(errors.count) places gives it: "
                 + errors.map { "\($0.place.site): \($0.error)" }.joined(separator: "; "),

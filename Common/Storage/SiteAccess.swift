@@ -91,12 +91,12 @@ package final class SiteAccess: Sendable {
     /// Lets a read in, if the site has room for it.
     /// - Parameter wait: waits for room; else the answer may be nil.
     /// - Throws: where so many given-up reads hang at the site that there is no room at all.
-    func enter(_ bytes: Int, wait: Bool) throws(FormatError) -> Ticket? {
+    func enter(_ bytes: Int, wait: Bool) throws(InputError) -> Ticket? {
         let asked = DispatchTime.now().uptimeNanoseconds
         while true {
             let now = DispatchTime.now().uptimeNanoseconds
             guard now - asked < UInt64(limits.readSeconds) * 4_000_000_000 else {
-                throw FormatError(
+                throw InputError(
                     .deadline, "the site \(site) had no room for another read for long",
                     expected: "room within \(4 * limits.readSeconds) s")
             }
@@ -120,7 +120,7 @@ package final class SiteAccess: Sendable {
             }
             if let ticket { return ticket }
             if stuck {
-                throw FormatError(
+                throw InputError(
                     .deadline, "the site \(site) holds too many reads that it never answered",
                     expected: "at most \(limits.bytesInFlight) bytes")
             }
@@ -179,7 +179,7 @@ package final class SiteAccess: Sendable {
         }
     }
 
-    func failed(_ error: FormatError) {
+    func failed(_ error: InputError) {
         let fault = SiteFault(error.code)
         state.withLock { state in
             state.report.count(fault, error.description)
@@ -220,7 +220,7 @@ package final class SiteAccess: Sendable {
 }
 
 extension SiteFault {
-    init(_ code: FormatError.Code) {
+    init(_ code: InputError.Code) {
         switch code {
         case .unreachable: self = .unreachable
         case .deadline: self = .deadline

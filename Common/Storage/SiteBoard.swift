@@ -13,7 +13,7 @@ package final class SiteBoard: Sendable {
         var forwarded: String?
         var random = SystemRandomNumberGenerator()
         var cache: BlockCache?
-        var cacheFailure: FormatError?
+        var cacheFailure: InputError?
     }
 
     private let state: Mutex<State>
@@ -28,12 +28,13 @@ package final class SiteBoard: Sendable {
     var cache: BlockCache? { state.withLock { $0.cache } }
 
     /// Why the cache that the sites file names is not used.
-    package var cacheFailure: FormatError? { state.withLock { $0.cacheFailure } }
+    package var cacheFailure: InputError? { state.withLock { $0.cacheFailure } }
 
     private static func openCache(_ state: inout sending State) {
         guard let wanted = state.catalog.cache, state.cache == nil else { return }
-        do throws(FormatError) { state.cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes) } catch
-        { state.cacheFailure = error }
+        do throws(InputError) { state.cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes) } catch {
+            state.cacheFailure = error
+        }
     }
 
     package var catalog: SiteCatalog { state.withLock { $0.catalog } }

@@ -14,7 +14,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
     private let handle: OpaquePointer
 
     /// - Parameter servers: hosts that a redirector shall not send us to again.
-    package init(url: String, site: SiteAccess, avoiding servers: [String] = []) throws(FormatError) {
+    package init(url: String, site: SiteAccess, avoiding servers: [String] = []) throws(InputError) {
         self.url = url
         self.site = site
         var handle: OpaquePointer?
@@ -24,7 +24,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         guard result.code == CXR_OK, let handle else { throw storageError(result, "cannot open the file", url) }
         guard let bytes = Int(exactly: info.size) else {
             cxr_close(handle)
-            throw FormatError(.faulty, "the site tells a size that no file has", file: url, found: "\(info.size)")
+            throw InputError(.faulty, "the site tells a size that no file has", file: url, found: "\(info.size)")
         }
         self.handle = handle
         size = bytes
@@ -35,10 +35,10 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
 
     deinit { cxr_close(handle) }
 
-    package func read(into fetch: RangeFetch) throws(FormatError) {
+    package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let limits = site.limits
-        do throws(FormatError) { try read(into: fetch, limits, vectors: site.vectorsAllowed) } catch {
+        do throws(InputError) { try read(into: fetch, limits, vectors: site.vectorsAllowed) } catch {
             guard error.code == .unsupported, site.vectorsAllowed else { throw error }
             // A server that refuses vector reads is read by plain ones.
             site.forbidVectors()
@@ -46,12 +46,12 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         }
     }
 
-    private func read(into fetch: RangeFetch, _ limits: SiteLimits, vectors: Bool) throws(FormatError) {
+    private func read(into fetch: RangeFetch, _ limits: SiteLimits, vectors: Bool) throws(InputError) {
         // What a plain read costs in requests is saved in bytes.
         let plan = CoalescedRanges(
             fetch, gap: vectors ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
         guard plan.merged.allSatisfy({ $0.length <= Int(UInt32.max) }) else {
-            throw FormatError(.limit, "one read is too large", file: url, expected: "at most 4 GiB")
+            throw InputError(.limit, "one read is too large", file: url, expected: "at most 4 GiB")
         }
         let requests = self.requests(plan.merged, limits, vectors: vectors)
         var pending: [XrootdRequest] = []
@@ -68,7 +68,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         }
         while settled < pending.count { try settle() }
 
-        func settle() throws(FormatError) {
+        func settle() throws(InputError) {
             let request = pending[settled]
             let data = try request.wait(url)
             settled += 1
@@ -150,7 +150,7 @@ private final class XrootdRequest {
         if abandoned, !stillWritten { site.released(ticket.bytes) }
     }
 
-    func wait(_ url: String) throws(FormatError) -> UnsafeRawPointer {
+    func wait(_ url: String) throws(InputError) -> UnsafeRawPointer {
         var data: UnsafePointer<UInt8>?
         var length: UInt64 = 0
         let left = max(0, seconds * 1000 - ticket.milliseconds)
@@ -164,7 +164,7 @@ private final class XrootdRequest {
         }
         guard length == UInt64(plan.bytes) else {
             site.leave(ticket, .failed)
-            throw FormatError(
+            throw InputError(
                 .faulty, "the site sent another number of bytes than was asked for", file: url,
                 expected: "\(plan.bytes)", found: "\(length)")
         }
@@ -188,25 +188,25 @@ func withErrorText(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> Xroot
     return XrootdResult(code: Int(code), text: text.replacing("\n", with: " "))
 }
 
-func storageError(_ result: XrootdResult, _ what: String, _ url: String) -> FormatError {
+func storageError(_ result: XrootdResult, _ what: String, _ url: String) -> InputError {
     let site = StorageURL(url).endpoint
     let text = Credentials.withoutSecrets(result.text)
     switch result.code {
     case Int(CXR_NOT_FOUND):
-        return FormatError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
+        return InputError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
     case Int(CXR_DEADLINE):
-        return FormatError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
+        return InputError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
     case Int(CXR_DENIED):
-        return FormatError(
+        return InputError(
             .refused, "\(what): the site \(site) refuses (\(text))", file: url,
             hint: "A worker shows its token only to sites that the sites file names, and only over TLS.")
     case Int(CXR_UNSUPPORTED):
-        return FormatError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
-    case Int(CXR_NO_MEMORY): return FormatError(.limit, "\(what): there is no memory for it", file: url)
+        return InputError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
+    case Int(CXR_NO_MEMORY): return InputError(.limit, "\(what): there is no memory for it", file: url)
     case Int(CXR_UNREACHABLE):
-        return FormatError(
+        return InputError(
             .unreachable, "\(what): the site \(site) cannot be reached (\(text))", file: url,
             hint: "Check the host and port, and that its server runs.")
-    default: return FormatError(.faulty, "\(what): the site \(site) answers with an error (\(text))", file: url)
+    default: return InputError(.faulty, "\(what): the site \(site) answers with an error (\(text))", file: url)
     }
 }

@@ -37,7 +37,7 @@ extension WireCoding {
     package static func messages(ofWorker envelope: Beamline_Envelope) throws -> [WorkerMessage] {
         var messages: [WorkerMessage] = []
         guard envelope.receipts.count <= receiptsMost, envelope.payload.count <= payloadMost else {
-            throw FormatError(
+            throw InputError(
                 .limit, "a message is too large",
                 expected: "at most \(receiptsMost) receipts and \(payloadMost) bytes beside them",
                 found: "\(envelope.receipts.count) receipts, \(envelope.payload.count) bytes")

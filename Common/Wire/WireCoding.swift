@@ -13,7 +13,7 @@ package enum WireCoding {
 
     package static func value<T: Decodable>(_: T.Type, _ body: Data) throws -> T {
         do { return try JSONDecoder().decode(T.self, from: body) } catch {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a message is not understood", expected: "\(T.self)", found: "\(error)",
                 hint: "Coordinator and worker are probably of different versions.")
         }

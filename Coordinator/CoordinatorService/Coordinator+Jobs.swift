@@ -8,7 +8,7 @@ import Scheduling
 extension Coordinator {
     package func submit(_ job: JobDescription) throws -> Int64 {
         if job.credentials == .forward, settings.bearerToken == nil {
-            throw FormatError(
+            throw InputError(
                 .input,
                 "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
                 hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
@@ -24,7 +24,7 @@ extension Coordinator {
     /// Nothing is taken on while it could not be remembered.
     private func checkLedger(_ failure: String? = nil) throws {
         if let trouble = failure ?? core.trouble {
-            throw FormatError(
+            throw InputError(
                 .refused, "the ledger cannot be written: \(trouble)",
                 hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
         }
@@ -39,7 +39,7 @@ extension Coordinator {
         try checkLedger()
         guard command != .retry else {
             if withoutUnreadable, job.stage.isFinal, try ledger.unreadable(id) == 0 {
-                throw FormatError(
+                throw InputError(
                     .input, "no file made job \(id) fail: there is nothing to leave out",
                     hint: "Retry it without --without-unreadable.")
             }
@@ -90,7 +90,7 @@ extension Coordinator {
         guard let job = try ledger.job(id) else { return nil }
         let merged = try MergedSpecs(ledger, job: job)
         guard !merged.fileEntries.isEmpty else {
-            throw FormatError(.input, "job \(id) has no specs yet", found: "stage \(job.stage.rawValue)")
+            throw InputError(.input, "job \(id) has no specs yet", found: "stage \(job.stage.rawValue)")
         }
         let kinds = try ledger.surveyedBranches(id)
         let encoder = JSONEncoder()

@@ -13,7 +13,7 @@ extension Coordinator {
     func makeBundle(_ job: Ledger.JobRecord) throws -> String {
         guard let manifestDigest = job.manifest, let manifestBytes = try blobs.get(manifestDigest),
             let checkpoint = try ledger.checkpoint(job.id), let state = try blobs.get(checkpoint.digest)
-        else { throw FormatError(.missing, "the job's checkpoint is lost", object: "job \(job.id)") }
+        else { throw InputError(.missing, "the job's checkpoint is lost", object: "job \(job.id)") }
         let manifest = try WireCoding.value(TrainingManifest.self, Data(manifestBytes))
         let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
         let trained = TrainedModel(network, try Checkpoint.decode(state, for: network).parameters, manifest.schema)

@@ -220,7 +220,7 @@ package actor Coordinator {
             hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256,
             hello.kernels.utf8.count <= 256, hello.ownKernels.utf8.count <= 256, hello.process.utf8.count <= 64
         else {
-            throw FormatError(
+            throw InputError(
                 .input, "a worker's hello makes no sense",
                 expected: "a name of at most 256 bytes, 1 to 65536 threads, at most 1000 directories")
         }

@@ -67,7 +67,7 @@ struct FileCache {
     mutating func plan(_ job: Int64) throws -> (coded: Data, branches: Int) {
         if let known = plans[job] { return known }
         guard let record = try ledger.job(job), let branches = record.branches else {
-            throw FormatError(.missing, "the job's branches are not in the ledger", object: "job \(job)")
+            throw InputError(.missing, "the job's branches are not in the ledger", object: "job \(job)")
         }
         if plans.count > 64 { plans = [:] }
         let plan = (try WireCoding.body(ChunkPlan(branches: branches, split: record.description.split)), branches.count)
@@ -80,7 +80,7 @@ struct FileCache {
 
     /// A loan as it travels.
     mutating func grant(_ loan: Loan, _ job: JobMachine?) throws -> Beamline_Grants {
-        guard let job else { throw FormatError(.missing, "the job has ended") }
+        guard let job else { throw InputError(.missing, "the job has ended") }
         let description = job.description
         switch job.stage {
         case .list:
@@ -88,13 +88,13 @@ struct FileCache {
                 loan.lease, task: try WireCoding.body(TaskBody.list(pattern: job.patterns[Int(loan.unit)].pattern)))
         case .survey:
             guard let file = try ledger.file(loan.unit) else {
-                throw FormatError(.missing, "the file is not in the ledger")
+                throw InputError(.missing, "the file is not in the ledger")
             }
             let body = TaskBody.survey(
                 file.replicas, tree: description.datasets[file.dataset].tree, verify: description.verify != nil)
             return WireCoding.grant(loan.lease, task: try WireCoding.body(body))
         default:
-            guard let file = try file(loan.unit) else { throw FormatError(.missing, "the file is not in the ledger") }
+            guard let file = try file(loan.unit) else { throw InputError(.missing, "the file is not in the ledger") }
             return WireCoding.grant(
                 loan.lease, input: file.input, plan: try plan(loan.job).coded, boundaries: file.boundaries(loan))
         }

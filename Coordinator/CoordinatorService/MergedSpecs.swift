@@ -29,7 +29,7 @@ struct MergedSpecs: Sendable {
             guard let survey = file.survey, folded.blockRows.count == survey.boundaries.count - 1,
                 folded.whole.branches.count == merged.branches.count
             else {
-                throw FormatError(.corrupt, "the ledger's specs are not of their file", file: file.url)
+                throw InputError(.corrupt, "the ledger's specs are not of their file", file: file.url)
             }
             let dataset = job.description.datasets[file.dataset]
             merged.inputs.append(

@@ -19,11 +19,11 @@ enum ReceiptCheck {
         return hexadecimal(Array(hash.finalize().prefix(16)))
     }
 
-    private static func broken(_ text: String, _ receipt: Receipt) -> FormatError {
-        FormatError(.corrupt, text, object: "task \(receipt.lease.task)")
+    private static func broken(_ text: String, _ receipt: Receipt) -> InputError {
+        InputError(.corrupt, text, object: "task \(receipt.lease.task)")
     }
 
-    static func list(_ receipt: Receipt) throws(FormatError) {
+    static func list(_ receipt: Receipt) throws(InputError) {
         switch receipt.result {
         case .failed: return
         case .listed(let files):
@@ -35,7 +35,7 @@ enum ReceiptCheck {
     }
 
     /// A survey must make sense: all that follows is planned from it.
-    static func survey(_ receipt: Receipt) throws(FormatError) {
+    static func survey(_ receipt: Receipt) throws(InputError) {
         switch receipt.result {
         case .failed: return
         case .surveyed(let survey):
@@ -56,7 +56,7 @@ enum ReceiptCheck {
     }
 
     /// Partial specs must be of the task's blocks and branches, and count each entry once.
-    static func specs(_ receipt: Receipt, boundaries: ArraySlice<Int64>, branches: Int) throws(FormatError) {
+    static func specs(_ receipt: Receipt, boundaries: ArraySlice<Int64>, branches: Int) throws(InputError) {
         switch receipt.result {
         case .failed: return
         case .counted: break

@@ -87,7 +87,7 @@ struct RestService {
                     return Self.unknownJob(context)
                 }
                 return Self.response(data)
-            } catch let error as FormatError { return try Self.json(Failure(error: error.description), .conflict) }
+            } catch let error as InputError { return try Self.json(Failure(error: error.description), .conflict) }
         }
         api.get("stories/:subject/:id") { _, context in
             guard let subject = context.parameters.get("subject").flatMap(StorySubject.init(rawValue:)),
@@ -130,7 +130,7 @@ struct RestService {
         } catch let error as FileMistakes {
             return try Self.json(
                 Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
-        } catch let error as FormatError {
+        } catch let error as InputError {
             return try Self.json(Failure(error: error.description), .unprocessableContent)
         }
     }
@@ -166,7 +166,7 @@ private struct TroubleMiddleware: RouterMiddleware {
     ) async throws -> Response {
         do { return try await next(request, context) } catch let error as any HTTPResponseError {
             throw error
-        } catch let error as FormatError {
+        } catch let error as InputError {
             return try RestService.json(
                 RestService.Failure(error: error.description), error.code == .refused ? .serviceUnavailable : .conflict)
         } catch let error as EncodingError {

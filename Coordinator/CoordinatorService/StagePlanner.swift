@@ -121,13 +121,13 @@ struct StagePlanner: Sendable {
         let inputs = zip(merged.branches, merged.parts[0].branches).filter {
             $0.0 != job.description.labelBranch && kinds[$0.0] != nil
         }
-        guard merged.parts[0].rows > 0 else { throw FormatError(.input, "no event is in the training part") }
+        guard merged.parts[0].rows > 0 else { throw InputError(.input, "no event is in the training part") }
         let schema = try FeaturePlanner.plan(
             job.description.features, branches: inputs.map { kinds[$0.0]! }, specs: inputs.map(\.1))
         if case .dense(let units, .softmax)? = training.layers.last, let label = merged.blocks.map(\.label).max(),
             label >= units
         {
-            throw FormatError(
+            throw InputError(
                 .input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
         }
         plan.notes = schema.constants.map { "constant feature, scale 0: \($0)" }

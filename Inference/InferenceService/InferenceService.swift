@@ -57,12 +57,12 @@ package struct InferenceService: Sendable {
             body: .init(byteBuffer: ByteBuffer(bytes: data)))
     }
 
-    private static func failure(_ error: FormatError) -> Response {
+    private static func failure(_ error: InputError) -> Response {
         json(["error": error.description], error.code == .missing ? .notFound : .badRequest)
     }
 
     private func answer(_ body: () throws -> Any) -> Response {
-        do { return Self.json(try body()) } catch let error as FormatError { return Self.failure(error) } catch {
+        do { return Self.json(try body()) } catch let error as InputError { return Self.failure(error) } catch {
             return Self.json(["error": "\(error)"], .internalServerError)
         }
     }
@@ -73,10 +73,10 @@ package struct InferenceService: Sendable {
             guard
                 let object = try? JSONSerialization.jsonObject(with: Data(content.readableBytesView)) as? [String: Any]
             else {
-                throw FormatError(.input, "the request is no JSON object")
+                throw InputError(.input, "the request is no JSON object")
             }
             return Self.json(try await body(object))
-        } catch let error as FormatError { return Self.failure(error) }
+        } catch let error as InputError { return Self.failure(error) }
     }
 
     // MARK: Open Inference Protocol
@@ -102,23 +102,23 @@ package struct InferenceService: Sendable {
         let model = try store.model(name)
         let width = model.features.count
         guard let inputs = body["inputs"] as? [[String: Any]], inputs.count == 1 else {
-            throw FormatError(
+            throw InputError(
                 .input, "expected one input",
                 expected:
                     "inputs: [{name: \(ONNXModel.inputName), shape: [rows, \(width)], datatype: FP32, data: [...]}]")
         }
         let input = inputs[0]
         guard input["name"] as? String == ONNXModel.inputName else {
-            throw FormatError(
+            throw InputError(
                 .input, "the input's name is wrong", expected: ONNXModel.inputName, found: "\(input["name"] ?? "none")")
         }
         let datatype = input["datatype"] as? String ?? ""
         guard ["FP32", "FP64"].contains(datatype) else {
-            throw FormatError(
+            throw InputError(
                 .input, "the input's datatype is wrong", expected: "FP32", found: datatype.isEmpty ? "none" : datatype)
         }
         guard let shape = input["shape"] as? [Int], shape.count == 2, shape[0] > 0, shape[1] == width else {
-            throw FormatError(
+            throw InputError(
                 .input, "the input's shape is wrong", expected: "[rows, \(width)], a value for each feature",
                 found: "\(input["shape"] ?? "none")",
                 hint: "GET /v2/models/\(name) lists the features; null stands for a missing value.")
@@ -126,7 +126,7 @@ package struct InferenceService: Sendable {
         var rows: [Float] = []
         try flatten(input["data"] ?? [], into: &rows)
         guard rows.count % width == 0, rows.count / width == shape[0] else {
-            throw FormatError(
+            throw InputError(
                 .input, "the input has another number of values than its shape says",
                 expected: "\(shape[0]) rows of \(width)", found: "\(rows.count) values")
         }
@@ -144,20 +144,20 @@ package struct InferenceService: Sendable {
         return response
     }
 
-    private func flatten(_ value: Any, into rows: inout [Float]) throws(FormatError) {
+    private func flatten(_ value: Any, into rows: inout [Float]) throws(InputError) {
         switch value {
         case let list as [Any]: for item in list { try flatten(item, into: &rows) }
         case is NSNull: rows.append(.nan)
         case let number as NSNumber: rows.append(Self.finite(number.floatValue))
         default:
-            throw FormatError(
+            throw InputError(
                 .input, "a value is no number", expected: "numbers, or null for a missing one", found: "\(value)")
         }
     }
 
-    private func finite(_ scores: [Float]) throws(FormatError) -> [Float] {
+    private func finite(_ scores: [Float]) throws(InputError) -> [Float] {
         guard scores.allSatisfy({ $0 - $0 == 0 }) else {
-            throw FormatError(.input, "the values are too large for the model: its score is no number")
+            throw InputError(.input, "the values are too large for the model: its score is no number")
         }
         return scores
     }
@@ -171,25 +171,25 @@ package struct InferenceService: Sendable {
         guard let name = body["model"] as? String, let keys = body["keys"] as? [String],
             let values = body["values"] as? [Any]
         else {
-            throw FormatError(
+            throw InputError(
                 .input, "expected model, keys and values", found: body.keys.sorted().joined(separator: ", "))
         }
         guard keys.count == values.count else {
-            throw FormatError(
+            throw InputError(
                 .input, "keys and values differ in number", expected: "\(keys.count) values", found: "\(values.count)")
         }
         let model = try store.model(name)
         var row = [Float](repeating: .nan, count: model.features.count)
         for (key, value) in zip(keys, values) {
             guard let place = model.place(key) else {
-                throw FormatError(
+                throw InputError(
                     .input, "the model has no feature \(key.debugDescription)",
                     hint: "GET /v2/models/\(name) lists its features.")
             }
             var single: [Float] = []
             try flatten(value, into: &single)
             guard single.count == 1 else {
-                throw FormatError(.input, "expected one value for \(key)", found: "\(single.count)")
+                throw InputError(.input, "expected one value for \(key)", found: "\(single.count)")
             }
             row[place] = single[0]
         }
@@ -205,19 +205,19 @@ package struct InferenceService: Sendable {
         do {
             let digest = ModelStore.digest(bytes)
             guard announced == digest else {
-                throw FormatError(
+                throw InputError(
                     .badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256",
                     found: digest)
             }
             guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }),
                 !name.hasPrefix(".")
             else {
-                throw FormatError(.input, "the model's name is not usable", found: name.debugDescription)
+                throw InputError(.input, "the model's name is not usable", found: name.debugDescription)
             }
             let number = try store.admit(name, bytes)
             return Self.json(
                 ["name": name, "version": number, "sha256": digest, "state": "available"] as [String: Any])
-        } catch let error as FormatError { return Self.failure(error) }
+        } catch let error as InputError { return Self.failure(error) }
     }
 
     /// Serves until cancelled.

@@ -68,20 +68,20 @@ package final class ModelStore: Sendable {
 
     /// Checks, stores, loads and warms a bundle; only then it is available.
     /// - Returns: the version's number.
-    package func admit(_ name: String, _ bytes: [UInt8], store: Bool = true) throws(FormatError) -> Int64 {
+    package func admit(_ name: String, _ bytes: [UInt8], store: Bool = true) throws(InputError) -> Int64 {
         let digest = Self.digest(bytes)
         let number: Int64
         switch state.withLock({ $0.table.admit(name, digest: digest) }) {
         case .known(let version): return version
         case .load(let version): number = version
         }
-        do throws(FormatError) {
+        do throws(InputError) {
             let loaded = try Self.load(bytes, version: number)
             state.withLock { $0.table.loaded(name, number) }
             // The first answer allocates and picks kernels: not in front of a user.
             let warm = loaded.scores([Float](repeating: .nan, count: loaded.features.count))
             guard warm.allSatisfy({ $0 - $0 == 0 }) else {
-                throw FormatError(.corrupt, "the model's answer to an empty event is not finite")
+                throw InputError(.corrupt, "the model's answer to an empty event is not finite")
             }
             if store { try keep(name, bytes) }
             state.withLock { state in
@@ -96,38 +96,38 @@ package final class ModelStore: Sendable {
         }
     }
 
-    private static func load(_ bytes: [UInt8], version: Int64) throws(FormatError) -> Loaded {
+    private static func load(_ bytes: [UInt8], version: Int64) throws(InputError) -> Loaded {
         let files = try Bundle.decode(bytes)
         let model = try ONNXModel.load(files[Bundle.model]!)
         guard let schema = try? JSONDecoder().decode(FeatureSchema.self, from: Data(files[Bundle.schema]!)) else {
-            throw FormatError(.corrupt, "the bundle's feature schema is not understood", object: Bundle.schema)
+            throw InputError(.corrupt, "the bundle's feature schema is not understood", object: Bundle.schema)
         }
         guard schema.inputs.count <= 1 << 20, schema.inputs.allSatisfy({ (1...1 << 24).contains($0.width) }),
             Set(schema.names).count == schema.width
         else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "the bundle's features have impossible widths or share names", object: Bundle.schema)
         }
         guard schema.width == model.network.inputs else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "the bundle's model and schema differ", expected: "\(schema.width) features",
                 found: "\(model.network.inputs)")
         }
         return Loaded(version: version, model: model, features: schema.names)
     }
 
-    private func keep(_ name: String, _ bytes: [UInt8]) throws(FormatError) {
+    private func keep(_ name: String, _ bytes: [UInt8]) throws(InputError) {
         do { try Data(bytes).write(to: directory.appending(path: "\(name).bundle"), options: .atomic) } catch {
-            throw FormatError(.limit, "cannot store the bundle: \(error)", object: name)
+            throw InputError(.limit, "cannot store the bundle: \(error)", object: name)
         }
     }
 
     package var names: [String] { state.withLock { $0.table.names } }
 
-    package func model(_ name: String) throws(FormatError) -> Loaded {
+    package func model(_ name: String) throws(InputError) -> Loaded {
         let (found, names) = state.withLock { ($0.loaded[name], $0.table.names) }
         guard let found else {
-            throw FormatError(
+            throw InputError(
                 .missing, "no model \(name.debugDescription) is served here",
                 found: names.isEmpty ? "no model yet" : names.joined(separator: ", "))
         }

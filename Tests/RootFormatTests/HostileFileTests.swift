@@ -7,7 +7,7 @@ import Testing
 /// Damaged files give errors: never a trap, never a hang.
 @Suite struct HostileFileTests {
     @Test func textIsNoRootFile() throws {
-        let error = #expect(throws: FormatError.self) {
+        let error = #expect(throws: InputError.self) {
             try RootFile(MemorySource([UInt8](repeating: 0x61, count: 5000)))
         }
         #expect(error?.code == .badMagic)
@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test func missingFileIsNamed() {
-        let error = #expect(throws: FormatError.self) { try RootFile(url: "/no/such/file.root") }
+        let error = #expect(throws: InputError.self) { try RootFile(url: "/no/such/file.root") }
         #expect(error?.code == .missing)
         #expect(error?.description.contains("/no/such/file.root") == true)
     }
@@ -27,7 +27,7 @@ import Testing
     func damagedFilesDoNotTrap(_ name: String) throws {
         let original = try Data(contentsOf: CorpusTests.corpus.appending(path: "files/\(name)"))
         var random = Seeded(seed: UInt64(name.utf8.count))
-        let shortened = #expect(throws: FormatError.self) {
+        let shortened = #expect(throws: InputError.self) {
             try readAll(MemorySource([UInt8](original.prefix(original.count / 2))))
         }
         #expect(shortened?.code == .truncated)
@@ -61,7 +61,7 @@ import Testing
             })
         var bytes = original
         for index in 0..<8 { bytes[place + index] = UInt8(truncatingIfNeeded: entries >> Int64(8 * (7 - index))) }
-        let error = #expect(throws: FormatError.self) { try RootFile(MemorySource(bytes)).tree(key.path) }
+        let error = #expect(throws: InputError.self) { try RootFile(MemorySource(bytes)).tree(key.path) }
         #expect(error?.code == .limit)
     }
 

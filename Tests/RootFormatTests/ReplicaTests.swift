@@ -54,7 +54,7 @@ import Testing
         let survey = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
         let expected = try places.reader().specs(places.task(survey, [places.good]), places.plan(survey)).specs
         // Alone it is an error, that names the file; and its bytes are not in the cache afterwards.
-        let error = #expect(throws: FormatError.self) {
+        let error = #expect(throws: InputError.self) {
             try places.reader(cached: true).specs(places.task(survey, [places.damaged]), places.plan(survey))
         }
         #expect(error?.file == places.damaged, "\(String(describing: error))")
@@ -70,7 +70,7 @@ import Testing
     @Test func aFileThatOpensAndCannotBeReadIsGivenUp() throws {
         let places = try Places()
         defer { places.remove() }
-        let error = #expect(throws: FormatError.self) {
+        let error = #expect(throws: InputError.self) {
             try places.reader().survey(FileReplicas(places.cut), tree: "events", verify: false)
         }
         #expect(error?.description.contains("cut") == true)

@@ -86,7 +86,7 @@ import Testing
         #expect(found.map(\.min) == [1100, 100, -199])
         #expect(found.map(\.max) == [1199, 199, -100])
         // A friend that is not there costs those only who ask for it.
-        #expect(throws: FormatError.self) { try specs(["lost.x"], roots: [root]) }
+        #expect(throws: InputError.self) { try specs(["lost.x"], roots: [root]) }
     }
 
     private func compare(

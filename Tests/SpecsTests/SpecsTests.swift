@@ -62,7 +62,7 @@ import Testing
         let bytes = SpecsCoding.encode(blocks)
         #expect(try SpecsCoding.decode(bytes) == blocks)
         for cut in 0..<bytes.count {
-            #expect(throws: FormatError.self) { try SpecsCoding.decode(Array(bytes[..<cut])) }
+            #expect(throws: InputError.self) { try SpecsCoding.decode(Array(bytes[..<cut])) }
         }
     }
 

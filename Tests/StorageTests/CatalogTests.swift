@@ -84,7 +84,7 @@ import Testing
             """)
         #expect(old.map(\.urls) == [["root://c//a", "root://b//a"]] && old[0].size == 5)
         for text in ["", "<metalink><file name='x'/></metalink>", "<a/>", "no xml", "<metalink>"] {
-            #expect(throws: FormatError.self) { try expand("bad.meta4", text) }
+            #expect(throws: InputError.self) { try expand("bad.meta4", text) }
         }
     }
 
@@ -113,7 +113,7 @@ import Testing
         // A renewed file is seen at the next look.
         _ = try file("own", "renewed")
         #expect(try credentials(all, own).token()?.text == "renewed")
-        let lost = #expect(throws: FormatError.self) {
+        let lost = #expect(throws: InputError.self) {
             try credentials(["BEARER_TOKEN_FILE": directory.path + "/none"]).token()
         }
         #expect(lost?.description.contains("none") == true)
@@ -139,7 +139,7 @@ import Testing
         _ = try file("long", token(1))
         board.checkCredentials()
         #expect(board.reports()[0].credentialWarning?.contains("expired") == true)
-        let ended = #expect(throws: FormatError.self) { try soon.token(now: 1001) }
+        let ended = #expect(throws: InputError.self) { try soon.token(now: 1001) }
         #expect(ended?.code == .refused && ended?.description.contains("c2lnbmF0dXJl") == false)
     }
 }

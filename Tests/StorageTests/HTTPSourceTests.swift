@@ -49,25 +49,25 @@ import Testing
         }
         // Where each range is a request of its own, gaps are cheaper than requests.
         #expect(fetched.transferred < (mode == "several" || mode == "joined" ? 4000 : 20_000))
-        #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 99_990, length: 11)]) }
+        #expect(throws: InputError.self) { try source.read([ByteRange(offset: 99_990, length: 11)]) }
     }
 
-    @Test(arguments: [("404", FormatError.Code.missing), ("403", .refused), ("500", .faulty), ("whole", .unsupported)])
-    func refusalsAreTold(_ mode: String, _ code: FormatError.Code) throws {
+    @Test(arguments: [("404", InputError.Code.missing), ("403", .refused), ("500", .faulty), ("whole", .unsupported)])
+    func refusalsAreTold(_ mode: String, _ code: InputError.Code) throws {
         let server = try Server()
-        let error = #expect(throws: FormatError.self) { try openSource(server.url(mode)) }
+        let error = #expect(throws: InputError.self) { try openSource(server.url(mode)) }
         #expect(error?.code == code)
         #expect(error?.description.contains(server.url(mode)) == true)
     }
 
     @Test(arguments: [
-        ("resized", FormatError.Code.changed), ("retagged", .changed), ("refused", .changed), ("shifted", .faulty),
+        ("resized", InputError.Code.changed), ("retagged", .changed), ("refused", .changed), ("shifted", .faulty),
         ("cut", .unreachable), ("long", .faulty),
     ])
-    func whatChangesOrBreaksIsAnError(_ mode: String, _ code: FormatError.Code) throws {
+    func whatChangesOrBreaksIsAnError(_ mode: String, _ code: InputError.Code) throws {
         let server = try Server()
         let source = try openSource(server.url(mode))
-        let error = #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 100, length: 5000)]) }
+        let error = #expect(throws: InputError.self) { try source.read([ByteRange(offset: 100, length: 5000)]) }
         #expect(error?.code == code, "\(String(describing: error))")
     }
 
@@ -75,7 +75,7 @@ import Testing
     @Test(arguments: ["lacking", "torn"]) func partsMustBeWhole(_ mode: String) throws {
         let server = try Server()
         let source = try openSource(server.url(mode))
-        let error = #expect(throws: FormatError.self) {
+        let error = #expect(throws: InputError.self) {
             try source.read([ByteRange(offset: 100, length: 50), ByteRange(offset: 60_000, length: 50)])
         }
         #expect(error?.code == .faulty, "\(String(describing: error))")
@@ -86,18 +86,18 @@ import Testing
         var limits = SiteLimits()
         limits.readSeconds = 1
         let source = try openSource(server.url("stall"), at: SiteAccess("web", limits: limits))
-        let error = #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 0, length: 10)]) }
+        let error = #expect(throws: InputError.self) { try source.read([ByteRange(offset: 0, length: 10)]) }
         #expect(error?.code == .deadline)
     }
 
     @Test func nobodyListening() {
-        let error = #expect(throws: FormatError.self) { try openSource("http://127.0.0.1:1/x") }
+        let error = #expect(throws: InputError.self) { try openSource("http://127.0.0.1:1/x") }
         #expect(error?.code == .unreachable)
     }
 
     @Test func filesAtWebSitesAreNotListed() throws {
         #expect(try FileLister().expand("https://site/store/a.root") == [FileReplicas("https://site/store/a.root")])
-        #expect(throws: FormatError.self) { try FileLister().expand("https://site/store/*.root") }
-        #expect(throws: FormatError.self) { try FileLister().expand("https://site/store/") }
+        #expect(throws: InputError.self) { try FileLister().expand("https://site/store/*.root") }
+        #expect(throws: InputError.self) { try FileLister().expand("https://site/store/") }
     }
 }

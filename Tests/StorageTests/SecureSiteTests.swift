@@ -36,7 +36,7 @@ import Testing
                 ("secure-token-expired", "expired"), ("secure-token-elsewhere", "refuses"), (nil, "refuses"),
                 ("none", "none"),
             ] {
-                let error = #expect(throws: FormatError.self) { try read(url, access(sites, token: token)) }
+                let error = #expect(throws: InputError.self) { try read(url, access(sites, token: token)) }
                 #expect(
                     error?.code == .refused && error?.description.contains(words) == true,
                     "\(url) \(token ?? ""): \(String(describing: error))")
@@ -47,7 +47,7 @@ import Testing
             try FileManager.default.copyItem(
                 at: sites.directory.appending(path: "secure-token-expired"),
                 to: sites.directory.appending(path: "changing"))
-            #expect(throws: FormatError.self) { try read(url, site) }
+            #expect(throws: InputError.self) { try read(url, site) }
             try FileManager.default.removeItem(at: sites.directory.appending(path: "changing"))
             try FileManager.default.copyItem(
                 at: sites.directory.appending(path: "secure-token"), to: sites.directory.appending(path: "changing"))
@@ -67,13 +67,13 @@ import Testing
             #expect(found.map(\.url) == ["roots://localhost:\(sites.spare)//store/a.root"], "\(pattern)")
         }
         // Without TLS no token is shown, so that the site refuses.
-        let open = #expect(throws: FormatError.self) {
+        let open = #expect(throws: InputError.self) {
             try read("root://localhost:\(sites.spare)//store/a", access(sites, token: "secure-token"))
         }
         #expect(open?.code == .refused)
         // A host whose certificate nobody trusts gets no token either.
         let stranger = SiteAccess("secure", credentials: Credentials(.init()) { $0 == "BEARER_TOKEN" ? secret : nil })
-        let distrust = #expect(throws: FormatError.self) { try read(places[1], stranger) }
+        let distrust = #expect(throws: InputError.self) { try read(places[1], stranger) }
         #expect(distrust?.description.lowercased().contains("certificate") == true, "\(String(describing: distrust))")
     }
 }

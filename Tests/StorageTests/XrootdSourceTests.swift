@@ -41,7 +41,7 @@ import Testing
         let narrow = SiteAccess("s", limits: limits { ($0.bytesInFlight, $0.requestBytes) = (1 << 20, 256 << 10) })
         expectSame(try openSource(url, at: narrow).read(ranges), ranges)
         // What is not in the file is refused before anything is sent.
-        let error = #expect(throws: FormatError.self) {
+        let error = #expect(throws: InputError.self) {
             try openSource(url).read([ByteRange(offset: 11_999_999, length: 2)])
         }
         #expect(error?.code == .truncated)
@@ -57,7 +57,7 @@ import Testing
         let passed = link.bytesDown
         link.change { $0.stallAfter = passed + 3_000_000 }
         let whole = [ByteRange(offset: 0, length: Self.content.count)]
-        let error = #expect(throws: FormatError.self) { try source.read(whole) }
+        let error = #expect(throws: InputError.self) { try source.read(whole) }
         #expect(error?.code == .deadline)
         #expect(link.isStalled)
         let abandoned = stalling.report.abandonedBytes
@@ -83,7 +83,7 @@ import Testing
         let source = try openSource("root://localhost:\(link.port)//store/a", at: site)
         link.stall()
         for _ in 0..<2 {
-            #expect(throws: FormatError.self) { try source.read([ByteRange(offset: 0, length: 2 << 20)]) }
+            #expect(throws: InputError.self) { try source.read([ByteRange(offset: 0, length: 2 << 20)]) }
         }
         #expect(site.report.abandonedBytes == 2 << 20)
         link.resume()
@@ -101,7 +101,7 @@ import Testing
         for _ in 0..<20 {
             try source.open()
             if source.url == file.urls[0] { break }
-            source.reject(FormatError(.faulty, "not this one"))
+            source.reject(InputError(.faulty, "not this one"))
         }
         #expect(source.url == file.urls[0])
         source.pin("same")
@@ -113,7 +113,7 @@ import Testing
         #expect(board.access(url: file.urls[0]).report.faults.reduce(0) { $0 + $1.count } > 0)
         // A place with another content is refused for good.
         let other = ReplicatedSource(file, board: board, identity: "another") { _ in "same" }
-        let error = #expect(throws: FormatError.self) { try other.open() }
+        let error = #expect(throws: InputError.self) { try other.open() }
         #expect(error?.code == .changed && error?.description.contains("another") == true)
     }
 
@@ -123,7 +123,7 @@ import Testing
         try Data(Self.content.map { ~$0 }).write(to: sites.directory.appending(path: "site2/store/a"))
         let link = try ImpairmentProxy(upstream: sites.ports[0])
         defer { link.stop() }
-        let identify: ReplicatedSource.Identify = { (source) throws(FormatError) in
+        let identify: ReplicatedSource.Identify = { (source) throws(InputError) in
             "\(try source.read([ByteRange(offset: 0, length: 16)]).bytes(0))"
         }
         let url = "root://localhost:\(link.port)//store/a"
@@ -145,7 +145,7 @@ import Testing
             link.redirect(to: sites.ports[1])
             link.resetAll()
             if others.isEmpty {
-                let error = #expect(throws: FormatError.self) { try source.read(whole) }
+                let error = #expect(throws: InputError.self) { try source.read(whole) }
                 #expect(
                     error?.code == .changed && error?.expected?.contains("identity") == true,
                     "\(String(describing: error))")
@@ -202,7 +202,7 @@ import Testing
         let lone = ReplicatedSource(FileReplicas([file.urls[0]], adler32: sum), board: SiteBoard(), verify: true) { _ in
             "same"
         }
-        let error = #expect(throws: FormatError.self) { try lone.open() }
+        let error = #expect(throws: InputError.self) { try lone.open() }
         #expect(error?.description.contains("checksum") == true && error?.expected?.contains(sum) == true)
     }
 

@@ -141,7 +141,7 @@ final class Recorder: TrainingObserver {
                 do {
                     let round = try Round(
                         rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-                    let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
+                    let cache = RowCache(limit: 1 << 30) { (index) throws(InputError) in rows[index] }
                     let step = try checkpoint.map {
                         try Checkpoint.decode(
                             $0, for: Network(inputs: manifest.schema.width, layers: manifest.training.layers)
@@ -209,7 +209,7 @@ final class Recorder: TrainingObserver {
                 let plan = RoundPlan(
                     members: memories.indices.map { "m\($0)" },
                     owners: manifest.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
-                let cache = RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] }
+                let cache = RowCache(limit: 1 << 30) { (index) throws(InputError) in rows[index] }
                 guard let trainer = try? Trainer(manifest, round: round, plan: plan, threads: 1, cache: cache) else {
                     return
                 }
@@ -276,7 +276,7 @@ final class Recorder: TrainingObserver {
                     memory: TrainingMemory(states[rank]))
                 _ = try Trainer(
                     manifest, round: round, plan: plan, threads: 1,
-                    cache: RowCache(limit: 1 << 30) { (index) throws(FormatError) in rows[index] })
+                    cache: RowCache(limit: 1 << 30) { (index) throws(InputError) in rows[index] })
             } catch { said.withLock { $0.append("\(error)") } }
         }
         #expect(

@@ -17,25 +17,25 @@ package final class BlockReader {
         self.localRoots = localRoots
     }
 
-    private func permit(_ url: String) throws(FormatError) {
+    private func permit(_ url: String) throws(InputError) {
         if let path = localPath(of: url) { try Self.permit(path, localRoots) }
     }
 
-    private static func permit(_ path: String, _ roots: [String]) throws(FormatError) {
+    private static func permit(_ path: String, _ roots: [String]) throws(InputError) {
         guard mayRead(path, below: roots) else {
-            throw FormatError(
+            throw InputError(
                 .input, "this worker may not read the local file", file: path,
                 hint: "Start a worker with --local-files and a directory above it.")
         }
     }
 
-    package func list(_ pattern: String) throws(FormatError) -> [FileReplicas] {
+    package func list(_ pattern: String) throws(InputError) -> [FileReplicas] {
         let roots = localRoots
-        return try FileLister(board: intake.board) { (path) throws(FormatError) in try Self.permit(path, roots) }
+        return try FileLister(board: intake.board) { (path) throws(InputError) in try Self.permit(path, roots) }
             .expand(pattern)
     }
 
-    package func survey(_ file: FileReplicas, tree: String, verify: Bool) throws(FormatError) -> Survey {
+    package func survey(_ file: FileReplicas, tree: String, verify: Bool) throws(InputError) -> Survey {
         let opened = try intake.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
         return Survey(
             bytes: opened.file.source.size, identity: opened.identity, adler32: opened.adler32,
@@ -55,19 +55,19 @@ package final class BlockReader {
     /// - Returns: the bytes that travelled.
     private func forEachColumn(
         _ input: InputTree, _ branches: [String], _ entries: Range<Int64>,
-        _ body: (Int, Column) throws(FormatError) -> Void
-    ) throws(FormatError) -> Int {
-        do throws(FormatError) {
+        _ body: (Int, Column) throws(InputError) -> Void
+    ) throws(InputError) -> Int {
+        do throws(InputError) {
             let opened = try intake.files.open(
                 input.file, tree: input.tree, identity: input.identity, verify: input.verify, permit: permit)
             var bytes = 0
             // Branches of friends lie in other trees, of other files perhaps.
             for part in try opened.locate(branches) {
                 let plan = try EntryPlan(tree: part.opened.tree, branches: part.branches, entries: entries)
-                bytes += try intake.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(FormatError) in
+                bytes += try intake.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(InputError) in
                     let fetched = try part.opened.file.source.read(plan.ranges)
-                    try intake.computing { () throws(FormatError) in
-                        try decoder.forEachColumn(plan, fetched) { (index, column) throws(FormatError) in
+                    try intake.computing { () throws(InputError) in
+                        try decoder.forEachColumn(plan, fetched) { (index, column) throws(InputError) in
                             try body(part.places[index], column)
                         }
                     }
@@ -79,9 +79,9 @@ package final class BlockReader {
     }
 
     /// Reads, and where a place's bytes turn out to be damaged, reads again from another.
-    private func persistently<T>(_ input: InputTree, _ body: () throws(FormatError) -> T) throws(FormatError) -> T {
+    private func persistently<T>(_ input: InputTree, _ body: () throws(InputError) -> T) throws(InputError) -> T {
         for _ in 0..<3 {
-            do throws(FormatError) { return try body() } catch {
+            do throws(InputError) { return try body() } catch {
                 guard intake.files.distrust(input.file, tree: input.tree, error) else {
                     intake.files.forget(input.file, tree: input.tree)
                     throw error
@@ -93,11 +93,11 @@ package final class BlockReader {
     }
 
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
-    package func specs(_ task: ChunkTask, _ plan: ChunkPlan) throws(FormatError) -> (specs: [UInt8], bytesRead: Int) {
-        try persistently(task.input) { () throws(FormatError) in try specsOnce(task, plan) }
+    package func specs(_ task: ChunkTask, _ plan: ChunkPlan) throws(InputError) -> (specs: [UInt8], bytesRead: Int) {
+        try persistently(task.input) { () throws(InputError) in try specsOnce(task, plan) }
     }
 
-    private func specsOnce(_ task: ChunkTask, _ plan: ChunkPlan) throws(FormatError) -> (specs: [UInt8], bytesRead: Int)
+    private func specsOnce(_ task: ChunkTask, _ plan: ChunkPlan) throws(InputError) -> (specs: [UInt8], bytesRead: Int)
     {
         let first = task.boundaries[0]
         let splitter = Splitter(plan.split, identity: task.input.identity)
@@ -114,10 +114,10 @@ package final class BlockReader {
     package func rows(
         _ block: TrainingBlock, of input: InputTree, _ schema: FeatureSchema, labelBranch: String?,
         split: JobDescription.Split
-    ) throws(FormatError) -> BlockRows {
+    ) throws(InputError) -> BlockRows {
         let branches = schema.inputs.map(\.branch) + (labelBranch.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
-        try persistently(input) { () throws(FormatError) in
+        try persistently(input) { () throws(InputError) in
             _ = try forEachColumn(input, branches, block.first..<block.end) { columns[$0] = $1 }
         }
         let batch = ColumnBatch(
@@ -129,7 +129,7 @@ package final class BlockReader {
         let result = BlockRows()
         for part in 0..<3 {
             guard entries[part].count == block.rows[part] else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "a block gives other rows than in the specs stage", file: input.file.url,
                     expected: "\(block.rows[part])", found: "\(entries[part].count)")
             }

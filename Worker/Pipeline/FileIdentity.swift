@@ -5,11 +5,11 @@ import Storage
 
 /// What tells one content from another: the file's UUID, or where its writer gave none, a hash of its size, head and tail.
 enum FileIdentity {
-    static func of(_ source: any RangeSource) throws(FormatError) -> String {
+    static func of(_ source: any RangeSource) throws(InputError) -> String {
         try of(source, uuid: try RootFile.uuid(source))
     }
 
-    static func of(_ source: any RangeSource, uuid: [UInt8]) throws(FormatError) -> String {
+    static func of(_ source: any RangeSource, uuid: [UInt8]) throws(InputError) -> String {
         if uuid.contains(where: { $0 != 0 }) { return hexadecimal(uuid) }
         let size = source.size
         let length = min(size, 64 << 10)

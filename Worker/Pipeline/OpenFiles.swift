@@ -14,11 +14,11 @@ package final class OpenFiles: Sendable {
         /// The site's checksum, where it was asked for.
         package let adler32: String?
         /// A friend that cannot be opened costs only those who ask for its branches.
-        fileprivate let friends: [(name: String, opened: Result<OpenedFriend, FormatError>)]
+        fileprivate let friends: [(name: String, opened: Result<OpenedFriend, InputError>)]
 
         fileprivate init(
             file: RootFile, tree: TreeDescription, identity: String, adler32: String? = nil,
-            friends: [(name: String, opened: Result<OpenedFriend, FormatError>)] = []
+            friends: [(name: String, opened: Result<OpenedFriend, InputError>)] = []
         ) {
             self.file = file
             self.tree = tree
@@ -38,7 +38,7 @@ package final class OpenFiles: Sendable {
         /// Sorts wanted branches by the tree they lie in.
         func locate(
             _ names: [String]
-        ) throws(FormatError) -> [(opened: Opened, branches: [BranchDescription], places: [Int])] {
+        ) throws(InputError) -> [(opened: Opened, branches: [BranchDescription], places: [Int])] {
             var own: [BranchDescription] = []
             var ownPlaces: [Int] = []
             var others = friends.map { _ in (branches: [BranchDescription](), places: [Int]()) }
@@ -51,7 +51,7 @@ package final class OpenFiles: Sendable {
                 guard let index = friends.firstIndex(where: { name.hasPrefix($0.name + ".") }),
                     let branch = try friends[index].opened.get().value.tree.branch(
                         String(name.dropFirst(friends[index].name.count + 1)))
-                else { throw FormatError(.missing, "the tree \(tree.path) has no branch \(name)") }
+                else { throw InputError(.missing, "the tree \(tree.path) has no branch \(name)") }
                 others[index].branches.append(branch)
                 others[index].places.append(place)
             }
@@ -84,8 +84,8 @@ package final class OpenFiles: Sendable {
     ///   - permit: refuses files that may not be read: a friend may lie anywhere.
     func open(
         _ file: FileReplicas, tree: String, identity: String?, verify: Bool,
-        permit: (String) throws(FormatError) -> Void
-    ) throws(FormatError) -> Opened {
+        permit: (String) throws(InputError) -> Void
+    ) throws(InputError) -> Opened {
         let key = Self.key(file, tree)
         let known: Opened? = held.withLock { held in
             guard let index = held.firstIndex(where: { $0.key == key }) else { return nil }
@@ -100,10 +100,10 @@ package final class OpenFiles: Sendable {
         for url in file.urls { try permit(url) }
         let (root, found, adler32) = try openRoot(file, identity: identity, verify: verify)
         let description = try root.tree(tree)
-        var friends: [(name: String, opened: Result<OpenedFriend, FormatError>)] = []
+        var friends: [(name: String, opened: Result<OpenedFriend, InputError>)] = []
         // No real tree has more; each costs an open.
         for friend in description.friends.prefix(16) {
-            do throws(FormatError) {
+            do throws(InputError) {
                 friends.append(
                     (friend.name, .success(OpenedFriend(try open(friend, of: description, in: root, found, permit)))))
             } catch { friends.append((friend.name, .failure(error))) }
@@ -123,20 +123,20 @@ package final class OpenFiles: Sendable {
     /// Opens one place after the other until one gives a ROOT file with the expected identity.
     private func openRoot(
         _ file: FileReplicas, identity: String?, verify: Bool
-    ) throws(FormatError) -> (root: RootFile, identity: String, adler32: String?) {
+    ) throws(InputError) -> (root: RootFile, identity: String, adler32: String?) {
         let source = ReplicatedSource(file, board: board, identity: identity, verify: verify) {
-            (source) throws(FormatError) in
+            (source) throws(InputError) in
             try FileIdentity.of(source)
         }
         var failures = 0
         while true {
             // Throws when no place is left.
             try source.open()
-            do throws(FormatError) {
+            do throws(InputError) {
                 let root = try RootFile(source)
                 let found = try FileIdentity.of(source, uuid: root.header.uuid)
                 if let identity, identity != found {
-                    throw FormatError(
+                    throw InputError(
                         .changed, "the file is not the one that was surveyed: its identity changed", file: source.url,
                         expected: identity, found: found,
                         hint: "It was replaced meanwhile: submit the job again.")
@@ -153,15 +153,15 @@ package final class OpenFiles: Sendable {
 
     private func open(
         _ friend: TreeDescription.Friend, of tree: TreeDescription, in root: RootFile, _ identity: String,
-        _ permit: (String) throws(FormatError) -> Void
-    ) throws(FormatError) -> Opened {
+        _ permit: (String) throws(InputError) -> Void
+    ) throws(InputError) -> Opened {
         let url = Self.resolve(friend.file, beside: root.url)
-        do throws(FormatError) {
+        do throws(InputError) {
             var other = (root: root, identity: identity, adler32: String?.none)
             if url != root.url {
                 // A file does not make a worker go to any host that it names.
                 guard StorageURL(url).endpoint == StorageURL(root.url).endpoint else {
-                    throw FormatError(
+                    throw InputError(
                         .unsupported, "a friend at another site is not read", found: StorageURL(url).endpoint)
                 }
                 try permit(url)
@@ -169,7 +169,7 @@ package final class OpenFiles: Sendable {
             }
             let description = try other.root.tree(friend.tree)
             guard description.entries >= tree.entries else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "a friend has fewer entries than its tree", expected: "at least \(tree.entries)",
                     found: "\(description.entries)")
             }
@@ -187,7 +187,7 @@ package final class OpenFiles: Sendable {
 
     /// The bytes that a file's place gave are damaged: another place is to give them.
     /// - Returns: whether there is another try to be made.
-    func distrust(_ file: FileReplicas, tree: String, _ error: FormatError) -> Bool {
+    func distrust(_ file: FileReplicas, tree: String, _ error: InputError) -> Bool {
         let opened = held.withLock { held in held.first { $0.key == Self.key(file, tree) }?.opened }
         guard [.corrupt, .badChecksum, .badLength, .badMagic, .truncated].contains(error.code),
             let source = opened?.file.source as? ReplicatedSource

@@ -11,7 +11,7 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
     package enum Outcome: Sendable {
         case read(Consumer)
         /// It cannot be read; its neighbours can.
-        case refused(FormatError)
+        case refused(InputError)
     }
 
     /// A tree of an open file, and the branches wanted of it.
@@ -86,14 +86,14 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
         for index in readable {
             consumers[index] = Consumer(type: branches[index].column!.type, shape: branches[index].column!.shape)
         }
-        var failure: FormatError?
+        var failure: InputError?
         if let first = readable.first {
-            do throws(FormatError) {
+            do throws(InputError) {
                 let entries = branches[first].entries
                 for piece in branches[first].pieces(bytes: pieceBytes, entries: entries) {
                     let plan = try EntryPlan(tree: input.tree, branches: readable.map { branches[$0] }, entries: piece)
                     let fetched = try input.file.source.read(plan.ranges)
-                    try decoder.forEachColumn(plan, fetched) { (place, column) throws(FormatError) in
+                    try decoder.forEachColumn(plan, fetched) { (place, column) throws(InputError) in
                         consumers[readable[place]]!.add(column)
                     }
                 }
@@ -102,7 +102,7 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
         return branches.indices.map { index in
             if let reason = branches[index].unsupportedReason {
                 return .refused(
-                    FormatError(
+                    InputError(
                         .unsupported, reason, file: input.file.url, object: "the branch \(branches[index].name)"))
             }
             return failure.map { .refused($0) } ?? .read(consumers[index]!)

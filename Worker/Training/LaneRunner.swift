@@ -52,7 +52,7 @@ final class LaneRunner: @unchecked Sendable {
     func keep() { kept = true }
 
     /// Takes the next step's rows and makes sure that their blocks are at hand.
-    func take() throws(FormatError) {
+    func take() throws(InputError) {
         if kept {
             kept = false
             return
@@ -114,7 +114,7 @@ final class LaneRunner: @unchecked Sendable {
     }
 
     /// Adds the metrics of the lane's rows of a part.
-    func evaluate(_ part: SplitPart, _ state: TrainingState, _ work: ThreadWork, _ sums: MetricSums) throws(FormatError)
+    func evaluate(_ part: SplitPart, _ state: TrainingState, _ work: ThreadWork, _ sums: MetricSums) throws(InputError)
     {
         let workspace = work.workspace
         if part == .test {

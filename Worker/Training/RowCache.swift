@@ -16,19 +16,19 @@ package final class RowCache: Sendable {
 
     private let state = Mutex(State())
     private let limit: Int
-    private let load: @Sendable (Int) throws(FormatError) -> BlockRows
+    private let load: @Sendable (Int) throws(InputError) -> BlockRows
 
     /// - Parameters:
     ///   - limit: bytes of rows kept.
     ///   - load: reads the block with this index in the manifest.
-    package init(limit: Int, load: @escaping @Sendable (Int) throws(FormatError) -> BlockRows) {
+    package init(limit: Int, load: @escaping @Sendable (Int) throws(InputError) -> BlockRows) {
         self.limit = limit
         self.load = load
     }
 
     package var isFull: Bool { state.withLock { $0.evicted || $0.bytes >= limit } }
 
-    package func rows(_ block: Int) throws(FormatError) -> BlockRows {
+    package func rows(_ block: Int) throws(InputError) -> BlockRows {
         let known: BlockRows? = state.withLock { state in
             guard let found = state.held[block] else { return nil }
             if state.bytes > limit / 2, let place = state.order.firstIndex(of: block) {

@@ -21,7 +21,7 @@ struct BlobClient: Sendable {
             return bytes
         }
         guard Self.digest(bytes) == digest else {
-            throw FormatError(.badChecksum, "a blob arrived damaged", expected: digest)
+            throw InputError(.badChecksum, "a blob arrived damaged", expected: digest)
         }
         return bytes
     }

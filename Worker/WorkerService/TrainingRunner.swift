@@ -71,7 +71,7 @@ final class TrainingRunner: Sendable {
         var inputs: [InputTree] = []
         do {
             guard order.kernels == LinearAlgebra.kernels else {
-                throw FormatError(
+                throw InputError(
                     .input, "the round's kernels are not this worker's", expected: LinearAlgebra.kernels,
                     found: order.kernels)
             }
@@ -100,9 +100,9 @@ final class TrainingRunner: Sendable {
         } catch let failure as TrainingFailure {
             leave(attempt, .failed(reason: failure.description, fatal: true, input: nil))
         } catch {
-            let file = (error as? FormatError)?.file
+            let file = (error as? InputError)?.file
             let input = file.flatMap { file in inputs.firstIndex { $0.file.urls.contains(file) } }
-            let fatal = (error as? FormatError)?.code == .input
+            let fatal = (error as? InputError)?.code == .input
             if !attempt.isStopped { leave(attempt, .failed(reason: "\(error)", fatal: fatal, input: input)) }
         }
     }
@@ -119,7 +119,7 @@ final class TrainingRunner: Sendable {
             if let kept, kept.manifest == digest { return kept.cache }
             let intake = intake
             let roots = settings.localRoots
-            let cache = RowCache(limit: settings.cacheBytes) { (index) throws(FormatError) in
+            let cache = RowCache(limit: settings.cacheBytes) { (index) throws(InputError) in
                 let rows = try BlockReader(intake, localRoots: roots).rows(
                     manifest.blocks[index], of: manifest.inputs[manifest.blocks[index].input], manifest.schema,
                     labelBranch: manifest.labelBranch, split: manifest.split)
@@ -134,11 +134,11 @@ final class TrainingRunner: Sendable {
     /// Labels from a branch are known only when it is read.
     private static func check(
         _ rows: BlockRows, _ manifest: TrainingManifest, _ block: TrainingBlock
-    ) throws(FormatError) {
+    ) throws(InputError) {
         guard case .dense(let units, _)? = manifest.training.layers.last else { return }
         let classes = max(2, units)
         for label in rows.labels.joined() where label >= classes {
-            throw FormatError(
+            throw InputError(
                 .input, "a label has no unit in the last layer", file: manifest.inputs[block.input].file.url,
                 object: manifest.labelBranch,
                 expected: "labels below \(classes)", found: "\(label)")
@@ -151,10 +151,10 @@ final class TrainingRunner: Sendable {
     ) throws {
         let lanes = manifest.lanes.indices.filter { order.owners[$0] == order.rank }
         let blocks = Set(lanes.flatMap { manifest.lanes[$0].map(\.block) }).sorted()
-        let failure = Mutex<FormatError?>(nil)
+        let failure = Mutex<InputError?>(nil)
         threads.forEach(blocks.count) { index in
             guard !attempt.isStopped, !cache.isFull, failure.withLock({ $0 == nil }) else { return }
-            do throws(FormatError) { _ = try cache.rows(blocks[index]) } catch { failure.withLock { $0 = error } }
+            do throws(InputError) { _ = try cache.rows(blocks[index]) } catch { failure.withLock { $0 = error } }
         }
         if let error = failure.withLock({ $0 }) { throw error }
         if attempt.isStopped { throw RoundStopped() }

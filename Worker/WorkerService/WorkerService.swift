@@ -210,7 +210,7 @@ package struct WorkerService: Sendable {
         let started = DispatchTime.now().uptimeNanoseconds
         var specs: [UInt8] = []
         let result: TaskResult
-        do throws(FormatError) {
+        do throws(InputError) {
             switch grant.body {
             case .list(let pattern): result = .listed(try reader.list(pattern))
             case .survey(let file, let tree, let verify):

@@ -108,22 +108,22 @@ package enum ONNXModel {
     }
 
     /// Reads what `export` writes.
-    /// - Throws: `FormatError` for another graph: this node serves no foreign models yet.
-    package static func load(_ bytes: [UInt8]) throws(FormatError) -> TrainedModel {
+    /// - Throws: `InputError` for another graph: this node serves no foreign models yet.
+    package static func load(_ bytes: [UInt8]) throws(InputError) -> TrainedModel {
         guard let onnx = try? Onnx_ModelProto(serializedBytes: bytes) else {
-            throw FormatError(.corrupt, "this is no ONNX model")
+            throw InputError(.corrupt, "this is no ONNX model")
         }
         var tensors: [String: Onnx_TensorProto] = [:]
         for tensor in onnx.graph.initializer { tensors[tensor.name] = tensor }
-        func floats(_ name: String) throws(FormatError) -> (dims: [Int], values: [Float]) {
+        func floats(_ name: String) throws(InputError) -> (dims: [Int], values: [Float]) {
             guard let tensor = tensors[name], tensor.dataType == 1 else {
-                throw FormatError(.unsupported, "the ONNX graph lacks the tensor \(name)")
+                throw InputError(.unsupported, "the ONNX graph lacks the tensor \(name)")
             }
             let dims = tensor.dims.map(Int.init)
             guard dims.count <= 2, dims.allSatisfy({ $0 > 0 && $0 < 1 << 24 }),
                 dims.reduce(1, *) * 4 == tensor.rawData.count
             else {
-                throw FormatError(.corrupt, "a tensor's size contradicts its shape", object: name)
+                throw InputError(.corrupt, "a tensor's size contradicts its shape", object: name)
             }
             let values = tensor.rawData.withUnsafeBytes { raw in
                 (0..<raw.count / 4).map {
@@ -141,7 +141,7 @@ package enum ONNXModel {
             let weights = try floats("weights\(layers.count)")
             let biases = try floats("biases\(layers.count)")
             guard weights.dims.count == 2, weights.dims[1] == width, biases.dims == [weights.dims[0]] else {
-                throw FormatError(.corrupt, "a layer does not fit the one before it", object: "weights\(layers.count)")
+                throw InputError(.corrupt, "a layer does not fit the one before it", object: "weights\(layers.count)")
             }
             let next = place + 1 < nodes.count ? nodes[place + 1].opType : ""
             let activation = operators.first { $0.value == next }?.key ?? .linear
@@ -150,7 +150,7 @@ package enum ONNXModel {
             width = weights.dims[0]
         }
         guard !layers.isEmpty, scale.count == offset.count, fill.count == offset.count else {
-            throw FormatError(.unsupported, "the ONNX graph is not one that Beamline wrote")
+            throw InputError(.unsupported, "the ONNX graph is not one that Beamline wrote")
         }
         return TrainedModel(
             network: Network(inputs: offset.count, layers: layers), parameters: parameters, offset: offset,

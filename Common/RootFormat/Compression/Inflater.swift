@@ -21,18 +21,18 @@ package final class Inflater {
     }
 
     /// A record that may be stored as it is: then `stored` itself.
-    static func inflate(_ stored: [UInt8], to length: Int) throws(FormatError) -> [UInt8] {
+    static func inflate(_ stored: [UInt8], to length: Int) throws(InputError) -> [UInt8] {
         guard length != stored.count else { return stored }
         guard isBelievable(length, from: stored.count) else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a record's inflated length is not believable",
                 found: "\(length) bytes from \(stored.count)")
         }
         var output = [UInt8](repeating: 0, count: length)
-        var failure: FormatError?
+        var failure: InputError?
         output.withUnsafeMutableBytes { target in
             stored.withUnsafeBytes { input in
-                do throws(FormatError) { try Inflater().inflate(input, into: target) } catch { failure = error }
+                do throws(InputError) { try Inflater().inflate(input, into: target) } catch { failure = error }
             }
         }
         if let failure { throw failure }
@@ -41,15 +41,15 @@ package final class Inflater {
 
     /// Inflates a sequence of ROOT blocks (9-byte header each) into exactly `output.count` bytes.
     ///
-    /// - Throws: `FormatError` for an unknown algorithm, a wrong checksum or length. It never writes past `output`.
+    /// - Throws: `InputError` for an unknown algorithm, a wrong checksum or length. It never writes past `output`.
     package func inflate(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
-    ) throws(FormatError) {
+    ) throws(InputError) {
         var source = 0
         var written = 0
         while written < output.count {
             guard input.count - source >= Self.headerSize else {
-                throw FormatError(
+                throw InputError(
                     .truncated, "compressed data end too early", offset: source,
                     expected: "\(output.count) inflated bytes", found: "\(written)")
             }
@@ -58,7 +58,7 @@ package final class Inflater {
             let unpacked = Int(head[6]) | Int(head[7]) << 8 | Int(head[8]) << 16
             source += Self.headerSize
             guard packed <= input.count - source, unpacked <= output.count - written, unpacked > 0 else {
-                throw FormatError(
+                throw InputError(
                     .badLength, "a compressed block's lengths do not fit its record", offset: source - Self.headerSize,
                     expected: "at most \(input.count - source) and \(output.count - written) bytes",
                     found: "\(packed) and \(unpacked)")
@@ -79,7 +79,7 @@ package final class Inflater {
 
     private func inflateBlock(
         _ tag: UInt16, _ body: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let produced: Int
         switch tag {
         case 0x5A4C:  // ZL
@@ -93,12 +93,12 @@ package final class Inflater {
                 deflate, body.baseAddress, body.count, target.baseAddress, target.count, &size)
             produced = result == LIBDEFLATE_SUCCESS ? size : -1
         case 0x4C34:  // L4: a big-endian xxhash64 of the block, then the block
-            guard body.count > 8 else { throw FormatError(.truncated, "an LZ4 block has no room for its checksum") }
+            guard body.count > 8 else { throw InputError(.truncated, "an LZ4 block has no room for its checksum") }
             let expected = UInt64(bigEndian: body.loadUnaligned(as: UInt64.self))
             let block = UnsafeRawBufferPointer(rebasing: body[8...])
             let found = XXH64(block.baseAddress, block.count, 0)
             guard expected == found else {
-                throw FormatError(
+                throw InputError(
                     .badChecksum, "an LZ4 block's checksum is wrong", expected: String(expected, radix: 16),
                     found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica."
                 )
@@ -114,11 +114,11 @@ package final class Inflater {
             produced = inflateXZ(body, target)
         default:
             let name = String(decoding: [UInt8(tag >> 8), UInt8(tag & 0xFF)], as: UTF8.self)
-            throw FormatError(
+            throw InputError(
                 .unsupported, "unknown compression", expected: "ZL, L4, ZS, XZ or CS", found: name.debugDescription)
         }
         guard produced == target.count else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a compressed block does not inflate", expected: "\(target.count) bytes",
                 found: produced < 0 ? "an error of the codec" : "\(produced)")
         }

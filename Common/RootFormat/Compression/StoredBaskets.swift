@@ -14,7 +14,7 @@ package final class StoredBaskets: Sendable {
     package let storedBytes: Int
     package let inflatedBytes: Int
 
-    package init(_ inputs: [(file: RootFile, branches: [BranchDescription])]) throws(FormatError) {
+    package init(_ inputs: [(file: RootFile, branches: [BranchDescription])]) throws(InputError) {
         var found: [Basket] = []
         for (file, branches) in inputs {
             for branch in branches where branch.leafIndex == 0 {
@@ -36,9 +36,9 @@ package final class StoredBaskets: Sendable {
     }
 
     /// Inflates each once into a buffer that is used again.
-    package func inflate(threads: Int) throws(FormatError) {
+    package func inflate(threads: Int) throws(InputError) {
         let next = Atomic<Int>(0)
-        let failure = Mutex<FormatError?>(nil)
+        let failure = Mutex<InputError?>(nil)
         let largest = baskets.map(\.inflated).max() ?? 0
         DispatchQueue.concurrentPerform(iterations: threads) { _ in
             let inflater = Inflater()
@@ -47,8 +47,8 @@ package final class StoredBaskets: Sendable {
                 let index = next.add(1, ordering: .relaxed).oldValue
                 guard index < baskets.count else { return }
                 let target = UnsafeMutableRawBufferPointer(start: buffer.pointer, count: baskets[index].inflated)
-                let error = baskets[index].payload.withUnsafeBytes { payload -> FormatError? in
-                    do throws(FormatError) { try inflater.inflate(payload, into: target) } catch { return error }
+                let error = baskets[index].payload.withUnsafeBytes { payload -> InputError? in
+                    do throws(InputError) { try inflater.inflate(payload, into: target) } catch { return error }
                     return nil
                 }
                 if let error { failure.withLock { $0 = error } }

@@ -13,7 +13,7 @@ struct FileWindow {
     private static let tailMost = 8 << 20
 
     /// Reads both ends.
-    init(_ source: any RangeSource) throws(FormatError) {
+    init(_ source: any RangeSource) throws(InputError) {
         self.source = source
         let size = source.size
         let first = min(Self.headBytes, size)
@@ -32,11 +32,11 @@ struct FileWindow {
         tail = []
     }
 
-    mutating func bytes(_ range: ByteRange) throws(FormatError) -> [UInt8] {
+    mutating func bytes(_ range: ByteRange) throws(InputError) -> [UInt8] {
         guard range.offset >= 0, range.length >= 0, range.offset <= source.size,
             range.length <= source.size - range.offset
         else {
-            throw FormatError(
+            throw InputError(
                 .truncated, "a record lies outside the file", offset: range.offset,
                 expected: "\(range.length) bytes there",
                 found: "a file of \(source.size) bytes", hint: "The file is cut short or damaged: fetch it again.")

@@ -13,8 +13,8 @@ package final class RootFile: Sendable {
 
     package var url: String { source.url }
 
-    /// - Throws: `FormatError` where the file is not ROOT, is cut short, or was never closed.
-    package init(_ source: any RangeSource) throws(FormatError) {
+    /// - Throws: `InputError` where the file is not ROOT, is cut short, or was never closed.
+    package init(_ source: any RangeSource) throws(InputError) {
         self.source = source
         do {
             var window = try FileWindow(source)
@@ -26,12 +26,12 @@ package final class RootFile: Sendable {
     }
 
     /// - Parameter site: the limits and credentials of the site that the URL names.
-    package convenience init(url: String, at site: SiteAccess? = nil) throws(FormatError) {
+    package convenience init(url: String, at site: SiteAccess? = nil) throws(InputError) {
         try self.init(openSource(url, at: site))
     }
 
     /// Of a file that may be another by now: what the header says of itself, 16 bytes; all zero where the writer gave none.
-    package static func uuid(_ source: any RangeSource) throws(FormatError) -> [UInt8] {
+    package static func uuid(_ source: any RangeSource) throws(InputError) -> [UInt8] {
         do {
             var window = FileWindow(unread: source)
             return try FileHeader(&window).uuid
@@ -42,8 +42,8 @@ package final class RootFile: Sendable {
     package func closeWindow() { window.withLock { $0.close() } }
 
     /// Bytes of a record, from the metadata that were read already where they are among them.
-    func bytes(_ range: ByteRange) throws(FormatError) -> [UInt8] {
-        try window.withLock { (window) throws(FormatError) in try window.bytes(range) }
+    func bytes(_ range: ByteRange) throws(InputError) -> [UInt8] {
+        try window.withLock { (window) throws(InputError) in try window.bytes(range) }
     }
 
     /// The trees and RNTuples of all directories, the highest cycle of each path.
@@ -56,13 +56,13 @@ package final class RootFile: Sendable {
     package var allTreeKeys: [DirectoryKey] { keys.filter(\.holdsEntries) }
 
     /// The payload of a key, inflated, with the length of the key's own header (what references inside count from).
-    func payload(_ key: Key) throws(FormatError) -> [UInt8] {
-        try window.withLock { (window) throws(FormatError) in try Self.payload(key, &window) }
+    func payload(_ key: Key) throws(InputError) -> [UInt8] {
+        try window.withLock { (window) throws(InputError) in try Self.payload(key, &window) }
     }
 
-    private static func payload(_ key: Key, _ window: inout FileWindow) throws(FormatError) -> [UInt8] {
+    private static func payload(_ key: Key, _ window: inout FileWindow) throws(InputError) -> [UInt8] {
         let stored = try window.bytes(key.payload)
-        do throws(FormatError) { return try Inflater.inflate(stored, to: key.objectLength) } catch {
+        do throws(InputError) { return try Inflater.inflate(stored, to: key.objectLength) } catch {
             var located = error.located(object: key.name)
             located.offset = key.offset
             throw located
@@ -71,7 +71,7 @@ package final class RootFile: Sendable {
 
     private static func readDirectories(
         _ window: inout FileWindow, _ header: FileHeader
-    ) throws(FormatError) -> [DirectoryKey] {
+    ) throws(InputError) -> [DirectoryKey] {
         var found: [DirectoryKey] = []
         var pending: [(path: String, record: Int)] = [("", header.begin + header.nameLength)]
         var visited: Set<Int> = []
@@ -81,7 +81,7 @@ package final class RootFile: Sendable {
             let directory = try DirectoryRecord(&window, at: record)
             guard directory.keysOffset > 0 else {
                 if path.isEmpty {
-                    throw FormatError(
+                    throw InputError(
                         .corrupt, "the file was not closed: it has no list of keys", offset: record,
                         hint: "Recover it with ROOT (open it for update once), or fetch it again.")
                 }
@@ -105,7 +105,7 @@ package final class RootFile: Sendable {
 
     private static func readStreamers(
         _ window: inout FileWindow, _ header: FileHeader
-    ) throws(FormatError) -> StreamerCatalog {
+    ) throws(InputError) -> StreamerCatalog {
         var catalog = StreamerCatalog()
         guard header.streamersOffset > 0, header.streamersLength > 0 else { return catalog }
         let key = try Key(&window, at: header.streamersOffset)
@@ -139,23 +139,23 @@ package struct FileHeader: Sendable {
     /// 16 bytes; all zero where the writer gave none.
     package let uuid: [UInt8]
 
-    init(_ window: inout FileWindow) throws(FormatError) {
+    init(_ window: inout FileWindow) throws(InputError) {
         guard window.source.size >= 64 else {
-            throw FormatError(
+            throw InputError(
                 .badMagic, "this is no ROOT file", expected: "at least 64 bytes", found: "\(window.source.size)")
         }
         let bytes = try window.bytes(ByteRange(offset: 0, length: min(100, window.source.size)))
         var reader = ByteReader(bytes.span.bytes)
         let magic = try reader.bytes(4)
         guard magic == Array("root".utf8) else {
-            throw FormatError(
+            throw InputError(
                 .badMagic, "this is no ROOT file", offset: 0, expected: "the letters \"root\"",
                 found: String(decoding: magic, as: UTF8.self).debugDescription)
         }
         version = Int(try reader.i32())
         begin = Int(try reader.i32())
         guard (48...4096).contains(begin) else {
-            throw FormatError(
+            throw InputError(
                 .badMagic, "this is no ROOT file", offset: 8, expected: "a first record at byte 64 or 100",
                 found: "\(begin)")
         }
@@ -175,7 +175,7 @@ package struct FileHeader: Sendable {
             uuid = [UInt8](repeating: 0, count: 16)
         }
         guard end <= window.source.size else {
-            throw FormatError(
+            throw InputError(
                 .truncated, "the file is cut short", expected: "\(end) bytes", found: "\(window.source.size)",
                 hint: "It was probably not copied whole: fetch it again.")
         }
@@ -197,14 +197,14 @@ package struct Key: Sendable {
     var payload: ByteRange { ByteRange(offset: offset + headerLength, length: storedLength) }
     package var storedLength: Int { max(0, totalLength - headerLength) }
 
-    init(_ window: inout FileWindow, at offset: Int) throws(FormatError) {
+    init(_ window: inout FileWindow, at offset: Int) throws(InputError) {
         let head = try window.bytes(ByteRange(offset: offset, length: min(1024, max(0, window.source.size - offset))))
         var reader = ByteReader(head.span.bytes)
         try self.init(&reader, at: offset)
     }
 
     /// - Parameter at: the offset to keep where the key itself does not say (a free-standing key).
-    init(_ reader: inout ByteReader, at position: Int? = nil) throws(FormatError) {
+    init(_ reader: inout ByteReader, at position: Int? = nil) throws(InputError) {
         totalLength = Int(try reader.i32())
         let version = Int(try reader.i16())
         objectLength = Int(try reader.i32())
@@ -221,7 +221,7 @@ package struct Key: Sendable {
         guard headerLength > 0, totalLength == 0 || totalLength >= headerLength, objectLength >= 0,
             (0...1 << 60).contains(offset)
         else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a key's lengths contradict each other", object: name, offset: offset,
                 found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")
         }
@@ -233,7 +233,7 @@ struct DirectoryRecord {
     let keysOffset: Int
     let keysLength: Int
 
-    init(_ window: inout FileWindow, at offset: Int) throws(FormatError) {
+    init(_ window: inout FileWindow, at offset: Int) throws(InputError) {
         let bytes = try window.bytes(ByteRange(offset: offset, length: min(64, max(0, window.source.size - offset))))
         var reader = ByteReader(bytes.span.bytes)
         let version = Int(try reader.i16())
@@ -245,7 +245,7 @@ struct DirectoryRecord {
         keysOffset = large ? Int(try reader.i64()) : Int(try reader.i32())
     }
 
-    func keys(_ window: inout FileWindow) throws(FormatError) -> [Key] {
+    func keys(_ window: inout FileWindow) throws(InputError) -> [Key] {
         let bytes = try window.bytes(ByteRange(offset: keysOffset, length: keysLength))
         var reader = ByteReader(bytes.span.bytes)
         _ = try Key(&reader)

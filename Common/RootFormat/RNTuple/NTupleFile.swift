@@ -9,9 +9,9 @@ extension DirectoryKey {
 
 extension RootFile {
     /// Reads an RNTuple's metadata: its anchor, header, footer and page lists.
-    func nTuple(_ entry: DirectoryKey) throws(FormatError) -> TreeDescription {
+    func nTuple(_ entry: DirectoryKey) throws(InputError) -> TreeDescription {
         guard entry.key.className == "ROOT::RNTuple" else {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "an RNTuple from before version 1.0 of the format is not read",
                 found: entry.key.className,
                 hint: "Write it anew with ROOT 6.34 or later.")
@@ -24,12 +24,12 @@ extension RootFile {
         try Self.checkFeatures(&header)
         for _ in 0..<3 { _ = try header.ntupleString() }
         try schema.add(&header)
-        let links = try pageLists(anchor) { (extra) throws(FormatError) in try schema.add(&extra) }
+        let links = try pageLists(anchor) { (extra) throws(InputError) in try schema.add(&extra) }
         var clusters: [NTuplePages.Cluster] = []
         var seen: Set<Int> = []
         for link in links {
             guard seen.insert(link.range.offset).inserted else {
-                throw FormatError(.corrupt, "a page list is named twice", offset: link.range.offset)
+                throw InputError(.corrupt, "a page list is named twice", offset: link.range.offset)
             }
             let bytes = try envelope(link, type: 3, "page list")
             var reader = ByteReader(bytes.span.bytes)
@@ -40,13 +40,13 @@ extension RootFile {
         var entries: Int64 = 0
         for cluster in clusters {
             guard cluster.firstEntry == entries else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "clusters do not follow each other", expected: "first entry \(entries)",
                     found: "\(cluster.firstEntry)")
             }
             entries += cluster.entries
             guard entries <= TreeDescription.mostEntries else {
-                throw FormatError(.limit, "the RNTuple's number of entries is not believable", found: "\(entries)")
+                throw InputError(.limit, "the RNTuple's number of entries is not believable", found: "\(entries)")
             }
         }
         let pages = NTuplePages(columns: schema.columns, clusters: clusters)
@@ -59,8 +59,8 @@ extension RootFile {
     /// Reads the footer: where the page lists are.
     /// - Parameter schema: gets the reader at the schema's extension, where there is one.
     func pageLists(
-        _ anchor: NTupleAnchor, schema: (inout ByteReader) throws(FormatError) -> Void = { (_) in }
-    ) throws(FormatError) -> [NTupleAnchor.Link] {
+        _ anchor: NTupleAnchor, schema: (inout ByteReader) throws(InputError) -> Void = { (_) in }
+    ) throws(InputError) -> [NTupleAnchor.Link] {
         let bytes = try envelope(anchor.footer, type: 2, "footer")
         var footer = ByteReader(bytes.span.bytes)
         try footer.skip(8)
@@ -72,16 +72,16 @@ extension RootFile {
         return try Self.groups(&footer)
     }
 
-    private static func checkFeatures(_ reader: inout ByteReader) throws(FormatError) {
+    private static func checkFeatures(_ reader: inout ByteReader) throws(InputError) {
         let flags = try reader.little(UInt64.self)
         guard flags == 0 else {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "the RNTuple needs features that this version does not have",
                 found: "feature flags \(String(flags, radix: 16))")
         }
     }
 
-    private static func groups(_ reader: inout ByteReader) throws(FormatError) -> [NTupleAnchor.Link] {
+    private static func groups(_ reader: inout ByteReader) throws(InputError) -> [NTupleAnchor.Link] {
         let list = try NTupleFrame(&reader)
         var links: [NTupleAnchor.Link] = []
         for _ in 0..<list.items {
@@ -89,7 +89,7 @@ extension RootFile {
             try reader.skip(20)
             let length = try reader.little(UInt64.self)
             guard length <= 1 << 40 else {
-                throw FormatError(.badLength, "a page list's length is not believable", found: "\(length)")
+                throw InputError(.badLength, "a page list's length is not believable", found: "\(length)")
             }
             links.append(.init(range: try NTuplePages.locator(&reader), length: Int(length)))
             try reader.seek(to: frame.end)
@@ -98,14 +98,14 @@ extension RootFile {
     }
 
     /// Fetches, inflates and checks an envelope.
-    private func envelope(_ link: NTupleAnchor.Link, type: UInt64, _ name: String) throws(FormatError) -> [UInt8] {
-        do throws(FormatError) {
+    private func envelope(_ link: NTupleAnchor.Link, type: UInt64, _ name: String) throws(InputError) -> [UInt8] {
+        do throws(InputError) {
             let stored = try bytes(link.range)
             let content = try Inflater.inflate(stored, to: link.length)
             var reader = ByteReader(content.span.bytes)
             let head = try reader.little(UInt64.self)
             guard head & 0xFFFF == type, head >> 16 == UInt64(content.count), content.count >= 16 else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "this is no such envelope", expected: "type \(type), \(content.count) bytes",
                     found: "type \(head & 0xFFFF), \(head >> 16)")
             }
@@ -113,7 +113,7 @@ extension RootFile {
             let expected = try reader.little(UInt64.self)
             let found = content.withUnsafeBytes { XXH3_64bits($0.baseAddress, content.count - 8) }
             guard expected == found else {
-                throw FormatError(
+                throw InputError(
                     .badChecksum, "its checksum is wrong", expected: String(expected, radix: 16),
                     found: String(found, radix: 16),
                     hint: "The file is damaged: fetch it again or use another replica.")
@@ -136,19 +136,19 @@ struct NTupleAnchor {
     let header: Link
     let footer: Link
 
-    init(_ bytes: [UInt8]) throws(FormatError) {
+    init(_ bytes: [UInt8]) throws(InputError) {
         var reader = ByteReader(bytes.span.bytes)
         _ = try VersionHeader(&reader)
         let start = reader.position
         let epoch = try reader.u16()
         try reader.skip(6)
         guard epoch == 1 else {
-            throw FormatError(.unsupported, "an RNTuple of another format epoch", expected: "1", found: "\(epoch)")
+            throw InputError(.unsupported, "an RNTuple of another format epoch", expected: "1", found: "\(epoch)")
         }
-        func link(_ reader: inout ByteReader) throws(FormatError) -> Link {
+        func link(_ reader: inout ByteReader) throws(InputError) -> Link {
             let (offset, stored, length) = (try reader.u64(), try reader.u64(), try reader.u64())
             guard offset <= 1 << 60, stored <= 1 << 31, length <= 1 << 31 else {
-                throw FormatError(
+                throw InputError(
                     .badLength, "an envelope's place is not believable",
                     found: "\(stored) bytes at \(offset), \(length) inflated")
             }
@@ -158,14 +158,14 @@ struct NTupleAnchor {
         footer = try link(&reader)
         let largest = try reader.u64()
         guard largest == 0 || header.range.length <= largest && footer.range.length <= largest else {
-            throw FormatError(.unsupported, "an RNTuple whose envelopes are stored in parts is not read")
+            throw InputError(.unsupported, "an RNTuple whose envelopes are stored in parts is not read")
         }
         guard reader.remaining >= 8 else { return }
         let end = reader.position
         let found = bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress! + start, end - start) }
         let expected = try reader.u64()
         guard expected == found else {
-            throw FormatError(
+            throw InputError(
                 .badChecksum, "the RNTuple's anchor has a wrong checksum", expected: String(expected, radix: 16),
                 found: String(found, radix: 16))
         }

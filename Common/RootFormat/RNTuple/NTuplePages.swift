@@ -47,7 +47,7 @@ final class NTuplePages: Sendable {
     }
 
     /// Reads a page list: cluster summaries, then for each cluster and column its pages.
-    static func read(_ reader: inout ByteReader, columns: Int) throws(FormatError) -> [Cluster] {
+    static func read(_ reader: inout ByteReader, columns: Int) throws(InputError) -> [Cluster] {
         try reader.skip(8)
         var clusters: [Cluster] = []
         let summaries = try NTupleFrame(&reader)
@@ -55,9 +55,9 @@ final class NTuplePages: Sendable {
             let frame = try NTupleFrame(&reader)
             let first = try reader.little(UInt64.self)
             let packed = try reader.little(UInt64.self)
-            guard packed >> 56 & 1 == 0 else { throw FormatError(.unsupported, "sharded clusters are not read") }
+            guard packed >> 56 & 1 == 0 else { throw InputError(.unsupported, "sharded clusters are not read") }
             guard first <= 1 << 40, packed & 0xFF_FFFF_FFFF_FFFF <= 1 << 40 else {
-                throw FormatError(.limit, "a cluster's entries are not believable")
+                throw InputError(.limit, "a cluster's entries are not believable")
             }
             clusters.append(
                 Cluster(firstEntry: Int64(first), entries: Int64(packed & 0xFF_FFFF_FFFF_FFFF), columns: []))
@@ -66,14 +66,14 @@ final class NTuplePages: Sendable {
         try reader.seek(to: summaries.end)
         let outer = try NTupleFrame(&reader)
         guard outer.items == clusters.count else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a page list is for another number of clusters", expected: "\(clusters.count)",
                 found: "\(outer.items)")
         }
         for index in clusters.indices {
             let list = try NTupleFrame(&reader)
             guard list.items <= columns else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "a cluster has more columns than the schema", expected: "\(columns)",
                     found: "\(list.items)")
             }
@@ -83,7 +83,7 @@ final class NTuplePages: Sendable {
         return clusters
     }
 
-    private static func column(_ reader: inout ByteReader) throws(FormatError) -> ClusterColumn {
+    private static func column(_ reader: inout ByteReader) throws(InputError) -> ClusterColumn {
         let frame = try NTupleFrame(&reader)
         var pages: [Page] = []
         pages.reserveCapacity(frame.items)
@@ -92,7 +92,7 @@ final class NTuplePages: Sendable {
             let raw = try reader.little(Int32.self)
             total += Int(raw.magnitude)
             guard total <= 1 << 40 else {
-                throw FormatError(.limit, "a column's elements are not believable", found: "\(total)")
+                throw InputError(.limit, "a column's elements are not believable", found: "\(total)")
             }
             pages.append(Page(count: Int(raw.magnitude), range: try locator(&reader), hasChecksum: raw < 0))
         }
@@ -101,7 +101,7 @@ final class NTuplePages: Sendable {
         return ClusterColumn(pages: pages, isSuppressed: offset < 0)
     }
 
-    static func locator(_ reader: inout ByteReader) throws(FormatError) -> ByteRange {
+    static func locator(_ reader: inout ByteReader) throws(InputError) -> ByteRange {
         let start = reader.position
         let size = try reader.little(Int32.self)
         var length = UInt64(size.magnitude)
@@ -110,14 +110,14 @@ final class NTuplePages: Sendable {
             offset = try reader.little(UInt64.self)
         } else {
             guard UInt32(bitPattern: size) >> 24 & 0x7F == 1 else {
-                throw FormatError(.unsupported, "an RNTuple that is not all in one file is not read", offset: start)
+                throw InputError(.unsupported, "an RNTuple that is not all in one file is not read", offset: start)
             }
             length = try reader.little(UInt64.self)
             offset = try reader.little(UInt64.self)
             try reader.seek(to: start + Int(UInt32(bitPattern: size) & 0xFFFF))
         }
         guard length <= 1 << 40, offset <= 1 << 60 else {
-            throw FormatError(.badLength, "a locator is not believable", offset: start)
+            throw InputError(.badLength, "a locator is not believable", offset: start)
         }
         return ByteRange(offset: Int(offset), length: Int(length))
     }

@@ -34,7 +34,7 @@ struct NTupleSchema: Sendable {
     private(set) var aliases: [(column: Int, field: Int)] = []
 
     /// Adds the four lists of a schema description.
-    mutating func add(_ reader: inout ByteReader) throws(FormatError) {
+    mutating func add(_ reader: inout ByteReader) throws(InputError) {
         let fieldList = try NTupleFrame(&reader)
         for _ in 0..<fieldList.items { try addField(&reader) }
         try reader.seek(to: fieldList.end)
@@ -54,7 +54,7 @@ struct NTupleSchema: Sendable {
         try reader.seek(to: extra.end)
     }
 
-    private mutating func addField(_ reader: inout ByteReader) throws(FormatError) {
+    private mutating func addField(_ reader: inout ByteReader) throws(InputError) {
         let frame = try NTupleFrame(&reader)
         try reader.skip(8)
         let parent = Int(try reader.little(UInt32.self))
@@ -68,7 +68,7 @@ struct NTupleSchema: Sendable {
         if flags & 1 != 0 {
             let announced = try reader.little(UInt64.self)
             guard announced <= 1 << 24 else {
-                throw FormatError(.limit, "a fixed array is not believable", object: name, found: "\(announced) items")
+                throw InputError(.limit, "a fixed array is not believable", object: name, found: "\(announced) items")
             }
             size = Int(announced)
         }
@@ -79,7 +79,7 @@ struct NTupleSchema: Sendable {
         try reader.seek(to: frame.end)
     }
 
-    private mutating func addColumn(_ reader: inout ByteReader) throws(FormatError) {
+    private mutating func addColumn(_ reader: inout ByteReader) throws(InputError) {
         let frame = try NTupleFrame(&reader)
         let type = try reader.little(UInt16.self)
         let bits = Int(try reader.little(UInt16.self))
@@ -143,12 +143,12 @@ struct NTupleFrame {
     let items: Int
     let end: Int
 
-    init(_ reader: inout ByteReader) throws(FormatError) {
+    init(_ reader: inout ByteReader) throws(InputError) {
         let start = reader.position
         let size = try reader.little(Int64.self)
         let length = size.magnitude
         guard length >= (size < 0 ? 12 : 8), length <= UInt64(reader.count - start) else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a frame does not fit its envelope", offset: start,
                 expected: "up to \(reader.count - start)", found: "\(size)")
         }
@@ -159,7 +159,7 @@ struct NTupleFrame {
         }
         let count = Int(try reader.little(UInt32.self))
         guard count <= end - reader.position else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a list has more items than bytes", offset: start,
                 expected: "up to \(end - reader.position)", found: "\(count)")
         }
@@ -168,7 +168,7 @@ struct NTupleFrame {
 }
 
 extension ByteReader {
-    mutating func ntupleString() throws(FormatError) -> String {
+    mutating func ntupleString() throws(InputError) -> String {
         let length = Int(try little(UInt32.self))
         return String(decoding: try bytes(length), as: UTF8.self)
     }

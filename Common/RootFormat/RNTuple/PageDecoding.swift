@@ -17,9 +17,9 @@ extension NTupleSchema.Column {
     /// - Parameters:
     ///   - page: `pageSize(count)` bytes.
     ///   - target: room for `count * decodedSize` bytes.
-    func decode(_ page: UnsafeRawBufferPointer, _ count: Int, to target: UnsafeMutableRawPointer) throws(FormatError) {
+    func decode(_ page: UnsafeRawBufferPointer, _ count: Int, to target: UnsafeMutableRawPointer) throws(InputError) {
         guard let type, page.count >= pageSize(count) else {
-            throw FormatError(.corrupt, "a page is too short for its elements")
+            throw InputError(.corrupt, "a page is too short for its elements")
         }
         guard count > 0, let source = page.baseAddress else { return }
         switch type {

@@ -15,7 +15,7 @@ final class PageReader {
     func column(
         _ column: NTupleColumn, _ plan: NTuplePlan, _ type: DataType, _ shape: Shape, _ entries: Range<Int64>,
         _ fetched: FetchedRanges
-    ) throws(FormatError) -> Column {
+    ) throws(InputError) -> Column {
         var output = GrowingColumn(type: type, levels: shape.varyingLevels, pool: pool)
         var covered = entries.lowerBound
         for part in plan.parts {
@@ -23,7 +23,7 @@ final class PageReader {
             try append(part, of: column, to: &output, fetched)
         }
         guard covered == entries.upperBound else {
-            throw FormatError(
+            throw InputError(
                 .missing, "the column has no data for some entries", expected: "entries up to \(entries.upperBound)",
                 found: "up to \(covered)")
         }
@@ -32,7 +32,7 @@ final class PageReader {
 
     private func append(
         _ part: NTuplePlan.Part, of column: NTupleColumn, to output: inout GrowingColumn, _ fetched: FetchedRanges
-    ) throws(FormatError) {
+    ) throws(InputError) {
         var range = part.entries
         var next = 0
         var level = 0
@@ -41,7 +41,7 @@ final class PageReader {
             switch step {
             case .fixed(let count): range = range.lowerBound * count..<range.upperBound * count
             case .collection:
-                range = try collection(range, part.runs[next], source) { (count) throws(FormatError) in
+                range = try collection(range, part.runs[next], source) { (count) throws(InputError) in
                     output.push(level, count)
                 }
                 next += 1
@@ -52,14 +52,14 @@ final class PageReader {
                 level += 1
             }
         }
-        guard next < part.runs.count else { throw FormatError(.corrupt, "a field has no column in this cluster") }
+        guard next < part.runs.count else { throw InputError(.corrupt, "a field has no column in this cluster") }
         let run = part.runs[next]
         switch column.leaf {
         case .cardinality:
             try check(max(0, range.lowerBound - 1)..<range.upperBound, run, source)
             output.reserve(range.count * 8)
             var target = (output.values.pointer + output.used).assumingMemoryBound(to: Int64.self)
-            _ = try collection(range, run, source) { (count) throws(FormatError) in
+            _ = try collection(range, run, source) { (count) throws(InputError) in
                 target.pointee = Int64(count)
                 target += 1
             }
@@ -67,7 +67,7 @@ final class PageReader {
         case .numbers:
             let physical = column.pages.columns[run.physical]
             guard let natural = physical.type?.natural else {
-                throw FormatError(.unsupported, "a column type that this version does not know")
+                throw InputError(.unsupported, "a column type that this version does not know")
             }
             // Elements are bounded by the pages' own counts before they are allocated for.
             try check(range, run, source)
@@ -87,8 +87,8 @@ final class PageReader {
 
     /// The items of the collections `range`.
     private func collection(
-        _ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, _ each: (Int) throws(FormatError) -> Void
-    ) throws(FormatError) -> Range<Int> {
+        _ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, _ each: (Int) throws(InputError) -> Void
+    ) throws(InputError) -> Range<Int> {
         guard !range.isEmpty else { return 0..<0 }
         let withPrevious = max(0, range.lowerBound - 1)..<range.upperBound
         try check(withPrevious, run, source)
@@ -103,11 +103,11 @@ final class PageReader {
         }
         var previous = range.lowerBound == 0 ? 0 : end(0)
         let first = previous
-        guard first >= 0 else { throw FormatError(.corrupt, "an index is not believable", found: "\(first)") }
+        guard first >= 0 else { throw InputError(.corrupt, "an index is not believable", found: "\(first)") }
         for index in (range.lowerBound == 0 ? 0 : 1)..<withPrevious.count {
             let here = end(index)
             guard here >= previous, here <= 1 << 36 else {
-                throw FormatError(.corrupt, "an index column falls", expected: "at least \(previous)", found: "\(here)")
+                throw InputError(.corrupt, "an index column falls", expected: "at least \(previous)", found: "\(here)")
             }
             try each(here - previous)
             previous = here
@@ -118,7 +118,7 @@ final class PageReader {
     /// The items of one alternative among the variants `range`: its items follow each other.
     private func alternative(
         _ range: Range<Int>, _ tag: UInt32, _ run: NTuplePlan.Run, _ source: PageSource, _ each: (Int) -> Void
-    ) throws(FormatError) -> Range<Int> {
+    ) throws(InputError) -> Range<Int> {
         // Where the wanted ones begin follows from all before them.
         let all = 0..<range.upperBound
         try check(all, run, source)
@@ -142,7 +142,7 @@ final class PageReader {
         let fetched: FetchedRanges
     }
 
-    private func check(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource) throws(FormatError) {
+    private func check(_ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource) throws(InputError) {
         guard !range.isEmpty else { return }
         let physical = source.pages.columns[run.physical]
         let pages = source.pages.clusters[source.cluster].column(run.physical).pages[run.pages]
@@ -150,14 +150,14 @@ final class PageReader {
         // Below the padding there are zeros; the first page wanted follows it or begins before the range.
         let begins = range.lowerBound >= run.firstElement || run.firstElement == run.padding
         guard range.upperBound <= max(end, run.padding), begins else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a column has fewer elements than its index says",
                 expected: "\(range.lowerBound) to \(range.upperBound)",
                 found: "\(run.firstElement) to \(end)")
         }
         let zeros = max(0, min(run.padding, range.upperBound) - range.lowerBound)
         guard range.count <= 1 << 30 / physical.decodedSize, zeros <= 1 << 28 / physical.decodedSize else {
-            throw FormatError(
+            throw InputError(
                 .limit, "a column has more values in these entries than are read at once", found: "\(range.count)",
                 hint: "Ask for fewer entries.")
         }
@@ -165,15 +165,15 @@ final class PageReader {
         for page in pages { try believable(page, physical) }
     }
 
-    private func believable(_ page: NTuplePages.Page, _ physical: NTupleSchema.Column) throws(FormatError) {
+    private func believable(_ page: NTuplePages.Page, _ physical: NTupleSchema.Column) throws(InputError) {
         // Pages have a mebibyte by default; bits grow eightfold when they are decoded.
         guard page.count * physical.decodedSize <= 256 << 20 else {
-            throw FormatError(
+            throw InputError(
                 .limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
         }
         let (plain, stored) = (physical.pageSize(page.count), page.range.length)
         guard plain == stored || Inflater.isBelievable(plain, from: stored) else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a page's inflated length is not believable", offset: page.range.offset,
                 found: "\(plain) from \(stored)")
         }
@@ -182,7 +182,7 @@ final class PageReader {
     /// The decoded elements `range`, counted from the cluster's start.
     private func elements(
         _ range: Range<Int>, _ run: NTuplePlan.Run, _ source: PageSource, to target: UnsafeMutableRawPointer
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let physical = source.pages.columns[run.physical]
         let size = physical.decodedSize
         let pages = source.pages.clusters[source.cluster].column(run.physical).pages
@@ -207,7 +207,7 @@ final class PageReader {
         _ page: NTuplePages.Page, of pages: NTuplePages, _ stored: UnsafeRawBufferPointer, _ number: Int,
         _ wanted: Range<Int>,
         _ target: UnsafeMutableRawPointer
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let physical = pages.columns[number]
         let size = physical.decodedSize
         if let held, held.pages === pages, held.page == page, held.physical == number,
@@ -221,7 +221,7 @@ final class PageReader {
             let expected = (stored.baseAddress! + page.range.length).loadUnaligned(as: UInt64.self)
             let found = XXH3_64bits(body.baseAddress, body.count)
             guard expected == found else {
-                throw FormatError(
+                throw InputError(
                     .badChecksum, "a page's checksum is wrong", offset: page.range.offset,
                     expected: String(expected, radix: 16),
                     found: String(found, radix: 16), hint: "The file is damaged: fetch it again or use another replica."
@@ -234,7 +234,7 @@ final class PageReader {
         let inflated = pool.take(plain)
         defer { pool.give(inflated) }
         let bytes = UnsafeMutableRawBufferPointer(start: inflated.pointer, count: plain)
-        do throws(FormatError) { try inflater.inflate(body, into: bytes) } catch {
+        do throws(InputError) { try inflater.inflate(body, into: bytes) } catch {
             var located = error
             located.offset = page.range.offset
             throw located
@@ -246,7 +246,7 @@ final class PageReader {
         _ bytes: UnsafeRawBufferPointer, _ page: NTuplePages.Page, of pages: NTuplePages, _ number: Int,
         _ wanted: Range<Int>,
         _ target: UnsafeMutableRawPointer
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let physical = pages.columns[number]
         let size = physical.decodedSize
         if wanted.count == page.count { return try physical.decode(bytes, page.count, to: target) }

@@ -6,7 +6,7 @@ struct VersionHeader {
     /// Where the object ends; nil where it does not say.
     let end: Int?
 
-    init(_ reader: inout ByteReader) throws(FormatError) {
+    init(_ reader: inout ByteReader) throws(InputError) {
         let start = reader.position
         let first = try reader.u16()
         guard first & 0x4000 != 0 else {
@@ -16,7 +16,7 @@ struct VersionHeader {
         }
         let count = Int(first & 0x3FFF) << 16 | Int(try reader.u16())
         guard count >= 2, count <= reader.remaining else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "an object's byte count does not fit its record", offset: start,
                 expected: "2 to \(reader.remaining)", found: "\(count)")
         }
@@ -25,7 +25,7 @@ struct VersionHeader {
     }
 
     /// Goes to the object's end, over members that a later version may have added.
-    func finish(_ reader: inout ByteReader) throws(FormatError) {
+    func finish(_ reader: inout ByteReader) throws(InputError) {
         if let end { try reader.seek(to: end) }
     }
 }
@@ -58,14 +58,14 @@ struct ObjectReader {
     }
 
     /// Reads an object whose class is known, its version first.
-    mutating func object(of className: String, _ reader: inout ByteReader) throws(FormatError) -> StreamedObject {
+    mutating func object(of className: String, _ reader: inout ByteReader) throws(InputError) -> StreamedObject {
         let object = StreamedObject(className: className)
         try fill(object, as: className, &reader)
         return object
     }
 
     /// Reads what ROOT writes for a pointer: null, a reference to an earlier object, or a class and an object.
-    mutating func pointer(_ reader: inout ByteReader) throws(FormatError) -> StreamedObject? {
+    mutating func pointer(_ reader: inout ByteReader) throws(InputError) -> StreamedObject? {
         let start = reader.position
         var tag = try reader.u32()
         var end: Int?
@@ -73,7 +73,7 @@ struct ObjectReader {
         if tag & 0x4000_0000 != 0, tag != 0xFFFF_FFFF {
             let count = Int(tag & 0x3FFF_FFFF)
             guard count >= 4, count <= reader.remaining else {
-                throw FormatError(
+                throw InputError(
                     .badLength, "an object's byte count does not fit its record", offset: start,
                     expected: "4 to \(reader.remaining)", found: "\(count)")
             }
@@ -88,7 +88,7 @@ struct ObjectReader {
         } else if tag & 0x8000_0000 != 0 {
             guard case .className(let known) = references.found[Int(tag & 0x7FFF_FFFF)] else {
                 guard let end else {
-                    throw FormatError(.corrupt, "an object refers to an unknown class", offset: start)
+                    throw InputError(.corrupt, "an object refers to an unknown class", offset: start)
                 }
                 try reader.seek(to: end)
                 return nil
@@ -114,11 +114,11 @@ struct ObjectReader {
     /// Reads the members of `className` into `object`, which may be of a derived class.
     private mutating func fill(
         _ object: StreamedObject, as className: String, _ reader: inout ByteReader
-    ) throws(FormatError) {
+    ) throws(InputError) {
         depth += 1
         defer { depth -= 1 }
         guard depth < 100 else {
-            throw FormatError(.corrupt, "objects nest too deep", object: className, offset: reader.position)
+            throw InputError(.corrupt, "objects nest too deep", object: className, offset: reader.position)
         }
         switch className {
         case "TObject": try rootObject(&reader)
@@ -146,12 +146,12 @@ struct ObjectReader {
 
     private mutating func described(
         into object: StreamedObject, _ className: String, _ reader: inout ByteReader
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let start = reader.position
         let header = try VersionHeader(&reader)
         guard let elements = catalog.elements(className, version: header.version) else {
             if header.end != nil { return try header.finish(&reader) }
-            throw FormatError(
+            throw InputError(
                 .unsupported, "the file does not describe the class \(className) in version \(header.version)",
                 offset: start)
         }
@@ -174,7 +174,7 @@ struct ObjectReader {
 
     private mutating func member(
         _ element: StreamerElement, of object: StreamedObject, _ reader: inout ByteReader
-    ) throws(FormatError) {
+    ) throws(InputError) {
         switch element.type {
         case 0:
             if element.name == "TObject" { return try rootObject(&reader) }
@@ -203,15 +203,15 @@ struct ObjectReader {
         case 64, 69:
             object.set(element.name, .object(try pointer(&reader)))
         default:
-            throw FormatError(
+            throw InputError(
                 .unsupported, "no reader for a member of streamer type \(element.type) (\(element.typeName))")
         }
     }
 
-    private func numbers(_ type: Int, _ count: Int, _ reader: inout ByteReader) throws(FormatError) -> StreamedValue {
+    private func numbers(_ type: Int, _ count: Int, _ reader: inout ByteReader) throws(InputError) -> StreamedValue {
         let sizes = [0, 1, 2, 4, 8, 4, 4, 0, 8, 4, 0, 1, 2, 4, 8, 4, 8, 8, 1, 3]
         guard type > 0, type < sizes.count, count >= 0, sizes[type] > 0, count <= reader.remaining / sizes[type] else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "an array is longer than its record", offset: reader.position,
                 found: "\(count) of type \(type)")
         }
@@ -229,13 +229,13 @@ struct ObjectReader {
             case 11, 18: integers.append(Int64(try reader.u8()))
             case 12: integers.append(Int64(try reader.u16()))
             case 13, 15: integers.append(Int64(try reader.u32()))
-            default: throw FormatError(.unsupported, "no reader for numbers of streamer type \(type)")
+            default: throw InputError(.unsupported, "no reader for numbers of streamer type \(type)")
             }
         }
         return type == 5 || type == 8 || type == 9 ? .reals(reals) : .integers(integers)
     }
 
-    private func rootObject(_ reader: inout ByteReader) throws(FormatError) {
+    private func rootObject(_ reader: inout ByteReader) throws(InputError) {
         let header = try VersionHeader(&reader)
         try reader.skip(4)
         let bits = try reader.u32()
@@ -244,7 +244,7 @@ struct ObjectReader {
         try header.finish(&reader)
     }
 
-    func named(into object: StreamedObject, _ reader: inout ByteReader) throws(FormatError) {
+    func named(into object: StreamedObject, _ reader: inout ByteReader) throws(InputError) {
         let header = try VersionHeader(&reader)
         try rootObject(&reader)
         object.set("fName", .string(try reader.rootString()))
@@ -254,7 +254,7 @@ struct ObjectReader {
 
     private mutating func collection(
         into object: StreamedObject, _ className: String, _ reader: inout ByteReader
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let header = try VersionHeader(&reader)
         guard className != "TClonesArray" else { return try header.finish(&reader) }
         let isArray = className == "TObjArray"
@@ -271,7 +271,7 @@ struct ObjectReader {
         try header.finish(&reader)
     }
 
-    private func embeddedBasket(_ reader: inout ByteReader) throws(FormatError) -> EmbeddedBasket {
+    private func embeddedBasket(_ reader: inout ByteReader) throws(InputError) -> EmbeddedBasket {
         let key = try Key(&reader)
         let header = try BasketHeader(&reader)
         var offsets: [Int32] = []
@@ -285,7 +285,7 @@ struct ObjectReader {
             let length = header.version > 1 ? header.last : try reader.count32(itemSize: 1)
             let all = try reader.bytes(length)
             guard key.headerLength <= all.count else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "an embedded basket is shorter than its key", object: key.name, offset: reader.position)
             }
             data = Array(all[key.headerLength...])
@@ -294,7 +294,7 @@ struct ObjectReader {
             entries: header.entries, keyLength: key.headerLength, last: header.last, offsets: offsets, data: data)
     }
 
-    private func int32Array(_ reader: inout ByteReader) throws(FormatError) -> [Int32] {
+    private func int32Array(_ reader: inout ByteReader) throws(InputError) -> [Int32] {
         let count = try reader.count32(itemSize: 4)
         var values: [Int32] = []
         values.reserveCapacity(count)
@@ -312,7 +312,7 @@ struct BasketHeader {
     /// Offsets stand behind the data (or are streamed before them, when embedded).
     let hasOffsets: Bool
 
-    init(_ reader: inout ByteReader) throws(FormatError) {
+    init(_ reader: inout ByteReader) throws(InputError) {
         version = Int(try reader.u16())
         try reader.skip(4)
         // A negative size of the offsets tells of one byte more.
@@ -324,7 +324,7 @@ struct BasketHeader {
         flag = raw >= 80 ? raw - 80 : raw
         hasOffsets = raw < 80 && flag != 0 && flag % 10 != 2
         guard entries >= 0, last >= 0 else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket's header makes no sense", offset: reader.position,
                 found: "\(entries) entries, last \(last)")
         }

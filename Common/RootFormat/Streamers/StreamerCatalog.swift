@@ -75,7 +75,7 @@ struct StreamerCatalog: Sendable {
     }
 
     /// Reads the TList of TStreamerInfo.
-    mutating func read(_ reader: inout ByteReader, displacement: Int) throws(FormatError) {
+    mutating func read(_ reader: inout ByteReader, displacement: Int) throws(InputError) {
         var objects = ObjectReader(catalog: StreamerCatalog(), displacement: displacement)
         defer { objects.dismantle() }
         let list = try objects.object(of: "TList", &reader)
@@ -92,7 +92,7 @@ struct StreamerCatalog: Sendable {
 
 extension ObjectReader {
     /// TStreamerInfo's own layout is fixed: it describes all others.
-    func streamerInfo(into object: StreamedObject, _ reader: inout ByteReader) throws(FormatError) {
+    func streamerInfo(into object: StreamedObject, _ reader: inout ByteReader) throws(InputError) {
         let header = try VersionHeader(&reader)
         try named(into: object, &reader)
         object.set("fCheckSum", .integer(Int64(try reader.u32())))
@@ -102,7 +102,7 @@ extension ObjectReader {
         try header.finish(&reader)
     }
 
-    func streamerElement(into object: StreamedObject, _ reader: inout ByteReader) throws(FormatError) {
+    func streamerElement(into object: StreamedObject, _ reader: inout ByteReader) throws(InputError) {
         let outer = try VersionHeader(&reader)
         // A TStreamerSTLstring is a TStreamerSTL, which is a TStreamerElement.
         let middle: VersionHeader? = object.className == "TStreamerSTLstring" ? try VersionHeader(&reader) : nil

@@ -47,21 +47,20 @@ final class BasketReader {
     ///   - stored: the basket's bytes in the file, where it has its own.
     ///   - body: gets the basket; it must not keep the bytes.
     func open(
-        _ basket: BasketStore.Basket, stored: UnsafeRawBufferPointer?, _ body: (BasketData) throws(FormatError) -> Void
-    ) throws(FormatError) {
+        _ basket: BasketStore.Basket, stored: UnsafeRawBufferPointer?, _ body: (BasketData) throws(InputError) -> Void
+    ) throws(InputError) {
         switch basket.place {
         case .embedded(let embedded): try open(embedded, body)
         case .stored:
-            guard let stored else { throw FormatError(.missing, "a basket was not fetched") }
+            guard let stored else { throw InputError(.missing, "a basket was not fetched") }
             try open(stored, basket, body)
         }
     }
 
-    private func open(_ embedded: EmbeddedBasket, _ body: (BasketData) throws(FormatError) -> Void) throws(FormatError)
-    {
+    private func open(_ embedded: EmbeddedBasket, _ body: (BasketData) throws(InputError) -> Void) throws(InputError) {
         let border = embedded.last - embedded.keyLength
         guard border >= 0, border <= embedded.data.count else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket is shorter than it says", expected: "\(border) bytes",
                 found: "\(embedded.data.count)")
         }
@@ -70,9 +69,9 @@ final class BasketReader {
             ? EntryOffsets(
                 store: .streamed(embedded.offsets), keyLength: embedded.keyLength, entries: embedded.entries,
                 border: border) : nil
-        var failure: FormatError?
+        var failure: InputError?
         embedded.data.withUnsafeBytes { bytes in
-            do throws(FormatError) {
+            do throws(InputError) {
                 try body(BasketData(bytes: bytes, border: border, entries: embedded.entries, offsets: offsets))
             } catch { failure = error }
         }
@@ -80,28 +79,28 @@ final class BasketReader {
     }
 
     private func open(
-        _ record: UnsafeRawBufferPointer, _ basket: BasketStore.Basket, _ body: (BasketData) throws(FormatError) -> Void
-    ) throws(FormatError) {
+        _ record: UnsafeRawBufferPointer, _ basket: BasketStore.Basket, _ body: (BasketData) throws(InputError) -> Void
+    ) throws(InputError) {
         var reader = ByteReader(record.bytes)
         let key = try BasketKey(&reader)
         let header = try BasketHeader(&reader)
         guard key.totalLength == record.count, key.headerLength <= record.count else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket's key contradicts its tree", expected: "\(record.count) bytes",
                 found: "\(key.totalLength)")
         }
         guard header.entries == Int(basket.entries) else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket holds another number of entries than its tree says", expected: "\(basket.entries)",
                 found: "\(header.entries)")
         }
         let border = header.last - key.headerLength
         guard border >= 0, border <= key.objectLength else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket's data end outside it", expected: "0 to \(key.objectLength)", found: "\(border)")
         }
         let payload = UnsafeRawBufferPointer(rebasing: record[key.headerLength...])
-        func use(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
+        func use(_ bytes: UnsafeRawBufferPointer) throws(InputError) {
             // Behind the data: a count, then an offset an entry.
             let has = bytes.count - border >= 4 + 4 * header.entries && header.entries > 0
             let offsets: EntryOffsets? =
@@ -113,7 +112,7 @@ final class BasketReader {
         }
         if key.objectLength == payload.count { return try use(payload) }
         guard Inflater.isBelievable(key.objectLength, from: payload.count) else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a basket's inflated length is not believable",
                 found: "\(key.objectLength) from \(payload.count)")
         }
@@ -131,7 +130,7 @@ struct BasketKey {
     let objectLength: Int
     let headerLength: Int
 
-    init(_ reader: inout ByteReader) throws(FormatError) {
+    init(_ reader: inout ByteReader) throws(InputError) {
         totalLength = Int(try reader.i32())
         let version = Int(try reader.i16())
         objectLength = Int(try reader.i32())
@@ -140,7 +139,7 @@ struct BasketKey {
         try reader.skip(version > 1000 ? 18 : 10)
         for _ in 0..<3 { try reader.skipRootString() }
         guard headerLength > 0, totalLength >= headerLength, objectLength >= 0 else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket's lengths contradict each other",
                 found: "\(totalLength) bytes, header \(headerLength), object \(objectLength)")
         }

@@ -46,7 +46,7 @@ struct BranchReading {
 
     // MARK: Plain leaves
 
-    private mutating func plain(_ branch: StreamedObject, _ leaves: [StreamedObject]) throws(FormatError) {
+    private mutating func plain(_ branch: StreamedObject, _ leaves: [StreamedObject]) throws(InputError) {
         if leaves.isEmpty { hasData = false }
         let readings = leaves.map { LeafReading($0, branchTitle: branch.string("fTitle")) }
         let several = leaves.count > 1
@@ -81,8 +81,8 @@ struct BranchReading {
     }
 
     /// Several leaves of which some vary: each after the other, counted by one before it.
-    private mutating func varying(_ leaves: [StreamedObject], _ readings: [LeafReading]) throws(FormatError) {
-        if let reason = readings.first(where: { $0.reason != nil })?.reason { throw FormatError(.unsupported, reason) }
+    private mutating func varying(_ leaves: [StreamedObject], _ readings: [LeafReading]) throws(InputError) {
+        if let reason = readings.first(where: { $0.reason != nil })?.reason { throw InputError(.unsupported, reason) }
         var compiler = RecipeCompiler(catalog: StreamerCatalog())
         let recipe = try compiler.leafList(zip(leaves, readings).map { ($0.string("fName"), $1) })
         add(compiler.finish(recipe))
@@ -90,14 +90,14 @@ struct BranchReading {
 
     // MARK: Objects
 
-    private mutating func object(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(FormatError) {
+    private mutating func object(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(InputError) {
         let name = branch.string("fClassName")
         var compiler = RecipeCompiler(catalog: catalog)
         let body = try compiler.object(CxxType(name))
         add(compiler.finish(.named(name: name, body)))
     }
 
-    private mutating func element(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(FormatError) {
+    private mutating func element(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(InputError) {
         let kind = branch.integer("fType")
         let id = Int(branch.integer("fID"))
         let className = branch.string("fClassName")
@@ -133,13 +133,13 @@ struct BranchReading {
     /// The member that a branch is for: by its number, checked by its name.
     private static func element(
         _ id: Int, _ className: String, _ branchName: String, _ layout: ClassLayout?, streamerType: Int
-    ) throws(FormatError) -> StreamerElement {
+    ) throws(InputError) -> StreamerElement {
         guard let elements = layout?.elements, !elements.isEmpty else {
             let type = CxxType(className)
             if type.name == "pair", type.arguments.count == 2, id < 2 {
                 return .ofPair(type, id)
             }
-            throw FormatError(.unsupported, "the file does not describe the class \(className)")
+            throw InputError(.unsupported, "the file does not describe the class \(className)")
         }
         let bare = branchName.prefix { $0 != "[" }
         func fits(_ element: StreamerElement) -> Bool {
@@ -148,7 +148,7 @@ struct BranchReading {
         }
         if id < elements.count, fits(elements[id]) || elements[id].type == streamerType { return elements[id] }
         if let named = elements.first(where: fits) { return named }
-        throw FormatError(.unsupported, "the class \(className) has no member for this branch")
+        throw InputError(.unsupported, "the class \(className) has no member for this branch")
     }
 
     /// Adds a recipe's columns, in a plainer form where there is one.
@@ -267,22 +267,22 @@ struct LeafReading {
 
 extension RecipeCompiler {
     /// The entries of a branch that holds a member of every item of a collection.
-    mutating func itemsOf(_ element: StreamerElement) throws(FormatError) -> Recipe {
+    mutating func itemsOf(_ element: StreamerElement) throws(InputError) -> Recipe {
         if element.isCollection {
             // The header stands once, before all items.
-            let (item, use) = try varying { (me) throws(FormatError) in
+            let (item, use) = try varying { (me) throws(InputError) in
                 let type = CxxType(element.typeName)
                 guard element.arrayLength > 0 else { return try me.value(type, headed: false) }
-                return try me.fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false)
+                return try me.fixed(element.dimensions) { (me) throws(InputError) in try me.value(type, headed: false)
                 }
             }
             return .headed(.toEnd(item, use))
         }
         guard !(41...59).contains(element.type) else {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "an array counted anew for each item of a collection (\(element.name)) is not read")
         }
-        let (item, use) = try varying { (me) throws(FormatError) in try me.alone(element, flattened: true) }
+        let (item, use) = try varying { (me) throws(InputError) in try me.alone(element, flattened: true) }
         return .toEnd(item, use)
     }
 }

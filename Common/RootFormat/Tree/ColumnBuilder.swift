@@ -38,12 +38,12 @@ struct ColumnBuilder {
     /// - Parameter counts: for baskets without offsets: items of each of the basket's entries.
     mutating func append(
         _ data: BasketData, _ local: Range<Int>, counts: UnsafeBufferPointer<Int64>? = nil
-    ) throws(FormatError) {
+    ) throws(InputError) {
         guard layout.type == type else {
-            throw FormatError(.corrupt, "a branch is stored as another type than it is read")
+            throw InputError(.corrupt, "a branch is stored as another type than it is read")
         }
         guard data.border <= data.bytes.count, local.upperBound <= data.entries else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket is shorter than it says", expected: "\(data.border) bytes",
                 found: "\(data.bytes.count)")
         }
@@ -56,16 +56,16 @@ struct ColumnBuilder {
             } else {
                 try appendCounted(data, counts, local, encoding)
             }
-        case .recipe: throw FormatError(.unsupported, "this column is read by its recipe")
+        case .recipe: throw InputError(.unsupported, "this column is read by its recipe")
         }
     }
 
     private mutating func appendFixed(
         _ data: BasketData, _ local: Range<Int>, _ offset: Int, _ size: Int, _ encoding: Encoding
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let width = shape.itemValues
         guard size > 0, data.entries <= data.border / size else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a basket is too short for its entries", expected: "\(data.entries) of \(size) bytes",
                 found: "\(data.border) bytes")
         }
@@ -81,14 +81,14 @@ struct ColumnBuilder {
 
     private mutating func appendCounted(
         _ data: BasketData, _ offset: EntryOffsets, _ local: Range<Int>, _ header: Int, _ encoding: Encoding
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let itemSize = shape.itemValues * encoding.size
         guard !local.isEmpty else { return }
         let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
         let first = offset[local.lowerBound]
         let last = offset[local.upperBound]
         guard first >= 0, last >= first, last <= data.border else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "entry offsets point outside their basket", expected: "0 to \(data.border)",
                 found: "\(first) to \(last)")
         }
@@ -103,7 +103,7 @@ struct ColumnBuilder {
             // A counted array of no items may have no bytes, nor a header.
             let begin = end == start ? end : start + header
             guard end >= begin, end <= data.border, (end - begin) % itemSize == 0 else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "an entry's bytes are not whole items", offset: start,
                     expected: "a multiple of \(itemSize)", found: "\(end - begin)")
             }
@@ -122,7 +122,7 @@ struct ColumnBuilder {
     private mutating func appendUniform(
         _ data: BasketData, _ stored: UnsafeRawPointer, _ offset: EntryOffsets, _ local: Range<Int>, _ itemSize: Int,
         _ encoding: Encoding
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let targets = offsets!.values(of: Int64.self, count: filled + local.count + 1)
         let first = offset[local.lowerBound]
         let last = offset[local.upperBound]
@@ -135,7 +135,7 @@ struct ColumnBuilder {
             Int64(first + offset.keyLength), Int64(last + offset.keyLength),
             Int32(shift), items)
         guard wrong == 0, (last - first) & (itemSize - 1) == 0 else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "entry offsets are not whole items, or fall back",
                 expected: "rising by multiples of \(itemSize)",
                 found: "others, between \(first) and \(last)")
@@ -149,10 +149,10 @@ struct ColumnBuilder {
 
     private mutating func appendCounted(
         _ data: BasketData, _ counts: UnsafeBufferPointer<Int64>?, _ local: Range<Int>, _ encoding: Encoding
-    ) throws(FormatError) {
+    ) throws(InputError) {
         guard data.entries > 0 else { return }
         guard let counts, counts.count == data.entries else {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "a basket of varying entries has no entry offsets", expected: "\(data.entries) offsets")
         }
         let itemSize = shape.itemValues * encoding.size
@@ -161,7 +161,7 @@ struct ColumnBuilder {
         for entry in 0..<local.upperBound {
             let (length, overflow) = Int(counts[entry]).multipliedReportingOverflow(by: itemSize)
             guard !overflow, length >= 0, length <= data.border - start else {
-                throw FormatError(
+                throw InputError(
                     .corrupt, "the counter asks for more items than the basket has", offset: start,
                     found: "\(counts[entry])")
             }
@@ -175,7 +175,7 @@ struct ColumnBuilder {
             start += length
         }
         guard local.upperBound < data.entries || start == data.border else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "the counter's items do not fill the basket", expected: "\(data.border) bytes",
                 found: "\(start)")
         }
@@ -183,15 +183,15 @@ struct ColumnBuilder {
 
     private func checkVectorHeader(
         _ bytes: UnsafeRawBufferPointer, at start: Int, count: Int, empty: Bool
-    ) throws(FormatError) {
+    ) throws(InputError) {
         guard !empty else { return }
         let version = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 4, as: UInt16.self))
         guard version & 0x4000 == 0 else {
-            throw FormatError(.unsupported, "member-wise numbers are not read", offset: start)
+            throw InputError(.unsupported, "member-wise numbers are not read", offset: start)
         }
         let announced = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 6, as: UInt32.self))
         guard Int(announced) == count else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a vector's length contradicts its bytes", offset: start, expected: "\(count)",
                 found: "\(announced)")
         }

@@ -15,9 +15,9 @@ package final class ColumnDecoder {
     }
 
     /// - Parameter fetched: the bytes of `plan.ranges`.
-    package func decode(_ plan: EntryPlan, _ fetched: FetchedRanges) throws(FormatError) -> ColumnBatch {
+    package func decode(_ plan: EntryPlan, _ fetched: FetchedRanges) throws(InputError) -> ColumnBatch {
         var columns: [Column] = []
-        try forEachColumn(plan, fetched) { (_, column) throws(FormatError) in columns.append(column) }
+        try forEachColumn(plan, fetched) { (_, column) throws(InputError) in columns.append(column) }
         return ColumnBatch(
             first: plan.entries.lowerBound, entries: plan.entries.count, names: plan.branches.map(\.name),
             columns: columns)
@@ -26,14 +26,14 @@ package final class ColumnDecoder {
     /// Gives one column after the other, so that each can be used while it lies in the cache.
     /// - Parameter body: gets the place of the branch in the plan, and its column.
     package func forEachColumn(
-        _ plan: EntryPlan, _ fetched: FetchedRanges, _ body: (Int, Column) throws(FormatError) -> Void
-    ) throws(FormatError) {
+        _ plan: EntryPlan, _ fetched: FetchedRanges, _ body: (Int, Column) throws(InputError) -> Void
+    ) throws(InputError) {
         var next = 0
         while next < plan.branches.count {
             let branch = plan.branches[next]
-            do throws(FormatError) {
+            do throws(InputError) {
                 guard branch.column != nil else {
-                    throw FormatError(.unsupported, branch.unsupportedReason ?? "not numeric")
+                    throw InputError(.unsupported, branch.unsupportedReason ?? "not numeric")
                 }
                 let group = Self.recipeGroup(plan, next)
                 if let (recipe, leaves) = group {
@@ -63,7 +63,7 @@ package final class ColumnDecoder {
 
     private func column(
         _ branch: BranchDescription, _ plan: EntryPlan, _ index: Int, _ fetched: FetchedRanges
-    ) throws(FormatError) -> Column {
+    ) throws(InputError) -> Column {
         let (type, shape) = branch.column!
         switch (branch.storage, plan.parts[index]) {
         case (.baskets(let store, let layout), .baskets(let run, let counterRun)):
@@ -71,13 +71,13 @@ package final class ColumnDecoder {
             var builder = ColumnBuilder(
                 type: type, shape: shape, entries: plan.entries.count, layout: layout, pool: pool)
             let counts = try counts(store, run, counterRun, fetched)
-            try forEachBasket(store, run, plan.entries, fetched) { (data, basket, local) throws(FormatError) in
+            try forEachBasket(store, run, plan.entries, fetched) { (data, basket, local) throws(InputError) in
                 try builder.append(data, local, counts: counts.map { $0.of(basket) })
             }
             return builder.finish()
         case (.pages(let column), .pages(let pagePlan)):
             return try pages.column(column, pagePlan, type, shape, plan.entries, fetched)
-        default: throw FormatError(.corrupt, "a plan of another branch")
+        default: throw InputError(.corrupt, "a plan of another branch")
         }
     }
 
@@ -96,13 +96,13 @@ package final class ColumnDecoder {
 
     private func counts(
         _ store: BasketStore, _ run: EntryPlan.BasketRun, _ counterRun: EntryPlan.BasketRun?, _ fetched: FetchedRanges
-    ) throws(FormatError) -> Counts? {
+    ) throws(InputError) -> Counts? {
         guard let counter = store.counter, let counterRun, let covered = store.covered(run.indices),
             covered.count < 1 << 31
         else { return nil }
         var builder = ColumnBuilder(
             type: counter.type, shape: .flat, entries: covered.count, layout: counter.layout, pool: pool)
-        try forEachBasket(counter.store, counterRun, covered, fetched) { (data, _, local) throws(FormatError) in
+        try forEachBasket(counter.store, counterRun, covered, fetched) { (data, _, local) throws(InputError) in
             try builder.append(data, local)
         }
         let column = builder.finish()
@@ -126,12 +126,12 @@ package final class ColumnDecoder {
     private func recipeColumns(
         _ branch: BranchDescription, _ recipe: BranchRecipe, _ leaves: [Int], _ plan: EntryPlan, _ index: Int,
         _ fetched: FetchedRanges
-    ) throws(FormatError) -> [Column] {
+    ) throws(InputError) -> [Column] {
         guard case .baskets(let store, _) = branch.storage, case .baskets(let run, _) = plan.parts[index] else {
-            throw FormatError(.corrupt, "a plan of another branch")
+            throw InputError(.corrupt, "a plan of another branch")
         }
         let runner = RecipeRunner(recipe, wanted: leaves, pool: pool)
-        try forEachBasket(store, run, plan.entries, fetched) { (data, _, local) throws(FormatError) in
+        try forEachBasket(store, run, plan.entries, fetched) { (data, _, local) throws(InputError) in
             if let offsets = data.offsets {
                 for entry in local {
                     _ = try runner.entry(
@@ -140,7 +140,7 @@ package final class ColumnDecoder {
             } else {
                 // An entry takes at least a byte: a basket cannot announce more of them than it has bytes.
                 guard data.entries <= data.border else {
-                    throw FormatError(
+                    throw InputError(
                         .corrupt, "a basket is too short for its entries", expected: "at least \(data.entries) bytes",
                         found: "\(data.border)",
                         hint: "The file is damaged: fetch it again or use another replica.")
@@ -163,8 +163,8 @@ package final class ColumnDecoder {
     /// Opens the baskets that hold any of `range`, in order; together they must hold all of it.
     private func forEachBasket(
         _ store: BasketStore, _ run: EntryPlan.BasketRun, _ range: Range<Int64>, _ fetched: FetchedRanges,
-        _ body: (BasketData, BasketStore.Basket, Range<Int>) throws(FormatError) -> Void
-    ) throws(FormatError) {
+        _ body: (BasketData, BasketStore.Basket, Range<Int>) throws(InputError) -> Void
+    ) throws(InputError) {
         var next = run.firstRange
         var covered = range.lowerBound
         for basket in store.baskets[run.indices] {
@@ -177,9 +177,9 @@ package final class ColumnDecoder {
                 stored = fetched.slices[next]
                 next += 1
             }
-            try baskets.open(basket, stored: stored) { (data) throws(FormatError) in
+            try baskets.open(basket, stored: stored) { (data) throws(InputError) in
                 guard local.upperBound <= data.entries else {
-                    throw FormatError(
+                    throw InputError(
                         .corrupt, "a basket holds another number of entries than its tree says",
                         expected: "\(basket.entries)", found: "\(data.entries)")
                 }
@@ -192,15 +192,15 @@ package final class ColumnDecoder {
     /// What baskets do not hold is not allocated for.
     private static func checkCoverage(
         _ store: BasketStore, _ run: EntryPlan.BasketRun, _ range: Range<Int64>
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let covered = store.covered(run.indices) ?? 0..<0
         guard range.isEmpty || covered.lowerBound <= range.lowerBound && covered.upperBound >= range.upperBound else {
             throw uncovered(range.upperBound, covered.upperBound)
         }
     }
 
-    private static func uncovered(_ wanted: Int64, _ found: Int64) -> FormatError {
-        FormatError(
+    private static func uncovered(_ wanted: Int64, _ found: Int64) -> InputError {
+        InputError(
             .missing, "the branch has no data for some entries", expected: "entries up to \(wanted)",
             found: "up to \(found)", hint: "Leave the branch out (drop), or skip the file (on_error: skip).")
     }

@@ -22,11 +22,11 @@ package struct EntryPlan: Sendable {
         let firstRange: Int
     }
 
-    package init(tree: TreeDescription, branches: [BranchDescription], entries: Range<Int64>) throws(FormatError) {
+    package init(tree: TreeDescription, branches: [BranchDescription], entries: Range<Int64>) throws(InputError) {
         // A tree may be shorter than its branches: its writer did not count.
         guard entries.lowerBound >= 0, entries.upperBound <= branches.reduce(tree.entries, { max($0, $1.entries) })
         else {
-            throw FormatError(
+            throw InputError(
                 .input, "entries outside the tree", object: tree.path, expected: "0 to \(tree.entries)",
                 found: "\(entries.lowerBound) to \(entries.upperBound)")
         }

@@ -63,8 +63,8 @@ struct RecipeCompiler {
     }
 
     mutating func varying(
-        _ item: (inout Self) throws(FormatError) -> Recipe
-    ) throws(FormatError) -> (Recipe, Recipe.LevelUse) {
+        _ item: (inout Self) throws(InputError) -> Recipe
+    ) throws(InputError) -> (Recipe, Recipe.LevelUse) {
         let first = leaves.count
         let level = levels.count { $0 == .varying }
         levels.append(.varying)
@@ -75,11 +75,11 @@ struct RecipeCompiler {
 
     /// An array of fixed dimensions; members of split collections have theirs flattened to one, as their readers do.
     mutating func fixed(
-        _ dimensions: [Int], _ item: (inout Self) throws(FormatError) -> Recipe
-    ) throws(FormatError) -> Recipe {
+        _ dimensions: [Int], _ item: (inout Self) throws(InputError) -> Recipe
+    ) throws(InputError) -> Recipe {
         let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }
         guard (1...1 << 24).contains(count) else {
-            throw FormatError(.unsupported, "an array of \(dimensions) items is not believable")
+            throw InputError(.unsupported, "an array of \(dimensions) items is not believable")
         }
         levels += dimensions.map { .fixed($0) }
         defer { levels.removeLast(dimensions.count) }
@@ -88,27 +88,27 @@ struct RecipeCompiler {
     }
 
     private mutating func within(
-        _ name: String, _ body: (inout Self) throws(FormatError) -> Recipe
-    ) throws(FormatError) -> Recipe {
+        _ name: String, _ body: (inout Self) throws(InputError) -> Recipe
+    ) throws(InputError) -> Recipe {
         path.append(name)
         defer { path.removeLast() }
         return try body(&self)
     }
 
-    private mutating func step() throws(FormatError) {
+    private mutating func step() throws(InputError) {
         steps += 1
-        guard steps < 100_000 else { throw FormatError(.limit, "a class with more members than can be believed") }
+        guard steps < 100_000 else { throw InputError(.limit, "a class with more members than can be believed") }
     }
 
     // MARK: Types
 
     /// A value of a named type. `headed`: whether a collection has a header here.
-    mutating func value(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+    mutating func value(_ type: CxxType, headed: Bool) throws(InputError) -> Recipe {
         try step()
         depth += 1
         defer { depth -= 1 }
-        guard depth < 32 else { throw FormatError(.unsupported, "types nest too deep at \(type.text)") }
-        if type.isPointer { throw FormatError(.unsupported, "a pointer to \(type.text.dropLast()) is not a number") }
+        guard depth < 32 else { throw InputError(.unsupported, "types nest too deep at \(type.text)") }
+        if type.isPointer { throw InputError(.unsupported, "a pointer to \(type.text.dropLast()) is not a number") }
         if let number = type.number { return self.number(number, type.text) }
         switch type.name {
         case "string":
@@ -117,11 +117,11 @@ struct RecipeCompiler {
         case "TString": return text(type.text)
         case "array" where type.arguments.count == 2:
             guard let count = Int(type.arguments[1].name) else {
-                throw FormatError(.unsupported, "no size in \(type.text)")
+                throw InputError(.unsupported, "no size in \(type.text)")
             }
-            return try fixed([count]) { (me) throws(FormatError) in try me.value(type.arguments[0], headed: false) }
+            return try fixed([count]) { (me) throws(InputError) in try me.value(type.arguments[0], headed: false) }
         case "bitset":
-            let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(.bool), "bool") }
+            let (item, use) = try varying { (me) throws(InputError) in me.number(.plain(.bool), "bool") }
             return headed ? .headed(.sequence(item, use)) : .sequence(item, use)
         case _ where CxxType.sequences.contains(type.name) && !type.arguments.isEmpty:
             return try sequence(type, headed: headed)
@@ -130,16 +130,16 @@ struct RecipeCompiler {
         }
     }
 
-    private mutating func sequence(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+    private mutating func sequence(_ type: CxxType, headed: Bool) throws(InputError) -> Recipe {
         let item = type.arguments[0]
         let first = leaves.count
-        let (whole, use) = try varying { (me) throws(FormatError) in try me.value(item, headed: false) }
+        let (whole, use) = try varying { (me) throws(InputError) in try me.value(item, headed: false) }
         guard headed else { return .sequence(whole, use) }
         let known = leaves
         // The same leaves, reached member by member.
         leaves.removeSubrange(first...)
         var memberWise: Recipe?
-        do throws(FormatError) { memberWise = try columns(item) } catch { if error.code == .limit { throw error } }
+        do throws(InputError) { memberWise = try columns(item) } catch { if error.code == .limit { throw error } }
         if memberWise == nil || leaves.count != known.count
             || !zip(leaves, known).allSatisfy({ $0.isSameColumn(as: $1) })
         {
@@ -149,20 +149,20 @@ struct RecipeCompiler {
         return .collection(whole: .sequence(whole, use), memberWise: memberWise, name: type.text)
     }
 
-    private mutating func map(_ type: CxxType, headed: Bool) throws(FormatError) -> Recipe {
+    private mutating func map(_ type: CxxType, headed: Bool) throws(InputError) -> Recipe {
         let first = leaves.count
-        let (pair, use) = try varying { (me) throws(FormatError) in
+        let (pair, use) = try varying { (me) throws(InputError) in
             .several([
-                try me.within("0") { (me) throws(FormatError) in try me.value(type.arguments[0], headed: false) },
-                try me.within("1") { (me) throws(FormatError) in try me.value(type.arguments[1], headed: false) },
+                try me.within("0") { (me) throws(InputError) in try me.value(type.arguments[0], headed: false) },
+                try me.within("1") { (me) throws(InputError) in try me.value(type.arguments[1], headed: false) },
             ])
         }
         guard headed else { return .sequence(pair, use) }
         leaves.removeSubrange(first...)
         var parts: [Recipe] = []
-        let (_, columnUse) = try varying { (me) throws(FormatError) in
+        let (_, columnUse) = try varying { (me) throws(InputError) in
             for (index, argument) in type.arguments.prefix(2).enumerated() {
-                parts.append(try me.within(String(index)) { (me) throws(FormatError) in try me.perItem(argument) })
+                parts.append(try me.within(String(index)) { (me) throws(InputError) in try me.perItem(argument) })
             }
             return .several([])
         }
@@ -171,19 +171,19 @@ struct RecipeCompiler {
     }
 
     /// One member of all items: a collection or text has its header once, before the first.
-    private mutating func perItem(_ type: CxxType) throws(FormatError) -> Recipe {
+    private mutating func perItem(_ type: CxxType) throws(InputError) -> Recipe {
         let body = try value(type, headed: false)
         let isCollection =
             type.name == "string" || CxxType.sequences.contains(type.name) || CxxType.maps.contains(type.name)
         return isCollection ? .headedForEachItem(body) : .forEachItem(body)
     }
 
-    private mutating func columns(_ item: CxxType) throws(FormatError) -> Recipe {
+    private mutating func columns(_ item: CxxType) throws(InputError) -> Recipe {
         guard !item.isPointer, let layout = catalog.latest(item.text) else {
-            throw FormatError(.unsupported, "no member-wise form")
+            throw InputError(.unsupported, "no member-wise form")
         }
         var parts: [Recipe] = []
-        let (_, use) = try varying { (me) throws(FormatError) in
+        let (_, use) = try varying { (me) throws(InputError) in
             try me.memberColumns(layout, &parts)
             return .several([])
         }
@@ -191,16 +191,16 @@ struct RecipeCompiler {
     }
 
     /// The members of all items, one member after another; a base class's members stand among them.
-    private mutating func memberColumns(_ layout: ClassLayout, _ parts: inout [Recipe]) throws(FormatError) {
+    private mutating func memberColumns(_ layout: ClassLayout, _ parts: inout [Recipe]) throws(InputError) {
         depth += 1
         defer { depth -= 1 }
-        guard depth < 32 else { throw FormatError(.unsupported, "classes nest too deep") }
+        guard depth < 32 else { throw InputError(.unsupported, "classes nest too deep") }
         registers.append([:])
         defer { registers.removeLast() }
         for element in layout.elements where element.type >= 0 && element.type < 1000 {
             if element.isCollection, element.arrayLength == 0 {
                 parts.append(
-                    try within(element.name) { (me) throws(FormatError) in try me.perItem(CxxType(element.typeName)) })
+                    try within(element.name) { (me) throws(InputError) in try me.perItem(CxxType(element.typeName)) })
             } else if element.type == 0, element.name != "TObject", element.name != "TNamed",
                 let base = catalog.latest(element.name)
             {
@@ -214,15 +214,15 @@ struct RecipeCompiler {
     // MARK: Classes
 
     /// - Parameter base: whether it is a base of the class being compiled, whose arrays may be counted by the base's members.
-    mutating func object(_ type: CxxType, base: Bool = false) throws(FormatError) -> Recipe {
+    mutating func object(_ type: CxxType, base: Bool = false) throws(InputError) -> Recipe {
         try step()
         depth += 1
         defer { depth -= 1 }
-        guard depth < 32 else { throw FormatError(.unsupported, "classes nest too deep at \(type.text)") }
+        guard depth < 32 else { throw InputError(.unsupported, "classes nest too deep at \(type.text)") }
         if let special = try builtin(type) { return special }
         guard let layout = catalog.latest(type.text) else {
             if type.name == "pair", type.arguments.count == 2 { return try pair(type) }
-            throw FormatError(.unsupported, "the file does not describe the class \(type.text)")
+            throw InputError(.unsupported, "the file does not describe the class \(type.text)")
         }
         let counters = Set(layout.elements.map(\.countName)).subtracting([""])
         registers.append(base ? registers.last ?? [:] : [:])
@@ -237,7 +237,7 @@ struct RecipeCompiler {
         var parts: [Recipe] = []
         var complete = true
         for element in layout.elements where element.type >= 0 && element.type < 1000 {
-            do throws(FormatError) {
+            do throws(InputError) {
                 parts.append(try member(element))
             } catch {
                 if error.code == .limit { throw error }
@@ -255,16 +255,16 @@ struct RecipeCompiler {
             name: type.text, version: layout.version, checksum: layout.checksum, .several(parts), complete: complete)
     }
 
-    private mutating func pair(_ type: CxxType) throws(FormatError) -> Recipe {
+    private mutating func pair(_ type: CxxType) throws(InputError) -> Recipe {
         let parts: [Recipe] = [
-            try within("first") { (me) throws(FormatError) in try me.value(type.arguments[0], headed: true) },
-            try within("second") { (me) throws(FormatError) in try me.value(type.arguments[1], headed: true) },
+            try within("first") { (me) throws(InputError) in try me.value(type.arguments[0], headed: true) },
+            try within("second") { (me) throws(InputError) in try me.value(type.arguments[1], headed: true) },
         ]
         return .object(name: type.text, version: -1, checksum: 0, .several(parts), complete: true)
     }
 
     /// Classes whose form is fixed in ROOT's own code.
-    private mutating func builtin(_ type: CxxType) throws(FormatError) -> Recipe? {
+    private mutating func builtin(_ type: CxxType) throws(InputError) -> Recipe? {
         let name = type.name
         switch name {
         case "TMatrixTSym": return try symmetricMatrix(type.arguments.first?.name == "float" ? .float32 : .float64)
@@ -272,24 +272,24 @@ struct RecipeCompiler {
         case "TString": return text(name)
         case "TRef":
             return .several([
-                .skip(2), try within("ref") { (me) throws(FormatError) in me.number(.plain(.uint32), "UInt_t") },
+                .skip(2), try within("ref") { (me) throws(InputError) in me.number(.plain(.uint32), "UInt_t") },
                 .skip(6),
             ])
         case "TRefArray":
             let register = registerCount
             registerCount += 1
-            let label = try within("fName") { (me) throws(FormatError) in me.text("TString") }
-            let size: Recipe = try within("fSize") { (me) throws(FormatError) in
+            let label = try within("fName") { (me) throws(InputError) in me.text("TString") }
+            let size: Recipe = try within("fSize") { (me) throws(InputError) in
                 .counter(.plain(.int32), leaf: me.leaf(.int32, "Int_t"), register: register)
             }
-            let references: Recipe = try within("refs") { (me) throws(FormatError) in
-                let (item, use) = try me.varying { (me) throws(FormatError) in me.number(.plain(.int32), "Int_t") }
+            let references: Recipe = try within("refs") { (me) throws(InputError) in
+                let (item, use) = try me.varying { (me) throws(InputError) in me.number(.plain(.int32), "Int_t") }
                 return .counted(register: register, flagged: false, item, use)
             }
             return .headed(.several([.rootObject, label, size, .skip(6), references]))
         case "TNamed":
-            let names = try ["fName", "fTitle"].map { (name) throws(FormatError) in
-                try within(name) { (me) throws(FormatError) in me.text("TString") }
+            let names = try ["fName", "fTitle"].map { (name) throws(InputError) in
+                try within(name) { (me) throws(InputError) in me.text("TString") }
             }
             return .headed(.several([.rootObject] + names))
         case "TArrayC", "TArrayS", "TArrayI", "TArrayL", "TArrayL64", "TArrayF", "TArrayD":
@@ -297,16 +297,16 @@ struct RecipeCompiler {
                 "C": .int8, "S": .int16, "I": .int32, "L": .int64, "L64": .int64, "F": .float32, "D": .float64,
             ]
             let element = types[name.dropFirst(6)]!
-            let (item, use) = try varying { (me) throws(FormatError) in me.number(.plain(element), element.name) }
+            let (item, use) = try varying { (me) throws(InputError) in me.number(.plain(element), element.name) }
             return .sequence(item, use)
         case "TClonesArray", "TObjArray", "TList", "THashList", "TMap", "TCollection", "TSeqCollection", "TArray":
-            throw FormatError(.unsupported, "a \(name) holds objects of any class and is not read as numbers")
+            throw InputError(.unsupported, "a \(name) holds objects of any class and is not read as numbers")
         default: return nil
         }
     }
 
     /// TMatrixTSym: its base, then the upper triangle.
-    private mutating func symmetricMatrix(_ element: DataType) throws(FormatError) -> Recipe {
+    private mutating func symmetricMatrix(_ element: DataType) throws(InputError) -> Recipe {
         let rows = registerCount
         registerCount += 1
         var parts: [Recipe] = [.rootObject]
@@ -316,14 +316,14 @@ struct RecipeCompiler {
         ]
         for (name, type) in members {
             parts.append(
-                try within(name) { (me) throws(FormatError) in
+                try within(name) { (me) throws(InputError) in
                     let leaf = me.leaf(type, type.name)
                     return name == "fNrows"
                         ? .counter(.plain(type), leaf: leaf, register: rows) : .number(.plain(type), leaf: leaf)
                 })
         }
-        let triangle: Recipe = try within("fElements") { (me) throws(FormatError) in
-            let (item, use) = try me.varying { (me) throws(FormatError) in me.number(.plain(element), element.name) }
+        let triangle: Recipe = try within("fElements") { (me) throws(InputError) in
+            let (item, use) = try me.varying { (me) throws(InputError) in me.number(.plain(element), element.name) }
             return .triangle(register: rows, item, use)
         }
         return .several([.headed(.several(parts)), triangle])
@@ -332,22 +332,22 @@ struct RecipeCompiler {
     // MARK: Members
 
     /// A data member or base class.
-    mutating func member(_ element: StreamerElement) throws(FormatError) -> Recipe {
+    mutating func member(_ element: StreamerElement) throws(InputError) -> Recipe {
         try step()
         switch element.type {
         case 0: return element.name == "TObject" ? .rootObject : try object(CxxType(element.name), base: true)
         case 66 where element.typeName == "BASE" || element.isBase: return .rootObject
         case 67 where element.typeName == "BASE" || element.isBase: return try object(CxxType("TNamed"))
-        default: return try within(element.name) { (me) throws(FormatError) in try me.named(element) }
+        default: return try within(element.name) { (me) throws(InputError) in try me.named(element) }
         }
     }
 
-    private mutating func named(_ element: StreamerElement) throws(FormatError) -> Recipe {
+    private mutating func named(_ element: StreamerElement) throws(InputError) -> Recipe {
         if element.isCollection {
             let type = CxxType(element.typeName)
             guard element.arrayLength > 0 else { return try value(type, headed: true) }
             return .headed(
-                try fixed(element.dimensions) { (me) throws(FormatError) in try me.value(type, headed: false) })
+                try fixed(element.dimensions) { (me) throws(InputError) in try me.value(type, headed: false) })
         }
         let type = element.type
         switch type {
@@ -355,13 +355,13 @@ struct RecipeCompiler {
         case 21...39, 81...89:
             var single = element
             single.type -= 20
-            return try fixed(element.dimensions) { (me) throws(FormatError) in try me.single(single) }
+            return try fixed(element.dimensions) { (me) throws(InputError) in try me.single(single) }
         default: return try single(element)
         }
     }
 
     /// A member that is a branch of its own: its name is the branch's.
-    mutating func alone(_ element: StreamerElement, flattened: Bool = false) throws(FormatError) -> Recipe {
+    mutating func alone(_ element: StreamerElement, flattened: Bool = false) throws(InputError) -> Recipe {
         if element.type == 0 { return element.name == "TObject" ? .rootObject : try object(CxxType(element.name)) }
         var element = element
         if flattened, element.dimensions.count > 1 { element.dimensions = [element.arrayLength] }
@@ -372,12 +372,12 @@ struct RecipeCompiler {
         guard (41...59).contains(element.type) else { return try named(element) }
         // Its count is another branch; its items reach to the entry's end.
         element.type -= 40
-        let (item, use) = try varying { (me) throws(FormatError) in try me.single(element) }
+        let (item, use) = try varying { (me) throws(InputError) in try me.single(element) }
         return .several([.skip(1), .toEnd(item, use)])
     }
 
     /// The leaves of one branch, one after another, where some vary.
-    mutating func leafList(_ leaves: [(name: String, reading: LeafReading)]) throws(FormatError) -> Recipe {
+    mutating func leafList(_ leaves: [(name: String, reading: LeafReading)]) throws(InputError) -> Recipe {
         registers.append([:])
         defer { registers.removeLast() }
         for name in Set(leaves.compactMap(\.reading.counter)) {
@@ -386,22 +386,22 @@ struct RecipeCompiler {
         }
         var parts: [Recipe] = []
         for (name, reading) in leaves {
-            parts.append(try within(name) { (me) throws(FormatError) in try me.leafPart(name, reading) })
+            parts.append(try within(name) { (me) throws(InputError) in try me.leafPart(name, reading) })
         }
         return .several(parts)
     }
 
-    private mutating func leafPart(_ name: String, _ reading: LeafReading) throws(FormatError) -> Recipe {
+    private mutating func leafPart(_ name: String, _ reading: LeafReading) throws(InputError) -> Recipe {
         if reading.isText { return text(reading.typeName) }
-        func items(_ me: inout Self) throws(FormatError) -> Recipe {
+        func items(_ me: inout Self) throws(InputError) -> Recipe {
             guard !reading.dimensions.isEmpty else { return me.number(reading.encoding, reading.typeName) }
-            return try me.fixed(reading.dimensions) { (me) throws(FormatError) in
+            return try me.fixed(reading.dimensions) { (me) throws(InputError) in
                 me.number(reading.encoding, reading.typeName)
             }
         }
         if let counter = reading.counter {
             guard let register = registers[0][counter], counted.contains(register) else {
-                throw FormatError(.unsupported, "a leaf beside others is counted by another branch")
+                throw InputError(.unsupported, "a leaf beside others is counted by another branch")
             }
             let (item, use) = try varying(items)
             return .counted(register: register, flagged: false, item, use)
@@ -413,19 +413,19 @@ struct RecipeCompiler {
         return try items(&self)
     }
 
-    private mutating func counted(_ element: StreamerElement) throws(FormatError) -> Recipe {
+    private mutating func counted(_ element: StreamerElement) throws(InputError) -> Recipe {
         guard let register = registers.last?[element.countName], counted.contains(register) else {
-            throw FormatError(
+            throw InputError(
                 .unsupported,
                 "the array \(element.name) is counted by \(element.countName), which is no member beside it")
         }
         var single = element
         single.type -= 40
-        let (item, use) = try varying { (me) throws(FormatError) in try me.single(single) }
+        let (item, use) = try varying { (me) throws(InputError) in try me.single(single) }
         return .counted(register: register, flagged: true, item, use)
     }
 
-    private mutating func single(_ element: StreamerElement) throws(FormatError) -> Recipe {
+    private mutating func single(_ element: StreamerElement) throws(InputError) -> Recipe {
         if let encoding = element.encoding {
             if element.type == 15 { return .bits(leaf: leaf(.uint32, element.typeName)) }
             let index = leaf(encoding.type, element.typeName)
@@ -448,7 +448,7 @@ struct RecipeCompiler {
             refuse(element.typeName, "a pointer (\(element.typeName)) is not a number")
             return .pointer
         default:
-            throw FormatError(.unsupported, "no reader for \(element.typeName) (streamer type \(element.type))")
+            throw InputError(.unsupported, "no reader for \(element.typeName) (streamer type \(element.type))")
         }
     }
 }

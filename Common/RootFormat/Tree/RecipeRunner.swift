@@ -28,9 +28,9 @@ final class RecipeRunner {
     /// Reads one entry that begins at `start`.
     /// - Parameter exact: whether the entry must end at `end`.
     /// - Returns: where it ends.
-    func entry(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int, exact: Bool) throws(FormatError) -> Int {
+    func entry(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int, exact: Bool) throws(InputError) -> Int {
         guard start >= 0, start <= end, end <= bytes.count else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "an entry lies outside its basket", offset: start, expected: "0 to \(bytes.count)",
                 found: "\(start) to \(end)")
         }
@@ -39,7 +39,7 @@ final class RecipeRunner {
         self.end = end
         try run(recipe.body)
         guard !exact || position == end else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "an entry has other bytes than its class describes", offset: start,
                 expected: "\(end - start)", found: "\(position - start)",
                 hint: "The class may write itself in its own way (a custom streamer).")
@@ -49,45 +49,45 @@ final class RecipeRunner {
     }
 
     /// What was collected of a wanted leaf.
-    func column(_ leaf: Int) throws(FormatError) -> Column {
+    func column(_ leaf: Int) throws(InputError) -> Column {
         guard let output = outputs[leaf] else {
-            throw FormatError(.unsupported, recipe.leaves[leaf].reason ?? "not wanted")
+            throw InputError(.unsupported, recipe.leaves[leaf].reason ?? "not wanted")
         }
         return output.column(recipe.leaves[leaf].shape, entries: entries)
     }
 
-    private func require(_ count: Int) throws(FormatError) {
+    private func require(_ count: Int) throws(InputError) {
         guard count >= 0, count <= end - position else {
-            throw FormatError(
+            throw InputError(
                 .truncated, "an entry ends too early", offset: position, expected: "\(count) more bytes",
                 found: "\(end - position)")
         }
     }
 
-    private func u32() throws(FormatError) -> Int {
+    private func u32() throws(InputError) -> Int {
         try require(4)
         defer { position += 4 }
         return Int(UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
     }
 
-    private func u16() throws(FormatError) -> Int {
+    private func u16() throws(InputError) -> Int {
         try require(2)
         defer { position += 2 }
         return Int(UInt16(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt16.self)))
     }
 
-    private func u8() throws(FormatError) -> Int {
+    private func u8() throws(InputError) -> Int {
         try require(1)
         defer { position += 1 }
         return Int(base.load(fromByteOffset: position, as: UInt8.self))
     }
 
     /// A count of items: no more than the bytes that remain, so that a loop over it ends.
-    private func count() throws(FormatError) -> Int {
+    private func count() throws(InputError) -> Int {
         let at = position
         let value = try u32()
         guard value <= end - position else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "a count is larger than its entry", offset: at, expected: "0 to \(end - position)",
                 found: "\(value)")
         }
@@ -95,13 +95,13 @@ final class RecipeRunner {
     }
 
     /// A version, with the end of what it covers where it says so.
-    private func header() throws(FormatError) -> (version: Int, end: Int?) {
+    private func header() throws(InputError) -> (version: Int, end: Int?) {
         let start = position
         let first = try u16()
         guard first & 0x4000 != 0 else { return (Int(Int16(truncatingIfNeeded: first)), nil) }
         let length = (first & 0x3FFF) << 16 | (try u16())
         guard length >= 2, length <= end - position else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "an object's byte count does not fit its entry", offset: start,
                 expected: "2 to \(end - position)", found: "\(length)")
         }
@@ -109,14 +109,14 @@ final class RecipeRunner {
         return (Int(Int16(truncatingIfNeeded: try u16())), stop)
     }
 
-    private func number(_ encoding: Encoding, _ leaf: Int, _ count: Int) throws(FormatError) {
+    private func number(_ encoding: Encoding, _ leaf: Int, _ count: Int) throws(InputError) {
         let length = encoding.size * count
         try require(length)
         outputs[leaf]?.append(encoding, base + position, count)
         position += length
     }
 
-    private func characters(_ leaf: Int, _ length: Int) throws(FormatError) {
+    private func characters(_ leaf: Int, _ length: Int) throws(InputError) {
         try require(length)
         outputs[leaf]?.append(.plain(.uint8), base + position, length)
         outputs[leaf]?.push(recipe.leaves[leaf].shape.varyingLevels - 1, length)
@@ -127,12 +127,12 @@ final class RecipeRunner {
         for (leaf, level) in use.leaves { outputs[leaf]?.push(level, count) }
     }
 
-    private func `repeat`(_ item: Recipe, _ count: Int) throws(FormatError) {
+    private func `repeat`(_ item: Recipe, _ count: Int) throws(InputError) {
         if case .number(let encoding, let leaf) = item { return try number(encoding, leaf, count) }
         for _ in 0..<count { try run(item) }
     }
 
-    private func run(_ recipe: Recipe) throws(FormatError) {
+    private func run(_ recipe: Recipe) throws(InputError) {
         switch recipe {
         case .number(let encoding, let leaf): try number(encoding, leaf, 1)
         case .counter(let encoding, let leaf, let register):
@@ -165,7 +165,7 @@ final class RecipeRunner {
         case .triangle(let register, let item, let use):
             let rows = registers[register]
             guard (0...1 << 15).contains(rows) else {
-                throw FormatError(.corrupt, "a matrix has no such number of rows", offset: position, found: "\(rows)")
+                throw InputError(.corrupt, "a matrix has no such number of rows", offset: position, found: "\(rows)")
             }
             try counted(rows * (rows + 1) / 2, false, item, use)
         case .sequence(let item, let use):
@@ -179,7 +179,7 @@ final class RecipeRunner {
                 count += 1
             }
             push(use, count)
-        case .headed(let body): try bounded(try header().end) { () throws(FormatError) in try run(body) }
+        case .headed(let body): try bounded(try header().end) { () throws(InputError) in try run(body) }
         case .collection(let whole, let memberWise, let name): try collection(whole, memberWise, name)
         case .object(let name, let version, let checksum, let body, let complete):
             try object(name, version, checksum, body, complete)
@@ -189,11 +189,11 @@ final class RecipeRunner {
         case .forEachItem(let body): try `repeat`(body, items)
         case .headedForEachItem(let body):
             let count = items
-            try bounded(try header().end) { () throws(FormatError) in try `repeat`(body, count) }
+            try bounded(try header().end) { () throws(InputError) in try `repeat`(body, count) }
         }
     }
 
-    private func skip(_ count: Int) throws(FormatError) {
+    private func skip(_ count: Int) throws(InputError) {
         try require(count)
         position += count
     }
@@ -207,11 +207,10 @@ final class RecipeRunner {
         }
     }
 
-    private func counted(_ announced: Int, _ flagged: Bool, _ item: Recipe, _ use: Recipe.LevelUse) throws(FormatError)
-    {
+    private func counted(_ announced: Int, _ flagged: Bool, _ item: Recipe, _ use: Recipe.LevelUse) throws(InputError) {
         if flagged, try u8() == 0 { return push(use, 0) }
         guard announced >= 0, announced <= end - position else {
-            throw FormatError(
+            throw InputError(
                 .badLength, "an array is longer than its entry", offset: position, expected: "0 to \(end - position)",
                 found: "\(announced)")
         }
@@ -220,50 +219,50 @@ final class RecipeRunner {
     }
 
     /// Runs `body` so that it cannot pass `stop`, and checks that it reaches it.
-    private func bounded(_ stop: Int?, _ body: () throws(FormatError) -> Void) throws(FormatError) {
+    private func bounded(_ stop: Int?, _ body: () throws(InputError) -> Void) throws(InputError) {
         guard let stop else { return try body() }
         let outer = end
         end = stop
         defer { end = outer }
         try body()
         guard position == stop else {
-            throw FormatError(
+            throw InputError(
                 .corrupt, "a value has other bytes than its class describes", offset: position,
                 expected: "its end at \(stop)", found: "\(position)")
         }
     }
 
-    private func collection(_ whole: Recipe, _ memberWise: Recipe?, _ name: String) throws(FormatError) {
+    private func collection(_ whole: Recipe, _ memberWise: Recipe?, _ name: String) throws(InputError) {
         let (version, stop) = try header()
         guard version & 0x4000 != 0, version > 0 else {
-            return try bounded(stop) { () throws(FormatError) in try run(whole) }
+            return try bounded(stop) { () throws(InputError) in try run(whole) }
         }
         guard let memberWise else {
-            throw FormatError(.unsupported, "the member-wise form of \(name) is not read", offset: position)
+            throw InputError(.unsupported, "the member-wise form of \(name) is not read", offset: position)
         }
-        try bounded(stop) { () throws(FormatError) in try run(memberWise) }
+        try bounded(stop) { () throws(InputError) in try run(memberWise) }
     }
 
     private func object(
         _ name: String, _ expected: Int, _ checksum: UInt32, _ body: Recipe, _ complete: Bool
-    ) throws(FormatError) {
+    ) throws(InputError) {
         let start = position
         let (version, stop) = try header()
         if version <= 0, stop != nil {
             let found = try u32()
             guard checksum == 0 || found == Int(checksum) else {
-                throw FormatError(
+                throw InputError(
                     .unsupported, "the file holds another layout of \(name) than it describes", offset: start,
                     expected: "checksum \(checksum)", found: "\(found)")
             }
         } else if expected >= 0, version != expected {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "the file holds an older layout of \(name)", offset: start,
                 expected: "version \(expected)", found: "\(version)")
         }
         guard complete else {
             guard let stop else {
-                throw FormatError(.unsupported, "an object of \(name) does not say where it ends", offset: start)
+                throw InputError(.unsupported, "an object of \(name) does not say where it ends", offset: start)
             }
             let outer = end
             end = stop
@@ -272,11 +271,11 @@ final class RecipeRunner {
             position = stop
             return
         }
-        try bounded(stop) { () throws(FormatError) in try run(body) }
+        try bounded(stop) { () throws(InputError) in try run(body) }
     }
 
     /// A version has a byte count that reaches to the entry's end; without one the members begin at once.
-    private func wholeObject(_ object: Recipe) throws(FormatError) {
+    private func wholeObject(_ object: Recipe) throws(InputError) {
         guard case .object(_, _, _, let body, _) = object else { return try run(object) }
         if end - position >= 6 {
             let first = UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self))
@@ -285,24 +284,24 @@ final class RecipeRunner {
         try run(body)
     }
 
-    private func named(_ name: String, _ body: Recipe) throws(FormatError) {
+    private func named(_ name: String, _ body: Recipe) throws(InputError) {
         let length = try u8()
         try require(length + 1)
         let found = String(decoding: UnsafeRawBufferPointer(start: base + position, count: length), as: UTF8.self)
         position += length + 1
         guard length == 0 || found == name else {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "an entry is of another class than its branch", expected: name, found: found)
         }
         try run(body)
     }
 
-    private func columns(_ expected: Int, _ parts: [Recipe], _ use: Recipe.LevelUse) throws(FormatError) {
+    private func columns(_ expected: Int, _ parts: [Recipe], _ use: Recipe.LevelUse) throws(InputError) {
         let version = Int(Int16(truncatingIfNeeded: try u16()))
         if version <= 0 {
             try skip(4)
         } else if expected > 0, version != expected {
-            throw FormatError(
+            throw InputError(
                 .unsupported, "member-wise items have an older layout", offset: position,
                 expected: "version \(expected)", found: "\(version)")
         }

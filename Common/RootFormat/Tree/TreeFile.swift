@@ -4,18 +4,18 @@ import Columns
 extension RootFile {
     /// Reads a tree's metadata.
     /// - Parameter path: `directory/name`; the highest cycle is taken.
-    package func tree(_ path: String) throws(FormatError) -> TreeDescription {
+    package func tree(_ path: String) throws(InputError) -> TreeDescription {
         guard let found = treeKeys.first(where: { $0.path == path }) else {
             let trees = treeKeys.map(\.path)
-            throw FormatError(
+            throw InputError(
                 .missing, "the file has no tree \(path.debugDescription)", file: url,
                 found: trees.isEmpty ? "no tree at all" : "the trees " + trees.prefix(20).joined(separator: ", "))
         }
         return try tree(found)
     }
 
-    package func tree(_ entry: DirectoryKey) throws(FormatError) -> TreeDescription {
-        do throws(FormatError) {
+    package func tree(_ entry: DirectoryKey) throws(InputError) -> TreeDescription {
+        do throws(InputError) {
             if entry.isNTuple { return try nTuple(entry) }
             let bytes = try payload(entry.key)
             var reader = ByteReader(bytes.span.bytes)
@@ -23,11 +23,11 @@ extension RootFile {
             defer { objects.dismantle() }
             let object = try objects.object(of: entry.key.className, &reader)
             guard (0...TreeDescription.mostEntries).contains(object.integer("fEntries")) else {
-                throw FormatError(
+                throw InputError(
                     .limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
             }
             guard object.has("fEntries"), object.has("fBranches") else {
-                throw FormatError(.unsupported, "the file does not describe its class \(entry.key.className)")
+                throw InputError(.unsupported, "the file does not describe its class \(entry.key.className)")
             }
             let branches = TreeParser(object: object, catalog: streamers).branches()
             return TreeDescription(

@@ -1,7 +1,7 @@
 /// What is wrong with input that came from outside: a file, a message, a request.
 ///
 /// Errors are data: each says what happened, where, what was expected, what was found, and what to do.
-package struct FormatError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable, Codable {
         case truncated, badMagic, badLength, badChecksum, corrupt, unsupported, missing, limit
         case input
@@ -52,7 +52,7 @@ package struct FormatError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 
     /// The same error with the places filled in that its thrower did not know.
-    package func located(file: String? = nil, object: String? = nil) -> FormatError {
+    package func located(file: String? = nil, object: String? = nil) -> InputError {
         var copy = self
         copy.file = copy.file ?? file
         copy.object = copy.object ?? object
