@@ -63,17 +63,18 @@ let package = Package(
             linkerSettings: [.linkedLibrary("XrdCl"), .linkedLibrary("XrdUtils")]),
         .target(name: "CKernels", path: "Common/CKernels"),
         room("Bytes", in: "Common"),
-        room("Columns", in: "Common", ["Bytes"]),
+        room("Columns", in: "Common", ["Bytes", "CKernels"]),
         room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
-        room("Specs", in: "Common", ["Bytes", "Columns", "CKernels"]),
+        room("Specs", in: "Common", ["Bytes", "Cluster", "Columns"]),
         room("Cluster", in: "Common"),
+        room("Sampling", in: "Common", ["Cluster"]),
         room("ConfigurationFiles", in: "Common", ["Cluster", yams]),
-        room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster"]),
+        room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster", "Sampling", "CKernels"]),
         .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
         .target(name: "CGloo", path: "Common/CGloo", linkerSettings: [.linkedLibrary("gloo")]),
         room(
-            "Models", in: "Common", ["Bytes", "Cluster", "COpenBLAS", "CKernels", protobuf],
+            "Models", in: "Common", ["Bytes", "Cluster", "Features", "Sampling", "COpenBLAS", "CKernels", protobuf],
             exclude: ["ONNX/onnx.proto"]),
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
@@ -86,32 +87,37 @@ let package = Package(
             "CoordinatorService", in: "Coordinator",
             [
                 "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
-                "JobFile", "Models", crypto, logging, grpc, grpcTransport,
+                "JobFile", "Models", "Sampling", crypto, logging, grpc, grpcTransport,
                 hummingbird, hummingbirdTLS, httpClient, nioSSL,
             ]),
         // Worker
         room(
             "Pipeline", in: "Worker",
             [
-                "Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Cluster", "CCodecs", "CKernels",
+                "Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Sampling", "Cluster", "CCodecs",
+                "CKernels",
                 crypto,
             ]),
-        room("Training", in: "Worker", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "CKernels"]),
+        room(
+            "Training", in: "Worker",
+            ["Bytes", "Cluster", "Collectives", "Features", "Models", "Sampling", "CKernels"]),
         room("Session", in: "Worker", ["Cluster", collections]),
         room(
             "WorkerService", in: "Worker",
             [
-                "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire",
+                "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
+                "Wire",
                 crypto, logging, grpc, grpcTransport,
             ]),
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
         room(
             "InferenceService", in: "Inference",
-            ["Bytes", "Cluster", "Models", "Serving", crypto, logging, hummingbird]),
+            ["Bytes", "Cluster", "Features", "Models", "Serving", crypto, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
-            name: "Simulation", dependencies: ["Cluster", "Scheduling", "Session", "Specs", "Training", collections],
+            name: "Simulation",
+            dependencies: ["Cluster", "Sampling", "Scheduling", "Session", "Specs", "Training", collections],
             path: "Tests/Simulation", swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
@@ -146,10 +152,15 @@ let package = Package(
         tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
         tests("JobFileTests", ["Cluster", "ConfigurationFiles", "JobFile"]),
+        tests("SamplingTests", ["Cluster", "Sampling"]),
+        .testTarget(
+            name: "FeaturesTests",
+            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling"],
+            path: "Tests/FeaturesTests", exclude: ["oracle.py"], swiftSettings: swiftSettings),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
         tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
         tests("CollectivesTests", ["Collectives"]),
-        tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Training"]),
+        tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Features", "Models", "Sampling", "Training"]),
         .testTarget(
             name: "Integration", dependencies: ["BeamlineCommand", "TestKit"], path: "Tests/Integration",
             exclude: ["oracles"], swiftSettings: swiftSettings),

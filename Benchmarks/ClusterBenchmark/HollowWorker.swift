@@ -120,7 +120,9 @@ struct HollowJob: Sendable {
         ) = (Self.events, 0, 1, 0.5, 1, 1)
         let none = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches))
         specs = SpecsCoding.encode([
-            [PartialSpecs(rows: Self.events, branches: .init(repeating: statistics, count: branches)), none, none]
+            PartTable(
+                train: PartialSpecs(rows: Self.events, branches: .init(repeating: statistics, count: branches)),
+                validation: none, test: none)
         ])
     }
 

@@ -1,9 +1,12 @@
 import Synchronization
 
 /// Memory on a 64-byte boundary, for columns and inflated baskets. Its owner alone writes; afterwards it may be shared for reading.
+@usableFromInline
 package final class AlignedBuffer: @unchecked Sendable {
+    @usableFromInline
     package let pointer: UnsafeMutableRawPointer
     /// Bytes.
+    @usableFromInline
     package let capacity: Int
 
     package init(capacity: Int) {
@@ -15,6 +18,7 @@ package final class AlignedBuffer: @unchecked Sendable {
 
     package var bytes: UnsafeMutableRawBufferPointer { .init(start: pointer, count: capacity) }
 
+    @inlinable
     package func values<T: BitwiseCopyable>(of _: T.Type, count: Int) -> UnsafeMutableBufferPointer<T> {
         precondition(count * MemoryLayout<T>.stride <= capacity)
         return .init(start: pointer.assumingMemoryBound(to: T.self), count: count)

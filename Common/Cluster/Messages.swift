@@ -131,8 +131,9 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var members: [String]
     /// For each lane, the rank that owns it.
     package var owners: [Int]
-    /// The digest of the manifest: what is trained on and how.
-    package var manifest: String
+    /// The digests of the data plan and the training plan: what is trained on, and how.
+    package var dataPlan: String
+    package var trainingPlan: String
     /// The digest and step of the coordinator's checkpoint; nil at the beginning.
     package var checkpoint: String?
     package var checkpointStep: Int64
@@ -142,19 +143,25 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var kernels: String
 
     package init(
-        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], manifest: String, checkpoint: String?,
-        checkpointStep: Int64, epochs: Int, kernels: String
+        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], dataPlan: String, trainingPlan: String,
+        checkpoint: String?, checkpointStep: Int64, epochs: Int, kernels: String
     ) {
         self.job = job
         self.round = round
         self.rank = rank
         self.members = members
         self.owners = owners
-        self.manifest = manifest
+        self.dataPlan = dataPlan
+        self.trainingPlan = trainingPlan
         self.checkpoint = checkpoint
         self.checkpointStep = checkpointStep
         self.epochs = epochs
         self.kernels = kernels
+    }
+
+    /// Whether both orders are of one job's training, in any rounds.
+    package func isSameTraining(as other: RoundOrder) -> Bool {
+        job == other.job && dataPlan == other.dataPlan && trainingPlan == other.trainingPlan
     }
 }
 

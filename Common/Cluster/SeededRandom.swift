@@ -41,25 +41,3 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
         return order
     }
 }
-
-/// Which part an entry belongs to.
-package enum SplitPart: Int, Codable, Sendable, CaseIterable { case train, validation, test }
-
-/// Splits entries by a seeded hash of (identity, entry): the same whatever the chunking.
-package struct Splitter: Sendable {
-    private let key: UInt64
-    private let trainBelow: UInt64
-    private let validationBelow: UInt64
-
-    package init(_ split: JobDescription.Split, identity: String) {
-        key = mix(split.seed, stableHash(identity))
-        func threshold(_ share: Double) -> UInt64 { UInt64(min(max(share, 0), 1) * 4_294_967_296) }
-        trainBelow = threshold(split.train)
-        validationBelow = split.test <= 0 ? 1 << 32 : threshold(split.train + split.validation)
-    }
-
-    package func part(_ entry: Int64) -> SplitPart {
-        let draw = mix(key ^ mix(UInt64(bitPattern: entry))) >> 32
-        return draw < trainBelow ? .train : draw < validationBelow ? .validation : .test
-    }
-}

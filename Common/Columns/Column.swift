@@ -1,12 +1,16 @@
 import Bytes
 
 /// The values of one branch for a range of entries, contiguous, in the machine's byte order.
+@usableFromInline
 package final class Column: @unchecked Sendable {
+    @usableFromInline
     package let type: DataType
     package let shape: Shape
     package let entries: Int
     /// Number of values in `values`.
+    @usableFromInline
     package let count: Int
+    @usableFromInline
     package let values: AlignedBuffer
     /// One for each varying level, outermost first.
     package let offsets: [Offsets]

@@ -1,4 +1,5 @@
 /// A plain numeric type as ROOT stores it and as columns hold it (little-endian here, the machine's own).
+@usableFromInline
 package enum DataType: UInt8, Sendable, Codable, CaseIterable {
     case bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float32, float64
 

@@ -14,8 +14,8 @@ package enum FeaturePlanner {
     ///   - specs: the merged specs of the training part, in the same order.
     package static func plan(
         _ settings: JobDescription.Features, branches: [SurveyedBranch], specs: [BranchStatistics]
-    ) throws(InputError) -> FeatureSchema {
-        var inputs: [FeatureSchema.Input] = []
+    ) throws(InputError) -> DataSchema {
+        var channels: [Channel] = []
         for (branch, statistics) in zip(branches, specs) {
             let named = settings.pad.first { matches(branch.name, pattern: $0.pattern) }
             let (product, isLarge) = (named?.items ?? Int(statistics.multiplicity)).multipliedReportingOverflow(
@@ -47,25 +47,25 @@ package enum FeaturePlanner {
                     found: "\(statistics.min) to \(statistics.max)",
                     hint: "Leave the branch out (branches: drop).")
             }
-            inputs.append(
+            channels.append(
                 .init(
                     branch: branch.name, width: items, jagged: branch.fixedValues == nil, offset: offset, scale: scale,
                     fill: fill))
         }
-        let schema = FeatureSchema(inputs: inputs)
-        guard schema.width <= widthMost else {
+        let schema = DataSchema(flat: channels)
+        guard schema.flatWidth <= widthMost else {
             throw InputError(
                 .limit, "the branches make too many features", expected: "at most \(widthMost)",
-                found: "\(schema.width)", hint: "Name smaller paddings, or leave branches out.")
+                found: "\(schema.flatWidth)", hint: "Name smaller paddings, or leave branches out.")
         }
-        guard schema.width > 0 else {
+        guard schema.flatWidth > 0 else {
             throw InputError(.input, "no feature is left: every kept branch is empty in the training part")
         }
-        guard schema.width <= limit || !settings.pad.isEmpty else {
-            let widest = inputs.filter(\.jagged).max { $0.width < $1.width }
+        guard schema.flatWidth <= limit || !settings.pad.isEmpty else {
+            let widest = channels.filter(\.jagged).max { $0.width < $1.width }
             let group = (widest?.branch.split(separator: "_").first.map(String.init) ?? "Jet") + "_*"
             throw InputError(
-                .limit, "pad: max makes too many features", expected: "at most \(limit)", found: "\(schema.width)",
+                .limit, "pad: max makes too many features", expected: "at most \(limit)", found: "\(schema.flatWidth)",
                 hint: "Name a padding in the job file, for example features: {pad: {\"\(group)\": 8}}.")
         }
         return schema

@@ -1,6 +1,7 @@
 import COpenBLAS
 import Cluster
 import Glibc
+import Sampling
 
 /// A multilayer perceptron's shape. Its parameters lie in one array: for each dense layer the weights [units, inputs] in C order, then
 /// the biases [units].
@@ -54,7 +55,7 @@ package struct Network: Sendable, Equatable {
         var parameters = [Float](repeating: 0, count: parameterCount)
         for (index, layer) in layers.enumerated() {
             let limit = (6 / Float(layer.inputs + layer.units)).squareRoot()
-            let key = mix(seed, 0x1217, UInt64(index))
+            let key = RandomStream.initialValues.key(seed: seed, UInt64(index))
             for place in 0..<layer.units * layer.inputs {
                 let draw = Float(mix(key ^ mix(UInt64(place))) >> 40) / 16_777_216
                 parameters[layer.weights + place] = (2 * draw - 1) * limit
@@ -67,7 +68,8 @@ package struct Network: Sendable, Equatable {
 /// The arrays of one thread for rows that go through a network, up to `capacity` at a time.
 package final class Workspace {
     let network: Network
-    let capacity: Int
+    /// The most rows that it has room for.
+    package let capacity: Int
     /// For each layer its input after dropout, [rows, inputs]; last the network's output.
     private let activations: [UnsafeMutablePointer<Float>]
     private let deltas: [UnsafeMutablePointer<Float>]

@@ -17,7 +17,7 @@ package struct TrainingState: Sendable, Equatable {
     /// Gradients start with 40 bits after the point.
     private static let startExponent: Int32 = 40
 
-    package init(_ network: Network, _ training: JobDescription.Training, seed: UInt64) {
+    package init(_ network: Network, _ training: TrainingPlan, seed: UInt64) {
         parameters = network.initialParameters(seed: seed)
         var moments = 0
         if case .adam = training.optimizer { moments = parameters.count }

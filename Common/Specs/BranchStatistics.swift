@@ -1,4 +1,5 @@
 import Bytes
+import Cluster
 import Columns
 
 /// Statistics of one branch over some entries. Counts, extremes and multiplicities merge in any order; the moments are merged in
@@ -61,12 +62,15 @@ package struct PartialSpecs: Sendable, Equatable {
 }
 
 extension PartialSpecs {
-    /// The specs of each part of a block, with its rows counted and no branch added.
-    /// - Parameter parts: for each entry of the block, its part (0, 1, 2).
-    package static func empty(parts: ArraySlice<UInt8>, branches: Int) -> [PartialSpecs] {
-        var specs = [PartialSpecs](
-            repeating: PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches)), count: 3)
-        for part in parts { specs[Int(part)].rows += 1 }
+    /// The specs of each part of a block, with its entries counted and no values added.
+    /// - Parameter parts: for each entry of the block, the code of its part; an entry with another code belongs to none.
+    package static func empty(parts: ArraySlice<UInt8>, branches: Int) -> PartTable<PartialSpecs> {
+        var specs = PartTable(
+            repeating: PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches)))
+        for part in SplitPart.allCases {
+            let code = part.code
+            specs[part].rows = Int64(parts.count { $0 == code })
+        }
         return specs
     }
 }

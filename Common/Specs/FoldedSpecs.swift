@@ -1,12 +1,14 @@
 import Bytes
+import Cluster
 
 /// The specs of one file: its blocks' partial specs folded in their order, and how many rows each block gives to train, validation and test.
 package struct FoldedSpecs: Sendable, Equatable {
-    /// Train, validation, test; all of them together. Empty where the file has no block.
-    package private(set) var parts: [PartialSpecs] = []
+    /// The specs of each part; nil where the file has no block.
+    package private(set) var parts: PartTable<PartialSpecs>?
+    /// The specs of all parts together.
     package private(set) var whole = PartialSpecs(branches: [])
-    /// For each block three numbers.
-    package private(set) var blockRows: [[Int64]] = []
+    /// For each block the samples of each part.
+    package private(set) var blockRows: [PartTable<Int64>] = []
 
     package init() {}
 
@@ -15,28 +17,30 @@ package struct FoldedSpecs: Sendable, Equatable {
         for chunk in chunks { for block in try SpecsCoding.decode(chunk) { add(block) } }
     }
 
-    private mutating func add(_ block: [PartialSpecs]) {
+    private mutating func add(_ block: PartTable<PartialSpecs>) {
         blockRows.append(block.map(\.rows))
-        var rest = block[...]
-        if parts.isEmpty {
-            parts = block
-            whole = rest.removeFirst()
+        if var merged = parts.take() {
+            for part in SplitPart.allCases { merged[part].merge(block[part]) }
+            parts = merged
+            whole.merge(block.train)
         } else {
-            for (part, specs) in block.enumerated() { parts[part].merge(specs) }
+            parts = block
+            whole = block.train
         }
-        for specs in rest { whole.merge(specs) }
+        whole.merge(block.validation)
+        whole.merge(block.test)
     }
 
     /// The parts and the whole, as `SpecsCoding` has them: two blocks, the second with the whole as its first part.
     package var specsBytes: [UInt8] {
         let empty = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: whole.branches.count))
-        return parts.isEmpty ? [] : SpecsCoding.encode([parts, [whole, empty, empty]])
+        return parts.map { SpecsCoding.encode([$0, PartTable(train: whole, validation: empty, test: empty)]) } ?? []
     }
 
     /// The blocks' rows, seven bits a byte, lowest first.
     package var rowBytes: [UInt8] {
         var bytes: [UInt8] = []
-        for value in blockRows.joined() {
+        for value in blockRows.lazy.flatMap(\.values) {
             var rest = UInt64(bitPattern: value)
             while rest > 127 {
                 bytes.append(UInt8(truncatingIfNeeded: rest) | 128)
@@ -62,11 +66,13 @@ package struct FoldedSpecs: Sendable, Equatable {
             values.append(Int64(bitPattern: value))
             (value, shift) = (0, 0)
         }
-        guard blocks.count == 2, shift == 0, values.count % 3 == 0 else {
+        guard blocks.count == 2, shift == 0, values.count % SplitPart.allCases.count == 0 else {
             throw InputError(.corrupt, "folded specs are not of their file")
         }
         parts = blocks[0]
-        whole = blocks[1][0]
-        blockRows = stride(from: 0, to: values.count, by: 3).map { Array(values[$0..<$0 + 3]) }
+        whole = blocks[1].train
+        blockRows = stride(from: 0, to: values.count, by: SplitPart.allCases.count).map { first in
+            PartTable.make { values[first + $0.rawValue] }
+        }
     }
 }

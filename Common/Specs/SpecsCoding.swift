@@ -1,18 +1,20 @@
 import Bytes
+import Cluster
 
 /// The bytes of partial specs, little-endian: blocks, branches, then for each block and part its rows and statistics.
 package enum SpecsCoding {
     private static let recordSize = 7 * 8
+    private static let partCount = SplitPart.allCases.count
 
-    /// - Parameter blocks: for each block its three parts.
-    package static func encode(_ blocks: [[PartialSpecs]]) -> [UInt8] {
+    /// - Parameter blocks: for each block the specs of its parts.
+    package static func encode(_ blocks: [PartTable<PartialSpecs>]) -> [UInt8] {
         var bytes: [UInt8] = []
-        let branches = blocks.first?.first?.branches.count ?? 0
-        bytes.reserveCapacity(16 + blocks.count * 3 * (8 + branches * recordSize))
+        let branches = blocks.first?.train.branches.count ?? 0
+        bytes.reserveCapacity(16 + blocks.count * partCount * (8 + branches * recordSize))
         func put(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
         put(UInt64(blocks.count))
         put(UInt64(branches))
-        for part in blocks.joined() {
+        for part in blocks.lazy.flatMap(\.values) {
             put(UInt64(bitPattern: part.rows))
             for branch in part.branches {
                 put(UInt64(bitPattern: branch.values))
@@ -25,13 +27,13 @@ package enum SpecsCoding {
     }
 
     /// - Throws: `InputError` where the length contradicts the counts.
-    package static func decode(_ bytes: [UInt8]) throws(InputError) -> [[PartialSpecs]] {
+    package static func decode(_ bytes: [UInt8]) throws(InputError) -> [PartTable<PartialSpecs>] {
         var reader = ByteReader(bytes.span.bytes)
         let blocks = try reader.little(UInt64.self)
         let branches = try reader.little(UInt64.self)
         // As many records as there are bytes: from here on nothing can be missing.
         let (partSize, isLarge) = branches.multipliedReportingOverflow(by: UInt64(recordSize))
-        let (size, isLarger) = blocks.multipliedReportingOverflow(by: 3 &* (partSize &+ 8))
+        let (size, isLarger) = blocks.multipliedReportingOverflow(by: UInt64(partCount) &* (partSize &+ 8))
         guard !isLarge, !isLarger, partSize <= UInt64(bytes.count), size == UInt64(reader.remaining) else {
             throw InputError(
                 .badLength, "partial specs of the wrong length", expected: "\(blocks) blocks of \(branches) branches",
@@ -39,7 +41,7 @@ package enum SpecsCoding {
         }
         return bytes.withUnsafeBytes { base in
             var words = Words(base: base, offset: 16)
-            return (0..<blocks).map { _ in (0..<3).map { _ in part(&words, Int(branches)) } }
+            return (0..<blocks).map { _ in PartTable.make { _ in part(&words, Int(branches)) } }
         }
     }
 

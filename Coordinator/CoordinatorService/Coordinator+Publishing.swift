@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Bytes
 import Cluster
+import Features
 import Foundation
 import Ledger
 import Models
@@ -11,12 +12,11 @@ import Wire
 extension Coordinator {
     /// The finished model with all that the job and its data determine; no times, hosts or URLs.
     func makeBundle(_ job: Ledger.JobRecord) throws -> String {
-        guard let manifestDigest = job.manifest, let manifestBytes = try blobs.get(manifestDigest),
+        guard let plans = try StoredPlans(of: job, in: blobs), let train = job.description.train,
             let checkpoint = try ledger.checkpoint(job.id), let state = try blobs.get(checkpoint.digest)
         else { throw InputError(.missing, "the job's checkpoint is lost", object: "job \(job.id)") }
-        let manifest = try WireCoding.value(TrainingManifest.self, Data(manifestBytes))
-        let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
-        let trained = TrainedModel(network, try Checkpoint.decode(state, for: network).parameters, manifest.schema)
+        let network = Network(inputs: plans.data.schema.flatWidth, layers: plans.training.layers)
+        let trained = TrainedModel(network, try Checkpoint.decode(state, for: network).parameters, plans.data.schema)
         let merged = try MergedSpecs(ledger, job: job)
         struct Metrics: Encodable {
             var epochs: [EpochMetrics]
@@ -52,13 +52,13 @@ extension Coordinator {
         let lineage = Lineage(
             version: settings.version, job: job.description.name, inputs: inputs, branches: merged.branches,
             split: job.description.split,
-            features: job.description.features, training: manifest.training, specsSHA256: BlobStore.digest(merged.bytes)
+            features: job.description.features, training: train, specsSHA256: BlobStore.digest(merged.bytes)
         )
         var document = merged.document(job, kinds: try ledger.surveyedBranches(job.id))
         document.forget()
         let bundle = Bundle.encode([
             (Bundle.model, try ONNXModel.export(trained, version: settings.version)),
-            (Bundle.schema, [UInt8](try WireCoding.body(manifest.schema))),
+            (Bundle.schema, [UInt8](try WireCoding.body(plans.data.schema))),
             (Bundle.specs, [UInt8](try WireCoding.body(document))),
             (Bundle.metrics, [UInt8](try WireCoding.body(Metrics(epochs: try ledger.epochs(job.id), test: job.test)))),
             (Bundle.lineage, [UInt8](try WireCoding.body(lineage))),

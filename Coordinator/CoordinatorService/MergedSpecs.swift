@@ -1,18 +1,19 @@
 import Bytes
 import Cluster
+import Features
 import Foundation
 import Ledger
+import Sampling
 import Specs
 
 /// The specs of a whole job, merged in the canonical order.
 struct MergedSpecs: Sendable {
     var branches: [String] = []
-    /// Train, validation, test.
-    var parts: [PartialSpecs] = []
+    var parts = PartTable(repeating: PartialSpecs(branches: []))
     /// All parts together, merged block by block.
     var whole = PartialSpecs(branches: [])
-    /// For each dataset, its rows of train, validation and test.
-    var datasetRows: [[Int64]] = []
+    /// For each dataset, the samples of each part.
+    var datasetRows: [PartTable<Int64>] = []
     var fileEntries: [(file: Int64, url: String, logical: String, entries: Int64)] = []
     /// For training: every file's tree, and every block with its rows.
     var inputs: [InputTree] = []
@@ -21,9 +22,9 @@ struct MergedSpecs: Sendable {
     init(_ ledger: Ledger, job: Ledger.JobRecord) throws {
         branches = job.branches ?? []
         let empty = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches.count))
-        parts = [empty, empty, empty]
+        parts = PartTable(repeating: empty)
         whole = empty
-        datasetRows = .init(repeating: [0, 0, 0], count: job.description.datasets.count)
+        datasetRows = .init(repeating: PartTable(repeating: 0), count: job.description.datasets.count)
         var merged = self
         try ledger.forEachFolded(job.id) { file, folded in
             guard let survey = file.survey, folded.blockRows.count == survey.boundaries.count - 1,
@@ -36,9 +37,11 @@ struct MergedSpecs: Sendable {
                 InputTree(
                     file.surveyed, tree: dataset.tree, identity: survey.identity, verify: job.description.verify != nil)
             )
-            for (part, specs) in folded.parts.enumerated() {
-                merged.parts[part].merge(specs)
-                merged.datasetRows[file.dataset][part] += specs.rows
+            if let parts = folded.parts {
+                for part in SplitPart.allCases {
+                    merged.parts[part].merge(parts[part])
+                    merged.datasetRows[file.dataset][part] += parts[part].rows
+                }
             }
             merged.whole.merge(folded.whole)
             for (index, rows) in folded.blockRows.enumerated() {
@@ -46,7 +49,7 @@ struct MergedSpecs: Sendable {
                     TrainingBlock(
                         dataset: file.dataset, label: dataset.label ?? 0, input: merged.inputs.count - 1,
                         first: survey.boundaries[index],
-                        end: survey.boundaries[index + 1], rows: rows.map(Int.init)))
+                        end: survey.boundaries[index + 1], rows: rows.map { Int($0) }))
             }
             merged.fileEntries.append((file.id, file.url, file.logical, survey.entries))
         }
@@ -90,8 +93,9 @@ struct MergedSpecs: Sendable {
     }
 
     func document(_ job: Ledger.JobRecord, kinds: [String: SurveyedBranch]) -> Document {
-        let names = ["train", "validation", "test"]
-        func rows(_ values: [Int64]) -> [String: Int64] { Dictionary(uniqueKeysWithValues: zip(names, values)) }
+        func rows(_ table: PartTable<Int64>) -> [String: Int64] {
+            Dictionary(uniqueKeysWithValues: SplitPart.allCases.map { ("\($0)", table[$0]) })
+        }
         return Document(
             job: job.id, events: whole.rows, parts: rows(parts.map(\.rows)),
             datasets: Dictionary(

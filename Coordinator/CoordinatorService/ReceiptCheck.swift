@@ -63,10 +63,10 @@ enum ReceiptCheck {
         default: throw broken("a receipt is not of its task's kind", receipt)
         }
         let blocks = try SpecsCoding.decode(receipt.specs)
-        guard blocks.count == boundaries.count - 1, blocks.allSatisfy({ $0[0].branches.count == branches }) else {
+        guard blocks.count == boundaries.count - 1, blocks.allSatisfy({ $0.train.branches.count == branches }) else {
             throw broken("a receipt's specs are not of its chunk", receipt)
         }
-        let sane = blocks.joined().allSatisfy { part in
+        let sane = blocks.lazy.flatMap(\.values).allSatisfy { part in
             (0...Int64(1 << 40)).contains(part.rows)
                 && part.branches.allSatisfy {
                     (0...Int64(1 << 50)).contains($0.values) && (0...Int64(1 << 50)).contains($0.nonfinite)
@@ -75,7 +75,7 @@ enum ReceiptCheck {
         }
         guard sane else { throw broken("a receipt's counts make no sense", receipt) }
         for (place, parts) in zip(boundaries.indices, blocks)
-        where parts.reduce(0, { $0 + $1.rows }) != boundaries[place + 1] - boundaries[place] {
+        where parts.map(\.rows).total != boundaries[place + 1] - boundaries[place] {
             throw broken("a receipt does not count each entry once", receipt)
         }
     }

@@ -4,7 +4,6 @@ import Features
 import Foundation
 import Ledger
 import Scheduling
-import Wire
 
 /// Prepares a job's stages from what the ledger has: a thin shell over the pure planners.
 struct StagePlanner: Sendable {
@@ -93,53 +92,37 @@ struct StagePlanner: Sendable {
 
     // MARK: Training
 
-    /// The features and the lane plan are fixed from the specs once; after that they are only looked up.
+    /// The plans are made from the specs once; after that they are only looked up.
     private func planTraining(_ job: Ledger.JobRecord, _ plan: inout StagePlan) throws {
-        let manifest: TrainingManifest
-        let digest: String
-        if let known = job.manifest {
-            guard let bytes = try blobs.get(known) else {
-                throw PlanFailure("the lane plan is lost from the state directory")
-            }
-            (digest, manifest) = (known, try WireCoding.value(TrainingManifest.self, Data(bytes)))
+        let plans: StoredPlans
+        if let known = try StoredPlans(of: job, in: blobs) {
+            plans = known
         } else {
-            manifest = try makeManifest(job, &plan)
-            digest = try blobs.put([UInt8](try WireCoding.body(manifest)))
-            plan.writes.append(.manifest(job: job.id, digest: digest))
+            let made = try makePlans(job, &plan)
+            plans = try StoredPlans(data: made.data, training: made.training, storedIn: blobs)
+        }
+        if job.dataPlan != plans.dataDigest || job.trainingPlan != plans.trainingDigest {
+            plan.writes.append(.plans(job: job.id, data: plans.dataDigest, training: plans.trainingDigest))
         }
         let files = try ledger.fileNumbers(job.id)
         plan.training = TrainingFacts(
-            manifest: digest, lanes: manifest.lanes.count,
-            localPaths: manifest.inputs.compactMap { localPath(of: $0.file.url) },
-            files: manifest.inputs.map { files[$0.file.url] ?? 0 })
+            dataPlan: plans.dataDigest, trainingPlan: plans.trainingDigest, lanes: plans.data.lanes.count,
+            localPaths: plans.data.inputs.compactMap { localPath(of: $0.file.url) },
+            files: plans.data.inputs.map { files[$0.file.url] ?? 0 })
     }
 
-    private func makeManifest(_ job: Ledger.JobRecord, _ plan: inout StagePlan) throws -> TrainingManifest {
-        guard let training = job.description.train else { throw PlanFailure("the job does not train") }
+    private func makePlans(
+        _ job: Ledger.JobRecord, _ plan: inout StagePlan
+    ) throws -> (data: DataPlan, training: TrainingPlan) {
+        guard let train = job.description.train else { throw PlanFailure("the job does not train") }
+        let training = TrainingPlan(train, seed: job.description.split.seed)
         let merged = try MergedSpecs(ledger, job: job)
-        let kinds = try ledger.surveyedBranches(job.id)
-        let inputs = zip(merged.branches, merged.parts[0].branches).filter {
-            $0.0 != job.description.labelBranch && kinds[$0.0] != nil
-        }
-        guard merged.parts[0].rows > 0 else { throw InputError(.input, "no event is in the training part") }
-        let schema = try FeaturePlanner.plan(
-            job.description.features, branches: inputs.map { kinds[$0.0]! }, specs: inputs.map(\.1))
-        if case .dense(let units, .softmax)? = training.layers.last, let label = merged.blocks.map(\.label).max(),
-            label >= units
-        {
-            throw InputError(
-                .input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
-        }
-        plan.notes = schema.constants.map { "constant feature, scale 0: \($0)" }
-        let lost = inputs.filter { $0.1.nonfinite > 0 }
-        plan.notes += lost.map {
-            "\($0.1.nonfinite) values of \($0.0) in the training part are not finite; they are treated as missing"
-        }
-        let lanes = LanePlan.deal(merged.blocks, lanes: training.lanes, seed: job.description.split.seed)
-        return TrainingManifest(
-            training: training, split: job.description.split, labelBranch: job.description.labelBranch, schema: schema,
-            inputs: merged.inputs,
-            blocks: merged.blocks, lanes: lanes)
+        let made = try DataPlanner(
+            job: job.description, branches: merged.branches, trainingSpecs: merged.parts.train,
+            surveyed: try ledger.surveyedBranches(job.id), inputs: merged.inputs, blocks: merged.blocks
+        ).plan(for: training, lanes: train.lanes)
+        plan.notes = made.notes
+        return (made.plan, training)
     }
 }
 

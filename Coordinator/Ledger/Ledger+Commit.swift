@@ -61,7 +61,8 @@ extension Ledger: LedgerStore {
         switch write {
         case .branches(let job, let names):
             try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
-        case .manifest(let job, let digest): try run("UPDATE job SET manifest = ? WHERE id = ?", [digest, job], db)
+        case .plans(let job, let data, let training):
+            try run("UPDATE job SET data_plan = ?, training_plan = ? WHERE id = ?", [data, training, job], db)
         case .notes(let job, let notes):
             let known = try String.fetchOne(db, sql: "SELECT notes FROM job WHERE id = ?", arguments: [job]) ?? "[]"
             let all = try value([String].self, known)

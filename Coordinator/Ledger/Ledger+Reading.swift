@@ -97,7 +97,7 @@ extension Ledger {
             try Bool.fetchOne(
                 db.cachedStatement(
                     sql:
-                        "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job WHERE manifest = ?1 OR bundle = ?1)"
+                        "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job WHERE ?1 IN (manifest, data_plan, training_plan, bundle))"
                 ),
                 arguments: [digest]) ?? false
         }
@@ -140,7 +140,8 @@ extension Ledger {
                         try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id])
                     }
                     try db.execute(
-                        sql: "UPDATE job SET manifest = NULL, bundle = NULL, test = NULL, kernels = NULL WHERE id = ?",
+                        sql:
+                            "UPDATE job SET manifest = NULL, data_plan = NULL, training_plan = NULL, bundle = NULL, test = NULL, kernels = NULL WHERE id = ?",
                         arguments: [id])
                     stage = .train
                 }

@@ -53,7 +53,11 @@ package final class Ledger: Sendable {
         package var error: String?
         package var notes: [String]
         package var branches: [String]?
-        package var manifest: String?
+        /// The digest of the blob that was both plans in one, of a job that an earlier version planned.
+        package var combinedManifest: String?
+        /// The digests of the data plan and the training plan; nil before the job trains.
+        package var dataPlan: String?
+        package var trainingPlan: String?
         package var bundle: String?
         package var test: PartMetrics?
         package var paused: Bool
@@ -98,7 +102,8 @@ package final class Ledger: Sendable {
             id: row["id"], description: try value(JobDescription.self, row["description"]),
             stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"],
             notes: try value([String].self, row["notes"]),
-            branches: try (row["branches"] as String?).map { try value([String].self, $0) }, manifest: row["manifest"],
+            branches: try (row["branches"] as String?).map { try value([String].self, $0) },
+            combinedManifest: row["manifest"], dataPlan: row["data_plan"], trainingPlan: row["training_plan"],
             bundle: row["bundle"],
             test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) }, paused: row["paused"],
             failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"],

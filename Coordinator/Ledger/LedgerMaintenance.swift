@@ -59,11 +59,11 @@ package struct LedgerMaintenance {
             files += 1
             let folded = try FoldedSpecs(
                 specsBytes: [UInt8](data), rowBytes: [UInt8](row["block_rows"] as Data? ?? Data()))
-            let entries = folded.blockRows.joined().reduce(0, +)
+            let entries = folded.blockRows.reduce(0) { $0 + $1.total }
             counted += entries
             let blocks = zip(
                 folded.blockRows, zip(file.survey?.boundaries ?? [], (file.survey?.boundaries ?? []).dropFirst())
-            ).allSatisfy { $0.reduce(0, +) == $1.1 - $1.0 }
+            ).allSatisfy { $0.total == $1.1 - $1.0 }
             guard entries == file.survey?.entries, folded.whole.rows == entries, blocks,
                 folded.blockRows.count + 1 == file.survey?.boundaries.count
             else {

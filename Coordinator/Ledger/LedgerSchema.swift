@@ -14,8 +14,16 @@ extension Ledger {
                     """)
         }
         migrator.registerMigration("4") { db in try db.execute(sql: fourth) }
+        migrator.registerMigration("5") { db in try db.execute(sql: fifth) }
         return migrator
     }
+
+    /// What is trained on and how are two blobs. A job that was planned before keeps `manifest`, the digest of both in one; they are taken
+    /// apart when its training goes on.
+    private static let fifth = """
+        ALTER TABLE job ADD COLUMN data_plan TEXT;
+        ALTER TABLE job ADD COLUMN training_plan TEXT;
+        """
 
     private static let first = """
         CREATE TABLE job (id INTEGER PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, stage TEXT NOT NULL, error TEXT,

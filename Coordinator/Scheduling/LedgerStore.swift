@@ -64,7 +64,8 @@ package enum LedgerWrite: Sendable, Equatable {
     /// A file that failed its job: a retry may leave it out.
     case unreadable(file: Int64, reason: String)
     case branches(job: Int64, [String])
-    case manifest(job: Int64, digest: String)
+    /// The digests of the blobs that say what is trained on, and how.
+    case plans(job: Int64, data: String, training: String)
     case notes(job: Int64, [String])
     case round(job: Int64, Int64)
     /// The kernels that a job's training uses from now on.
@@ -136,15 +137,18 @@ package struct StagePlan: Sendable, Equatable {
 
 /// What the scheduler must know of a training.
 package struct TrainingFacts: Sendable, Equatable {
-    package var manifest: String
+    /// The digests of the data plan and the training plan.
+    package var dataPlan: String
+    package var trainingPlan: String
     package var lanes: Int
     /// Local files that a member must be able to read.
     package var localPaths: [String]
-    /// The ledger's numbers of the manifest's inputs.
+    /// The ledger's numbers of the data plan's inputs.
     package var files: [Int64]
 
-    package init(manifest: String, lanes: Int, localPaths: [String], files: [Int64]) {
-        self.manifest = manifest
+    package init(dataPlan: String, trainingPlan: String, lanes: Int, localPaths: [String], files: [Int64]) {
+        self.dataPlan = dataPlan
+        self.trainingPlan = trainingPlan
         self.lanes = lanes
         self.localPaths = localPaths
         self.files = files

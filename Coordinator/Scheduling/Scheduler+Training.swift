@@ -134,7 +134,7 @@ extension Scheduler {
                 RoundOrder(
                     job: id, round: membership.round, rank: rank,
                     members: membership.members.map { workers[$0]?.hello.name ?? "?" }, owners: membership.owners,
-                    manifest: facts.manifest, checkpoint: job.checkpoint?.digest,
+                    dataPlan: facts.dataPlan, trainingPlan: facts.trainingPlan, checkpoint: job.checkpoint?.digest,
                     checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs,
                     kernels: job.kernels ?? "")))
     }

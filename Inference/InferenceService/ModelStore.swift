@@ -2,6 +2,7 @@ import Bytes
 import Cluster
 import Crypto
 import Dispatch
+import Features
 import Foundation
 import Models
 import Serving
@@ -99,19 +100,17 @@ package final class ModelStore: Sendable {
     private static func load(_ bytes: [UInt8], version: Int64) throws(InputError) -> Loaded {
         let files = try Bundle.decode(bytes)
         let model = try ONNXModel.load(files[Bundle.model]!)
-        guard let schema = try? JSONDecoder().decode(FeatureSchema.self, from: Data(files[Bundle.schema]!)) else {
-            throw InputError(.corrupt, "the bundle's feature schema is not understood", object: Bundle.schema)
-        }
-        guard schema.inputs.count <= 1 << 20, schema.inputs.allSatisfy({ (1...1 << 24).contains($0.width) }),
-            Set(schema.names).count == schema.width
-        else {
+        let schema: DataSchema
+        do { schema = try JSONDecoder().decode(DataSchema.self, from: Data(files[Bundle.schema] ?? [])) } catch {
             throw InputError(
-                .corrupt, "the bundle's features have impossible widths or share names", object: Bundle.schema)
+                .corrupt, "the bundle's data schema is not understood", object: Bundle.schema, found: "\(error)")
         }
-        guard schema.width == model.network.inputs else {
+        try schema.validate()
+        guard schema.inputs.count == 1, schema.flatWidth == model.network.inputs else {
             throw InputError(
-                .corrupt, "the bundle's model and schema differ", expected: "\(schema.width) features",
-                found: "\(model.network.inputs)")
+                .corrupt, "the bundle's model and schema differ",
+                expected: "one flat input of \(model.network.inputs) features",
+                found: "\(schema.inputs.count) inputs, \(schema.flatWidth) features")
         }
         return Loaded(version: version, model: model, features: schema.names)
     }

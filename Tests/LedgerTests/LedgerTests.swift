@@ -45,7 +45,8 @@ import Testing
         let jobs = try ledger.jobs()
         #expect(jobs.map(\.stage) == [.done, .queued, .queued])
         #expect(
-            jobs[0].bundle == "b" && jobs[0].notes == ["a note"] && jobs[1].notes.isEmpty && jobs[2].manifest == nil)
+            jobs[0].bundle == "b" && jobs[0].notes == ["a note"] && jobs[1].notes.isEmpty
+                && jobs[2].combinedManifest == nil)
         let restored = try ledger.restore()
         #expect(
             restored.jobs.map(\.id) == [2, 3]

@@ -80,7 +80,8 @@ import Testing
                 InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200])
             let plan = ChunkPlan(branches: branches, split: split)
             return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task, plan).specs)[
-                0][0].branches
+                0
+            ].train.branches
         }
         let found = try specs(["afar.x", "x", "near.x"], roots: [root])
         #expect(found.map(\.min) == [1100, 100, -199])

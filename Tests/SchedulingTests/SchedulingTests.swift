@@ -191,36 +191,6 @@ import Testing
         #expect(cuts([0, 10, 20, 30], [0, 20, 30], 100, 1) == [1, 2, 3])
     }
 
-    private func block(_ dataset: Int, _ rows: [Int]) -> TrainingBlock {
-        TrainingBlock(dataset: dataset, label: dataset, input: 0, first: 0, end: Int64(rows.reduce(0, +)), rows: rows)
-    }
-
-    @Test func lanesHoldEachRowOnceAndTheDatasetsInProportion() {
-        let blocks = [
-            block(0, [640, 160, 200]), block(1, [1280, 320, 400]), block(1, [0, 0, 0]), block(1, [7, 1, 0]),
-        ]
-        let lanes = LanePlan.deal(blocks, lanes: 8, seed: 42)
-        #expect(lanes == LanePlan.deal(blocks, lanes: 8, seed: 42))
-        #expect(lanes != LanePlan.deal(blocks, lanes: 8, seed: 43))
-        for (index, block) in blocks.enumerated() {
-            for part in 0..<3 {
-                var seen = [Int](repeating: 0, count: block.rows[part])
-                for piece in lanes.joined() where piece.block == index {
-                    for row in piece.rows[part] { seen[row] += 1 }
-                }
-                #expect(seen.allSatisfy { $0 == 1 })
-            }
-        }
-        for lane in lanes {
-            let signal = lane.filter { blocks[$0.block].dataset == 0 }.reduce(0) { $0 + $1.rows[0].count }
-            #expect(abs(signal - 80) <= 60)
-        }
-        let manifest = TrainingManifest(
-            training: .init(), split: .init(), labelBranch: nil, schema: .init(inputs: []), inputs: [], blocks: blocks,
-            lanes: lanes)
-        #expect((0..<8).map(manifest.batch(ofLane:)).reduce(0, +) == 100)
-    }
-
     @Test func branchesAreResolved() throws {
         func survey(_ branches: [SurveyedBranch]) -> Survey {
             Survey(bytes: 1, identity: "i", entries: 1, boundaries: [0, 1], clusters: [0, 1], branches: branches)

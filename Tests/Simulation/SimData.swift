@@ -1,4 +1,5 @@
 import Cluster
+import Sampling
 import Specs
 
 /// A file as it is: made from its seed.
@@ -22,12 +23,11 @@ struct SimFile: Sendable {
     }
 
     /// The partial specs of one block, value by value.
-    func specs(block: Int, split: JobDescription.Split) -> [PartialSpecs] {
+    func specs(block: Int, split: JobDescription.Split) -> PartTable<PartialSpecs> {
         let splitter = Splitter(split, identity: identity)
-        var parts = [PartialSpecs](
-            repeating: PartialSpecs(branches: [BranchStatistics(), BranchStatistics()]), count: 3)
+        var parts = PartTable(repeating: PartialSpecs(branches: [BranchStatistics(), BranchStatistics()]))
         for entry in boundaries[block]..<boundaries[block + 1] {
-            let part = splitter.part(entry).rawValue
+            let part = splitter.part(entry)
             parts[part].rows += 1
             for branch in 0..<2 {
                 var one = BranchStatistics()
@@ -53,7 +53,7 @@ struct SimJob: Sendable {
 struct Truth {
     let files: [(file: SimFile, dataset: Int)]
     let specs: [UInt8]
-    let manifest: TrainingManifest?
+    let schedule: LaneSchedule?
     /// The weights after each step, from step 0.
     let digests: [UInt64]
     /// Rows of the training part, and how often an epoch's steps saw each.
@@ -71,28 +71,33 @@ struct Truth {
         var bytes: [UInt8] = []
         var blocks: [TrainingBlock] = []
         for (index, entry) in files.enumerated() {
-            var parts: [PartialSpecs] = []
+            var parts: PartTable<PartialSpecs>?
             for block in 0..<entry.file.boundaries.count - 1 {
                 let specs = entry.file.specs(block: block, split: job.description.split)
-                if parts.isEmpty { parts = specs } else { for part in 0..<3 { parts[part].merge(specs[part]) } }
+                if var merged = parts {
+                    for part in SplitPart.allCases { merged[part].merge(specs[part]) }
+                    parts = merged
+                } else {
+                    parts = specs
+                }
                 blocks.append(
                     TrainingBlock(
                         dataset: entry.dataset, label: entry.dataset, input: index, first: entry.file.boundaries[block],
                         end: entry.file.boundaries[block + 1],
                         rows: specs.map { Int($0.rows) }))
             }
-            bytes += SpecsCoding.encode([parts])
+            bytes += parts.map { SpecsCoding.encode([$0]) } ?? []
         }
         specs = bytes
         guard let training = job.description.train else {
-            (manifest, digests, rowsSeenOnce) = (nil, [], true)
+            (schedule, digests, rowsSeenOnce) = (nil, [], true)
             return
         }
-        let manifest = TrainingManifest(
-            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [],
-            blocks: blocks, lanes: plan(blocks))
-        self.manifest = manifest
-        let model = SimModel(manifest)
+        let schedule = LaneSchedule(
+            blocks: blocks, lanes: plan(blocks), batch: training.batch, epochs: training.epochs,
+            seed: job.description.split.seed)
+        self.schedule = schedule
+        let model = SimModel(schedule)
         digests = model.history()
         rowsSeenOnce = model.seesEachRowOnce()
     }

@@ -149,7 +149,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
                 throw SimWrong("job \(job) goes on with the kernels \(kernels), after \(known)")
             }
             jobs[job]!.kernels = kernels
-        case .branches, .manifest, .notes, .test, .unreadable, .story, .member: break
+        case .branches, .plans, .notes, .test, .unreadable, .story, .member: break
         }
     }
 

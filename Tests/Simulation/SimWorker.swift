@@ -1,4 +1,5 @@
 import Cluster
+import Sampling
 import Scheduling
 import Session
 import Training
@@ -19,7 +20,7 @@ final class SimWorker {
     /// Does what it is lent wrongly.
     var isFaulty: Bool
     var member: SimMember?
-    var memory: (manifest: String, step: Int64, digest: UInt64, epochs: [EpochMetrics])?
+    var memory: (plan: String, step: Int64, digest: UInt64, epochs: [EpochMetrics])?
     /// The newest round that it left by itself, with what it said.
     var left: (round: Int64, report: TrainingReport)?
 
@@ -33,7 +34,7 @@ final class SimWorker {
 /// A worker's part in one round.
 final class SimMember {
     let order: RoundOrder
-    let manifest: TrainingManifest
+    let schedule: LaneSchedule
     var phase = RoundPhase.loading
     var statements: [Int: RoundStatement] = [:]
     var isConnected = false
@@ -41,9 +42,9 @@ final class SimMember {
     var digest: UInt64 = 0
     var epochs: [EpochMetrics] = []
 
-    init(_ order: RoundOrder, _ manifest: TrainingManifest) {
+    init(_ order: RoundOrder, _ schedule: LaneSchedule) {
         self.order = order
-        self.manifest = manifest
+        self.schedule = schedule
     }
 
     var lanes: [Int] { order.owners.indices.filter { order.owners[$0] == order.rank } }

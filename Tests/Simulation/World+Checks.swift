@@ -1,4 +1,5 @@
 import Cluster
+import Sampling
 import Scheduling
 import Specs
 
@@ -46,7 +47,7 @@ extension World {
 
     private func isExcuse(_ error: String, _ id: Int64) -> Bool {
         if error == "no event is in the training part" {
-            return (try? truth(id).manifest)??.blocks.allSatisfy { $0.rows[0] == 0 } ?? false
+            return (try? truth(id).schedule)??.blocks.allSatisfy { $0.rows.train == 0 } ?? false
         }
         if error.contains("is broken") { return jobs[id]!.all.contains(where: \.isBroken) }
         if error.contains("workers died with it") { return deaths > 1 }
@@ -66,25 +67,25 @@ extension World {
             guard let folded = file.folded, file.partial.isEmpty else {
                 throw SimWrong("job \(id): \(file.url) has no specs")
             }
-            let entries = folded.blockRows.joined().reduce(0, +)
+            let entries = folded.blockRows.reduce(0) { $0 + $1.total }
             guard entries == file.survey!.entries else {
                 throw SimWrong(
                     "job \(id): \(entries) entries of \(file.url) were counted, which has \(file.survey!.entries)")
             }
-            bytes += SpecsCoding.encode([folded.parts])
+            bytes += folded.parts.map { SpecsCoding.encode([$0]) } ?? []
         }
         if let mirror = ledger.mirror {
             ledger.check { try mirror.folded(id) == files.map { $0.folded! } ? nil : "other specs for job \(id)" }
             if let wrong = ledger.wrong { throw wrong }
         }
         guard bytes == truth.specs else { throw SimWrong("job \(id): the specs are not those of one sequential pass") }
-        guard let manifest = truth.manifest else { return }
+        guard let schedule = truth.schedule else { return }
         let last = truth.digests.last!
         guard let digest = job.bundle, let blob = blobs[digest], blob.digest == last else {
             throw SimWrong("job \(id): the model is not that of one worker alone")
         }
-        for epoch in 1...manifest.training.epochs {
-            let expected = SimModel.metrics(truth.digests[epoch * Int(manifest.stepsPerEpoch)], epoch: epoch)
+        for epoch in 1...schedule.epochs {
+            let expected = SimModel.metrics(truth.digests[epoch * Int(schedule.stepsPerEpoch)], epoch: epoch)
             guard job.epochs[epoch] == expected else {
                 throw SimWrong(
                     "job \(id): the metrics of epoch \(epoch) are \(String(describing: job.epochs[epoch])), not \(expected)"

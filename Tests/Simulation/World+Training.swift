@@ -1,4 +1,5 @@
 import Cluster
+import Sampling
 import Scheduling
 import Training
 
@@ -18,14 +19,14 @@ extension World {
             throw SimWrong(
                 "worker \(worker.index) with the kernels \(worker.hello.kernels) is to train with \(order.kernels)")
         }
-        guard let manifest = manifests[order.manifest] else {
-            throw SimWrong("the manifest \(order.manifest) was never planned")
+        guard let schedule = schedules[order.dataPlan] else {
+            throw SimWrong("the data plan \(order.dataPlan) was never planned")
         }
-        let member = SimMember(order, manifest)
+        let member = SimMember(order, schedule)
         worker.member = member
         later(worker, member, random.between(0.02, 1)) { [self] in
             member.phase = .connecting
-            let memory = worker.memory?.manifest == order.manifest ? worker.memory : nil
+            let memory = worker.memory?.plan == order.dataPlan ? worker.memory : nil
             let statement = RoundStatement(
                 step: memory?.step ?? -1, digest: memory.map { String($0.digest, radix: 16) } ?? "",
                 epochs: memory?.epochs ?? [])
@@ -104,7 +105,7 @@ extension World {
         case .member(let rank, let step):
             (member.step, member.digest) = (step, UInt64(statements[rank].digest, radix: 16)!)
         }
-        let steps = member.manifest.stepsPerEpoch
+        let steps = member.schedule.stepsPerEpoch
         member.epochs = RoundStart.epochs(statements).filter {
             $0.epoch > order.epochs && Int64($0.epoch) * steps <= member.step
         }
@@ -118,12 +119,12 @@ extension World {
     }
 
     private func keep(_ worker: SimWorker, _ member: SimMember) {
-        worker.memory = (member.order.manifest, member.step, member.digest, member.epochs)
+        worker.memory = (member.order.dataPlan, member.step, member.digest, member.epochs)
     }
 
     private func goOn(_ worker: SimWorker, _ member: SimMember) throws {
-        let manifest = member.manifest
-        guard member.step < manifest.stepsPerEpoch * Int64(manifest.training.epochs) else {
+        let schedule = member.schedule
+        guard member.step < schedule.steps else {
             member.phase = .evaluating
             return add(worker, member, "test", 0) { [self] _ in
                 if member.order.rank == 0 { finishTraining(worker, member) }
@@ -131,7 +132,7 @@ extension World {
         }
         member.phase = .training
         later(worker, member, random.between(0.01, 0.08)) { [self] in
-            let own = SimModel.sum(manifest, lanes: member.lanes, step: member.step)
+            let own = SimModel.sum(schedule, lanes: member.lanes, step: member.step)
             add(worker, member, "step \(member.step)", own) { [self] sum in
                 member.digest = SimModel.apply(member.digest, sum)
                 member.step += 1
@@ -139,7 +140,7 @@ extension World {
                 if planted == .stepTwice, random.chance(0.01) { member.digest = SimModel.apply(member.digest, sum) }
                 try check(member)
                 keep(worker, member)
-                if member.step % manifest.stepsPerEpoch == 0 { return try evaluate(worker, member) }
+                if member.step % schedule.stepsPerEpoch == 0 { return try evaluate(worker, member) }
                 if member.order.rank == 0, random.chance(0.05) { store(worker, member, []) }
                 try goOn(worker, member)
             }
@@ -148,7 +149,7 @@ extension World {
 
     private func evaluate(_ worker: SimWorker, _ member: SimMember) throws {
         member.phase = .evaluating
-        let epoch = Int(member.step / member.manifest.stepsPerEpoch)
+        let epoch = Int(member.step / member.schedule.stepsPerEpoch)
         add(worker, member, "epoch \(epoch)", 0) { [self] _ in
             let metrics = SimModel.metrics(member.digest, epoch: epoch)
             member.epochs.append(metrics)

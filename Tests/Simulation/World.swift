@@ -1,4 +1,5 @@
 import Cluster
+import Sampling
 import Scheduling
 import Specs
 
@@ -80,7 +81,7 @@ final class World: @unchecked Sendable {
     /// Until when a worker's link is cut, to and from the coordinator.
     var cut: [(to: Double, from: Double)] = []
     var siteAway: [Double] = []
-    var manifests: [String: TrainingManifest] = [:]
+    var schedules: [String: LaneSchedule] = [:]
     var blobs: [String: (step: Int64, digest: UInt64)] = [:]
     var statements: [String: RoundStatementTable] = [:]
     var sums: [String: SimSum] = [:]
@@ -303,18 +304,20 @@ final class World: @unchecked Sendable {
                 )
                 return .failure(PlanFailure("wrong specs"))
             }
-            let manifest = manifest(id, job)
-            let rows = manifest.blocks.reduce(0) { $0 + $1.rows[0] }
-            guard rows > 0 else { return .failure(PlanFailure("no event is in the training part")) }
-            let name = "m\(id)-\(manifest.blocks.count)"
-            manifests[name] = manifest
-            plan.training = TrainingFacts(manifest: name, lanes: manifest.lanes.count, localPaths: [], files: [])
+            let schedule = schedule(job)
+            guard schedule.blocks.contains(where: { $0.rows.train > 0 }) else {
+                return .failure(PlanFailure("no event is in the training part"))
+            }
+            let name = "m\(id)-\(schedule.blocks.count)"
+            schedules[name] = schedule
+            plan.training = TrainingFacts(
+                dataPlan: name, trainingPlan: name, lanes: schedule.lanes.count, localPaths: [], files: [])
         default: break
         }
         return .success(plan)
     }
 
-    private func manifest(_ id: Int64, _ job: SimLedger.Job) -> TrainingManifest {
+    private func schedule(_ job: SimLedger.Job) -> LaneSchedule {
         var blocks: [TrainingBlock] = []
         let files = job.files.filter { $0.folded != nil }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }
         for (index, file) in files.enumerated() {
@@ -323,14 +326,13 @@ final class World: @unchecked Sendable {
                     TrainingBlock(
                         dataset: file.dataset, label: file.dataset, input: index, first: file.survey!.boundaries[block],
                         end: file.survey!.boundaries[block + 1],
-                        rows: rows.map(Int.init)))
+                        rows: rows.map { Int($0) }))
             }
         }
         let training = job.description.train!
-        return TrainingManifest(
-            training: training, split: job.description.split, labelBranch: nil, schema: .init(inputs: []), inputs: [],
-            blocks: blocks,
-            lanes: LanePlan.deal(blocks, lanes: training.lanes, seed: job.description.split.seed))
+        return LaneSchedule(
+            blocks: blocks, lanes: LanePlan.deal(blocks, lanes: training.lanes, seed: job.description.split.seed),
+            batch: training.batch, epochs: training.epochs, seed: job.description.split.seed)
     }
 
     func crashCoordinator() {

@@ -15,7 +15,7 @@ import Testing
             offsets: [.init(buffer: places, count: offsets.count)])
     }
 
-    private static func compute(_ batch: ColumnBatch, _ range: Range<Int>, parts: [UInt8]) -> [PartialSpecs] {
+    private static func compute(_ batch: ColumnBatch, _ range: Range<Int>, parts: [UInt8]) -> PartTable<PartialSpecs> {
         let scanner = SpecsScanner(parts: parts, ranges: [range], branches: batch.columns.count)
         for (index, column) in batch.columns.enumerated() { scanner.add(column, index) }
         return scanner.blocks[0]
@@ -25,11 +25,11 @@ import Testing
         let batch = ColumnBatch(
             first: 0, entries: 3, names: ["x"], columns: [column([1, 2, .nan, 5, 7], offsets: [0, 2, 3, 5])])
         let specs = Self.compute(batch, 0..<3, parts: [0, 1, 0])
-        #expect(specs.map(\.rows) == [2, 1, 0])
-        let train = specs[0].branches[0]
+        #expect(specs.values.map(\.rows) == [2, 1, 0])
+        let train = specs.train.branches[0]
         #expect((train.values, train.min, train.max, train.mean, train.multiplicity) == (4, 1, 7, 3.75, 2))
         #expect(abs(train.squares - 22.75) < 1e-12)
-        #expect(specs[1].branches[0].nonfinite == 1 && specs[1].branches[0].values == 0)
+        #expect(specs.validation.branches[0].nonfinite == 1 && specs.validation.branches[0].values == 0)
     }
 
     @Test func mergingAgreesWithOnePass() {
@@ -39,7 +39,7 @@ import Testing
             let part = Array(values[range])
             let batch = ColumnBatch(
                 first: 0, entries: 1, names: ["x"], columns: [column(part, offsets: [0, Int64(part.count)])])
-            return Self.compute(batch, 0..<1, parts: [0])[0].branches[0]
+            return Self.compute(batch, 0..<1, parts: [0]).train.branches[0]
         }
         var merged = specs(0..<300)
         merged.merge(specs(300..<301))
@@ -54,10 +54,9 @@ import Testing
         var statistics = BranchStatistics()
         (statistics.values, statistics.min, statistics.mean) = (3, -0.5, .pi)
         let blocks = [
-            [
-                PartialSpecs(rows: 1, branches: [statistics]), .init(rows: 2, branches: [.init()]),
-                .init(rows: 0, branches: [.init()]),
-            ]
+            PartTable(
+                train: PartialSpecs(rows: 1, branches: [statistics]), validation: .init(rows: 2, branches: [.init()]),
+                test: .init(rows: 0, branches: [.init()]))
         ]
         let bytes = SpecsCoding.encode(blocks)
         #expect(try SpecsCoding.decode(bytes) == blocks)
@@ -66,11 +65,12 @@ import Testing
         }
     }
 
-    @Test func theSplitIsInProportionAndRepeats() {
-        let splitter = Splitter(.init(), identity: "file")
-        var counts = [0, 0, 0]
-        for entry in 0..<100_000 { counts[splitter.part(Int64(entry)).rawValue] += 1 }
-        #expect(abs(counts[0] - 64_000) < 600 && abs(counts[1] - 16_000) < 500 && abs(counts[2] - 20_000) < 500)
-        #expect(Splitter(.init(), identity: "file").part(77) == splitter.part(77))
+    /// An entry of no part adds to no part's rows, values or multiplicity.
+    @Test func entriesOfNoPartAreLeftOut() {
+        let batch = ColumnBatch(first: 0, entries: 2, names: ["x"], columns: [column([1, 2, 8], offsets: [0, 2, 3])])
+        let specs = Self.compute(batch, 0..<2, parts: [3, 0])
+        #expect(specs.values.map(\.rows) == [1, 0, 0])
+        #expect(specs.train.branches[0].values == 1 && specs.train.branches[0].multiplicity == 1)
+        #expect(specs.test.branches[0] == BranchStatistics())
     }
 }

@@ -9,29 +9,32 @@ import Testing
     /// the pure rooms.
     static let allowed: [String: Set<String>] = [
         "Bytes": ["Synchronization"],
-        "Columns": ["Bytes"],
+        "Columns": ["Bytes", "CKernels"],
         "Storage": [
             "AsyncHTTPClient", "Bytes", "CCodecs", "CXrootd", "Cluster", "Dispatch", "Foundation",
             "FoundationEssentials", "FoundationXML", "Glibc", "NIOCore", "NIOHTTP1", "NIOSSL",
             "Synchronization",
         ],
         "RootFormat": ["Bytes", "Columns", "Storage", "CCodecs", "CKernels", "Dispatch", "Synchronization"],
-        "Specs": ["Bytes", "CKernels", "Columns"],
+        "Specs": ["Bytes", "Cluster", "Columns"],
         "Models": [
-            "Bytes", "CKernels", "COpenBLAS", "Cluster", "Foundation", "FoundationEssentials", "Glibc", "SwiftProtobuf",
+            "Bytes", "CKernels", "COpenBLAS", "Cluster", "Features", "Foundation", "FoundationEssentials", "Glibc",
+            "Sampling", "SwiftProtobuf",
         ],
         "Collectives": ["Bytes", "CGloo", "Glibc"],
         "Training": [
-            "Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Foundation", "Glibc", "Models", "Pipeline",
-            "Synchronization",
+            "Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Features", "Foundation", "Glibc", "Models",
+            "Sampling", "Synchronization",
         ],
         "Serving": ["Cluster", "OrderedCollections"],
         "InferenceService": [
-            "Bytes", "Cluster", "Models", "Serving", "Crypto", "Dispatch", "Foundation", "HTTPTypes", "Hummingbird",
+            "Bytes", "Cluster", "Features", "Models", "Serving", "Crypto", "Dispatch", "Foundation", "HTTPTypes",
+            "Hummingbird",
             "Logging", "Synchronization",
         ],
         "Cluster": [],
-        "Features": ["Bytes", "Cluster", "Columns", "Specs"],
+        "Sampling": ["Cluster"],
+        "Features": ["Bytes", "CKernels", "Cluster", "Columns", "Sampling", "Specs"],
         "Wire": [
             "Bytes", "Cluster", "Foundation", "FoundationEssentials", "SwiftProtobuf", "GRPCCore", "GRPCProtobuf",
         ],
@@ -41,17 +44,19 @@ import Testing
         "Ledger": ["Bytes", "Cluster", "Crypto", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
         "Access": ["Bytes", "Crypto", "Foundation", "SwiftASN1", "X509"],
         "CoordinatorService": [
-            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Scheduling",
-            "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation", "GRPCCore",
+            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Sampling",
+            "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Crypto", "Foundation",
+            "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "HummingbirdTLS", "Logging", "NIOSSL",
         ],
         "Session": ["Cluster", "OrderedCollections"],
         "Pipeline": [
             "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Crypto", "Dispatch", "Features", "RootFormat",
-            "Specs", "Storage", "Synchronization",
+            "Sampling", "Specs", "Storage", "Synchronization",
         ],
         "WorkerService": [
-            "Bytes", "Cluster", "Collectives", "Models", "Pipeline", "Session", "Storage", "Training", "Wire", "Crypto",
+            "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
+            "Wire", "Crypto",
             "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "Synchronization",
         ],

@@ -1,12 +1,33 @@
 import Bytes
 import Cluster
 import Collectives
+import Features
 import Foundation
 import Models
-import Pipeline
+import Sampling
 import Synchronization
 import Testing
 import Training
+
+/// A block's full rows and labels, by part.
+struct RawBlock: Sendable {
+    var rows: PartTable<[Float]>
+    var labels: PartTable<[Int32]>
+}
+
+/// What is trained on, and how.
+struct Plans: Sendable {
+    var data: DataPlan
+    var training: TrainingPlan
+    var schedule: LaneSchedule { data.schedule(training) }
+    var network: Network { Network(inputs: data.schema.flatWidth, layers: training.layers) }
+
+    func cache(_ rows: [RawBlock]) -> RowCache {
+        RowCache(limit: 1 << 30) { (index) throws(InputError) in
+            EventStore(data.schema, rows: rows[index].rows, labels: rows[index].labels)
+        }
+    }
+}
 
 /// Members of a round find each other in memory.
 final class MemoryRendezvous: Rendezvous {
@@ -76,29 +97,33 @@ final class Recorder: TrainingObserver {
     static let width = 5
 
     /// Blocks of made-up rows; the class shifts every feature.
-    private func blocks(_ sizes: [[Int]]) -> ([TrainingBlock], [BlockRows]) {
+    private func blocks(_ sizes: [[Int]]) -> ([TrainingBlock], [RawBlock]) {
         var random = SeededRandom(seed: 9)
         var described: [TrainingBlock] = []
-        var rows: [BlockRows] = []
+        var rows: [RawBlock] = []
         for (index, sizes) in sizes.enumerated() {
             let label = index % 2
             described.append(
                 TrainingBlock(
-                    dataset: label, label: label, input: 0, first: 0, end: Int64(sizes.reduce(0, +)), rows: sizes))
+                    dataset: label, label: label, input: 0, first: 0, end: Int64(sizes.reduce(0, +)),
+                    rows: PartTable.make { sizes[$0.rawValue] }))
             let values = sizes.map { count in
                 (0..<count * Self.width).map { place in
                     place % 17 == 3 ? Float.nan : Float(random.below(1000)) / 1000 + 0.3 * Float(label)
                 }
             }
-            rows.append(BlockRows(rows: values, labels: sizes.map { .init(repeating: Int32(label), count: $0) }))
+            rows.append(
+                RawBlock(
+                    rows: PartTable.make { values[$0.rawValue] },
+                    labels: PartTable.make { .init(repeating: Int32(label), count: sizes[$0.rawValue]) }))
         }
         return (described, rows)
     }
 
-    private func manifest(
+    private func plans(
         _ sizes: [[Int]], lanes: Int = 8, batch: Int = 30, epochs: Int = 2, rate: Double = 0.01,
         deal: [[LanePiece]]? = nil
-    ) -> (TrainingManifest, [BlockRows]) {
+    ) -> (Plans, [RawBlock]) {
         let (blocks, rows) = blocks(sizes)
         var training = JobDescription.Training()
         (training.lanes, training.batch, training.epochs) = (lanes, batch, epochs)
@@ -107,14 +132,17 @@ final class Recorder: TrainingObserver {
             .dense(units: 16, activation: .relu), .dropout(rate: 0.2), .dense(units: 8, activation: .tanh),
             .dense(units: 1, activation: .sigmoid),
         ]
-        let schema = FeatureSchema(inputs: [
-            .init(branch: "x", width: Self.width, jagged: true, offset: 0, scale: 1, fill: 0.5)
+        let schema = DataSchema(flat: [
+            Channel(branch: "x", width: Self.width, jagged: true, offset: 0, scale: 1, fill: 0.5)
         ])
         let pieces = deal ?? Self.deal(blocks, lanes)
         return (
-            TrainingManifest(
-                training: training, split: .init(), labelBranch: nil, schema: schema,
-                inputs: [InputTree(FileReplicas("memory"), tree: "t", identity: "i")], blocks: blocks, lanes: pieces),
+            Plans(
+                data: DataPlan(
+                    split: .init(), labelBranch: nil, schema: schema,
+                    inputs: [InputTree(FileReplicas("memory"), tree: "t", identity: "i")], blocks: blocks,
+                    lanes: pieces),
+                training: TrainingPlan(training, seed: JobDescription.Split().seed)),
             rows
         )
     }
@@ -129,7 +157,7 @@ final class Recorder: TrainingObserver {
     }
 
     private func train(
-        _ manifest: TrainingManifest, _ rows: [BlockRows], members: Int, threads: Int = 1,
+        _ plans: Plans, _ rows: [RawBlock], members: Int, threads: Int = 1,
         from checkpoint: [UInt8]? = nil, stopAt: Int64? = nil
     ) throws -> Recorder.Record {
         let rendezvous = MemoryRendezvous()
@@ -141,16 +169,15 @@ final class Recorder: TrainingObserver {
                 do {
                     let round = try Round(
                         rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-                    let cache = RowCache(limit: 1 << 30) { (index) throws(InputError) in rows[index] }
+                    let cache = plans.cache(rows)
                     let step = try checkpoint.map {
-                        try Checkpoint.decode(
-                            $0, for: Network(inputs: manifest.schema.width, layers: manifest.training.layers)
-                        ).step
+                        try Checkpoint.decode($0, for: plans.network).step
                     }
                     let plan = RoundPlan(
-                        members: (0..<members).map { "m\($0)" }, owners: manifest.lanes.indices.map { $0 % members },
+                        members: (0..<members).map { "m\($0)" }, owners: plans.data.lanes.indices.map { $0 % members },
                         checkpointStep: step, checkpoint: { checkpoint! })
-                    let trainer = try Trainer(manifest, round: round, plan: plan, threads: threads, cache: cache)
+                    let trainer = try Trainer(
+                        plans.data, plans.training, round: round, plan: plan, threads: threads, cache: cache)
                     try trainer.run(recorders[rank])
                 } catch is RoundStopped {} catch { failure.withLock { $0 = $0 ?? error } }
                 group.leave()
@@ -167,11 +194,11 @@ final class Recorder: TrainingObserver {
     static let sizes = [[101, 20, 33], [200, 41, 50], [77, 0, 10], [150, 30, 30]]
 
     @Test func theModelIsTheSameBytesForAnyMembership() throws {
-        let (manifest, rows) = manifest(Self.sizes)
-        let alone = try train(manifest, rows, members: 1)
-        let threaded = try train(manifest, rows, members: 1, threads: 2)
-        let three = try train(manifest, rows, members: 3)
-        let two = try train(manifest, rows, members: 2, threads: 2)
+        let (plans, rows) = plans(Self.sizes)
+        let alone = try train(plans, rows, members: 1)
+        let threaded = try train(plans, rows, members: 1, threads: 2)
+        let three = try train(plans, rows, members: 3)
+        let two = try train(plans, rows, members: 2, threads: 2)
         #expect(alone.checkpoint == three.checkpoint)
         #expect(alone.checkpoint == two.checkpoint)
         #expect(alone.checkpoint == threaded.checkpoint)
@@ -182,17 +209,17 @@ final class Recorder: TrainingObserver {
     }
 
     @Test func aCheckpointInMidEpochGoesOnExactly() throws {
-        let (manifest, rows) = manifest(Self.sizes)
-        let whole = try train(manifest, rows, members: 1)
-        let part = try train(manifest, rows, members: 3, stopAt: 7)
+        let (plans, rows) = plans(Self.sizes)
+        let whole = try train(plans, rows, members: 1)
+        let part = try train(plans, rows, members: 3, stopAt: 7)
         #expect(part.test == nil && !part.checkpoint.isEmpty)
-        let rest = try train(manifest, rows, members: 2, from: part.checkpoint)
+        let rest = try train(plans, rows, members: 2, from: part.checkpoint)
         #expect(rest.checkpoint == whole.checkpoint && rest.test == whole.test)
     }
 
     /// One round of members that may have something from an earlier one; what each has afterwards.
     private func round(
-        _ manifest: TrainingManifest, _ rows: [BlockRows], _ memories: [TrainingMemory?],
+        _ plans: Plans, _ rows: [RawBlock], _ memories: [TrainingMemory?],
         breaking: (rank: Int, step: Int64, slice: Int)? = nil
     ) -> (memories: [TrainingMemory?], checkpoint: [UInt8], epochs: [EpochMetrics]) {
         let rendezvous = MemoryRendezvous()
@@ -208,9 +235,12 @@ final class Recorder: TrainingObserver {
                 else { return }
                 let plan = RoundPlan(
                     members: memories.indices.map { "m\($0)" },
-                    owners: manifest.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
-                let cache = RowCache(limit: 1 << 30) { (index) throws(InputError) in rows[index] }
-                guard let trainer = try? Trainer(manifest, round: round, plan: plan, threads: 1, cache: cache) else {
+                    owners: plans.data.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
+                let cache = plans.cache(rows)
+                guard
+                    let trainer = try? Trainer(
+                        plans.data, plans.training, round: round, plan: plan, threads: 1, cache: cache)
+                else {
                     return
                 }
                 if let breaking, breaking.rank == rank { trainer.breaks = (breaking.step, breaking.slice) }
@@ -228,30 +258,30 @@ final class Recorder: TrainingObserver {
     }
 
     @Test func aSumThatBreaksInAnySliceLosesNoStep() throws {
-        var (manifest, rows) = manifest([[60, 10, 10], [60, 10, 10]], lanes: 6, batch: 24)
-        manifest.training.layers = [
+        var (plans, rows) = plans([[60, 10, 10], [60, 10, 10]], lanes: 6, batch: 24)
+        plans.training.layers = [
             .dense(units: 400, activation: .relu), .dense(units: 500, activation: .relu),
             .dense(units: 1, activation: .sigmoid),
         ]
-        let alone = try train(manifest, rows, members: 1)
+        let alone = try train(plans, rows, members: 1)
         var differed = 0
         // Before each of the four slices, and after the last, when the others have the sum.
         for slice in 0...4 {
             for rank in [0, 2] {
                 // In the first epoch, and in its last step.
-                for step in [Int64(2), manifest.stepsPerEpoch - 1] {
-                    let broken = round(manifest, rows, [nil, nil, nil], breaking: (rank, step, slice))
+                for step in [Int64(2), plans.schedule.stepsPerEpoch - 1] {
+                    let broken = round(plans, rows, [nil, nil, nil], breaking: (rank, step, slice))
                     let steps = broken.memories.map { $0?.state.step ?? -1 }
                     #expect(steps.allSatisfy { $0 == step || $0 == step + 1 } && steps[rank] == step, "\(steps)")
                     if Set(steps).count > 1 { differed += 1 }
                     // The one whose connection broke is gone; then all three, the lost one without anything.
                     var survivors = broken.memories
                     survivors.remove(at: rank)
-                    let two = round(manifest, rows, survivors)
+                    let two = round(plans, rows, survivors)
                     #expect(
                         two.checkpoint == alone.checkpoint && two.epochs == alone.epochs,
                         "slice \(slice), rank \(rank), step \(step)")
-                    let three = round(manifest, rows, survivors + [nil])
+                    let three = round(plans, rows, survivors + [nil])
                     #expect(three.checkpoint == alone.checkpoint && three.epochs == alone.epochs)
                 }
             }
@@ -260,10 +290,10 @@ final class Recorder: TrainingObserver {
     }
 
     @Test func twoStatesAfterOneStepEndTheTraining() throws {
-        let (manifest, rows) = manifest(Self.sizes)
-        let network = Network(inputs: Self.width, layers: manifest.training.layers)
-        var one = TrainingState(network, manifest.training, seed: 1)
-        var other = TrainingState(network, manifest.training, seed: 2)
+        let (plans, rows) = plans(Self.sizes)
+        let network = plans.network
+        var one = TrainingState(network, plans.training, seed: 1)
+        var other = TrainingState(network, plans.training, seed: 2)
         (one.step, other.step) = (3, 3)
         let states = [one, other]
         let rendezvous = MemoryRendezvous()
@@ -272,11 +302,11 @@ final class Recorder: TrainingObserver {
             do {
                 let round = try Round(rank: rank, size: 2, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
                 let plan = RoundPlan(
-                    members: ["a", "b"], owners: manifest.lanes.indices.map { $0 % 2 },
+                    members: ["a", "b"], owners: plans.data.lanes.indices.map { $0 % 2 },
                     memory: TrainingMemory(states[rank]))
                 _ = try Trainer(
-                    manifest, round: round, plan: plan, threads: 1,
-                    cache: RowCache(limit: 1 << 30) { (index) throws(InputError) in rows[index] })
+                    plans.data, plans.training, round: round, plan: plan, threads: 1,
+                    cache: plans.cache(rows))
             } catch { said.withLock { $0.append("\(error)") } }
         }
         #expect(
@@ -286,16 +316,16 @@ final class Recorder: TrainingObserver {
 
     @Test func multipliersFollowTheGradients() throws {
         // Gradients too small for 40 bits after the point: the multipliers grow, and the model is the same for any membership.
-        var (manifest, rows) = manifest([[200, 4, 4], [200, 4, 4]], epochs: 2, rate: 1e-4)
-        manifest.training.layers = [.dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
-        let small = rows.map { (rows: BlockRows) in
-            BlockRows(rows: rows.rows.map { $0.map { $0.isNaN ? 0 : $0 * 1e-9 } }, labels: rows.labels)
+        var (plans, rows) = plans([[200, 4, 4], [200, 4, 4]], epochs: 2, rate: 1e-4)
+        plans.training.layers = [.dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
+        let small = rows.map { (rows: RawBlock) in
+            RawBlock(rows: rows.rows.map { $0.map { $0.isNaN ? 0 : $0 * 1e-9 } }, labels: rows.labels)
         }
-        let alone = try train(manifest, small, members: 1)
+        let alone = try train(plans, small, members: 1)
         let state = try Checkpoint.decode(
-            alone.checkpoint, for: Network(inputs: Self.width, layers: manifest.training.layers))
+            alone.checkpoint, for: plans.network)
         #expect(state.exponents[0] > 60 && state.exponents[1] < state.exponents[0], "\(state.exponents)")
-        #expect(alone.checkpoint == (try train(manifest, small, members: 3)).checkpoint)
+        #expect(alone.checkpoint == (try train(plans, small, members: 3)).checkpoint)
     }
 
     @Test func unevenLanesAndFewRows() throws {
@@ -303,66 +333,45 @@ final class Recorder: TrainingObserver {
         let (blocks, _) = blocks(Self.sizes)
         var pieces = Self.deal(blocks, 6)
         pieces.append([])
-        let (uneven, rows) = manifest(Self.sizes, lanes: 7, deal: pieces)
+        let (uneven, rows) = plans(Self.sizes, lanes: 7, deal: pieces)
         #expect(try train(uneven, rows, members: 1).checkpoint == train(uneven, rows, members: 3).checkpoint)
-        let (few, fewRows) = manifest([[2, 1, 1], [1, 1, 1]], lanes: 8)
+        let (few, fewRows) = plans([[2, 1, 1], [1, 1, 1]], lanes: 8)
         let record = try train(few, fewRows, members: 1)
         #expect(record.epochs.last?.train.events == 3)
         #expect(try train(few, fewRows, members: 2).checkpoint == record.checkpoint)
     }
 
-    @Test func eachRowIsSeenOnceAnEpochInProportion() {
-        let (blocks, _) = blocks(Self.sizes)
-        let pieces = Self.deal(blocks, 2)[0]
-        var order = LaneOrder(pieces, blocks: blocks, datasets: 2, seed: 1, epoch: 0, lane: 0)
-        var seen: [String: Int] = [:]
-        var labels: [Int] = []
-        while let row = order.next() {
-            seen["\(row.block)/\(row.row)", default: 0] += 1
-            labels.append(blocks[row.block].label)
-        }
-        #expect(seen.count == order.total && seen.values.allSatisfy { $0 == 1 })
-        let share = Double(labels.reduce(0, +)) / Double(labels.count)
-        for start in stride(from: 0, to: labels.count - 20, by: 20) {
-            #expect(abs(Double(labels[start..<start + 20].reduce(0, +)) - 20 * share) <= 1.5)
-        }
-        var skipped = LaneOrder(pieces, blocks: blocks, datasets: 2, seed: 1, epoch: 0, lane: 0)
-        var walked = LaneOrder(pieces, blocks: blocks, datasets: 2, seed: 1, epoch: 0, lane: 0)
-        skipped.skip(97)
-        for _ in 0..<97 { _ = walked.next() }
-        while let row = walked.next() { #expect(skipped.next() == row) }
-        #expect(skipped.next() == nil)
-    }
-
     @Test func anOverflowIsRepeatedCoarser() throws {
         // Rows so large that a gradient times 2^40 passes 2^62/L, though it is finite.
-        var (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1, rate: 1e-4)
-        manifest.training.layers = [.dense(units: 8, activation: .relu), .dense(units: 1, activation: .sigmoid)]
-        let large = rows.map { (rows: BlockRows) in
-            BlockRows(rows: rows.rows.map { $0.map { $0 * 3e7 } }, labels: rows.labels)
+        var (plans, rows) = plans([[40, 4, 4], [40, 4, 4]], epochs: 1, rate: 1e-4)
+        plans.training.layers = [.dense(units: 8, activation: .relu), .dense(units: 1, activation: .sigmoid)]
+        let large = rows.map { (rows: RawBlock) in
+            RawBlock(rows: rows.rows.map { $0.map { $0 * 3e7 } }, labels: rows.labels)
         }
-        let alone = try train(manifest, large, members: 1)
-        #expect(alone.checkpoint == (try train(manifest, large, members: 2)).checkpoint)
-        let network = Network(inputs: Self.width, layers: manifest.training.layers)
+        let alone = try train(plans, large, members: 1)
+        #expect(alone.checkpoint == (try train(plans, large, members: 2)).checkpoint)
+        let network = plans.network
         let state = try Checkpoint.decode(alone.checkpoint, for: network)
         #expect(state.exponents[0] < 40)
         #expect(state.step == 4)
     }
 
     @Test func aNonFiniteGradientNamesItsPlace() throws {
-        let (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1)
-        let broken = rows.map { BlockRows(rows: $0.rows.map { $0.map { _ in Float.infinity } }, labels: $0.labels) }
-        let error = #expect(throws: TrainingFailure.self) { try train(manifest, broken, members: 2) }
+        let (plans, rows) = plans([[40, 4, 4], [40, 4, 4]], epochs: 1)
+        let broken = rows.map { RawBlock(rows: $0.rows.map { $0.map { _ in Float.infinity } }, labels: $0.labels) }
+        let error = #expect(throws: TrainingFailure.self) { try train(plans, broken, members: 2) }
         #expect(error?.description.contains("step 0") == true && error?.description.contains("lane") == true)
     }
 
     @Test func aScoreThatIsNoNumberEndsTheTraining() throws {
-        let (manifest, rows) = manifest([[40, 4, 4], [40, 4, 4]], epochs: 1)
-        let outliers = rows.map { (rows: BlockRows) in
-            BlockRows(
-                rows: [rows.rows[0], rows.rows[1].map { _ in Float.infinity }, rows.rows[2]], labels: rows.labels)
+        let (plans, rows) = plans([[40, 4, 4], [40, 4, 4]], epochs: 1)
+        let outliers = rows.map { (rows: RawBlock) in
+            RawBlock(
+                rows: PartTable(
+                    train: rows.rows.train, validation: rows.rows.validation.map { _ in Float.infinity },
+                    test: rows.rows.test), labels: rows.labels)
         }
-        let error = #expect(throws: TrainingFailure.self) { try train(manifest, outliers, members: 2) }
+        let error = #expect(throws: TrainingFailure.self) { try train(plans, outliers, members: 2) }
         #expect(error?.description.contains("validation") == true)
     }
 

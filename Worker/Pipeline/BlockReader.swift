@@ -3,6 +3,7 @@ import Cluster
 import Columns
 import Features
 import RootFormat
+import Sampling
 import Specs
 import Storage
 
@@ -110,51 +111,37 @@ package final class BlockReader {
         return (SpecsCoding.encode(scanner.blocks), bytes)
     }
 
-    /// The feature rows of a block, part by part.
-    package func rows(
-        _ block: TrainingBlock, of input: InputTree, _ schema: FeatureSchema, labelBranch: String?,
+    /// The samples of a block.
+    ///
+    /// - Parameters:
+    ///   - input: the file and tree that the block lies in.
+    ///   - labelBranch: the branch that gives each entry's class; nil where the block's label is that of all.
+    /// - Throws: `InputError` where the block cannot be read, or gives other numbers of samples than the specs stage counted.
+    package func events(
+        _ block: TrainingBlock, of input: InputTree, _ schema: DataSchema, labelBranch: String?,
         split: JobDescription.Split
-    ) throws(InputError) -> BlockRows {
-        let branches = schema.inputs.map(\.branch) + (labelBranch.map { [$0] } ?? [])
+    ) throws(InputError) -> EventStore {
+        let branches = schema.channels.map(\.branch) + (labelBranch.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
         try persistently(input) { () throws(InputError) in
             _ = try forEachColumn(input, branches, block.first..<block.end) { columns[$0] = $1 }
         }
         let batch = ColumnBatch(
-            first: block.first, entries: Int(block.end - block.first), names: branches, columns: columns.map { $0! })
+            first: block.first, entries: Int(block.end - block.first), names: branches,
+            columns: columns.compactMap { $0 })
         let splitter = Splitter(split, identity: input.identity)
-        var entries: [[Int]] = [[], [], []]
-        for entry in block.first..<block.end { entries[splitter.part(entry).rawValue].append(Int(entry - block.first)) }
-        let builder = RowBuilder(schema)
-        let result = BlockRows()
-        for part in 0..<3 {
-            guard entries[part].count == block.rows[part] else {
-                throw InputError(
-                    .corrupt, "a block gives other rows than in the specs stage", file: input.file.url,
-                    expected: "\(block.rows[part])", found: "\(entries[part].count)")
-            }
-            result.truncated += builder.append(batch, entries[part], to: &result.rows[part])
-            if labelBranch != nil {
-                result.labels[part] = try RowBuilder.labels(batch.columns.last!, entries[part])
-            } else {
-                result.labels[part] = .init(repeating: Int32(block.label), count: entries[part].count)
-            }
+        var entries = PartTable<[Int]>(repeating: [])
+        for entry in block.first..<block.end { entries[splitter.part(entry)].append(Int(entry - block.first)) }
+        for part in SplitPart.allCases where entries[part].count != block.rows[part] {
+            throw InputError(
+                .corrupt, "the \(part) part of a block has other samples than in the specs stage",
+                file: input.file.url, expected: "\(block.rows[part])", found: "\(entries[part].count)")
         }
-        return result
+        let labels =
+            try labelBranch.map { _ throws(InputError) in
+                let column = batch.columns[batch.columns.count - 1]
+                return try entries.map { (entries) throws(InputError) in try LabelReader.labels(column, entries) }
+            } ?? entries.map { .init(repeating: Int32(block.label), count: $0.count) }
+        return try EventStore(schema, batch, entries: entries, labels: labels)
     }
-}
-
-/// Raw feature rows and labels of one block: train, validation, test.
-package final class BlockRows: @unchecked Sendable {
-    package fileprivate(set) var rows: [[Float]] = [[], [], []]
-    package fileprivate(set) var labels: [[Int32]] = [[], [], []]
-    /// Values left out because a multiplicity was beyond the padding.
-    package fileprivate(set) var truncated: Int64 = 0
-
-    package init(rows: [[Float]] = [[], [], []], labels: [[Int32]] = [[], [], []]) {
-        self.rows = rows
-        self.labels = labels
-    }
-
-    package var bytes: Int { rows.reduce(0) { $0 + 4 * $1.count } }
 }

@@ -18,6 +18,18 @@ package enum ExactNumber: Sendable, Equatable {
     }
 }
 
+extension ExactNumber {
+    /// The value of a column's number.
+    init<Value: NativeValue>(_ value: Value) {
+        switch Value.type {
+        case .bool: self = .unsigned(value.float64 != 0 ? 1 : 0)
+        case .uint8, .uint16, .uint32, .uint64: self = .unsigned(UInt64(bitPattern: value.int64))
+        case .int8, .int16, .int32, .int64: self = .signed(value.int64)
+        case .float32, .float64: self = .real(value.float64)
+        }
+    }
+}
+
 /// Takes in the columns of one branch, piece after piece.
 package protocol ColumnConsumer: Sendable {
     init(type: DataType, shape: Shape)
@@ -47,26 +59,20 @@ package struct ColumnExtremes: ColumnConsumer {
         entries += Int64(column.entries)
         values += Int64(column.count)
         if column.entries > 0 { addMultiplicities(column) }
-        let pointer = column.values.pointer
-        let count = column.count
-        guard count > 0 else { return }
-        switch type {
-        case .float32: reals(column, Float.self, ck_extremes_f32)
-        case .float64: reals(column, Double.self, ck_extremes_f64)
-        case .bool:
-            whole(pointer, count, UInt8.self, ck_extremes_u8)
-            // Any byte but 0 is true.
-            if case .unsigned(let low)? = least, case .unsigned(let high)? = most {
-                (least, most) = (.unsigned(min(low, 1)), .unsigned(min(high, 1)))
-            }
-        case .uint8: whole(pointer, count, UInt8.self, ck_extremes_u8)
-        case .int8: whole(pointer, count, Int8.self, ck_extremes_i8)
-        case .int16: whole(pointer, count, Int16.self, ck_extremes_i16)
-        case .uint16: whole(pointer, count, UInt16.self, ck_extremes_u16)
-        case .int32: whole(pointer, count, Int32.self, ck_extremes_i32)
-        case .uint32: whole(pointer, count, UInt32.self, ck_extremes_u32)
-        case .int64: whole(pointer, count, Int64.self, ck_extremes_i64)
-        case .uint64: whole(pointer, count, UInt64.self, ck_extremes_u64)
+        guard column.count > 0 else { return }
+        let found = column.withValues(ExtremesVisitor())
+        finite += Int64(found.finite)
+        if found.finite > 0 { merge(found.min, found.max) }
+    }
+
+    /// Finds the extremes of a column's finite values.
+    private struct ExtremesVisitor: ColumnVisitor {
+        func visit<Value: NativeValue>(
+            _ values: UnsafeBufferPointer<Value>
+        ) -> (min: ExactNumber, max: ExactNumber, finite: Int) {
+            guard let first = values.baseAddress else { return (.real(0), .real(0), 0) }
+            let found = Value.extremes(first, count: values.count)
+            return (ExactNumber(found.min), ExactNumber(found.max), found.finite)
         }
     }
 
@@ -102,28 +108,6 @@ package struct ColumnExtremes: ColumnConsumer {
                 .real(min(least.asDouble, low.asDouble)), .real(max(most.asDouble, high.asDouble))
             )
         }
-    }
-
-    private mutating func reals<T: BinaryFloatingPoint & BitwiseCopyable>(
-        _ column: Column, _: T.Type,
-        _ kernel: (UnsafePointer<T>?, Int, UnsafeMutablePointer<T>?, UnsafeMutablePointer<T>?) -> Int
-    ) {
-        var (low, high): (T, T) = (0, 0)
-        let count = kernel(column.values.pointer.assumingMemoryBound(to: T.self), column.count, &low, &high)
-        finite += Int64(count)
-        if count > 0 { merge(.real(Double(low)), .real(Double(high))) }
-    }
-
-    private mutating func whole<T: FixedWidthInteger & BitwiseCopyable>(
-        _ pointer: UnsafeMutableRawPointer, _ count: Int, _: T.Type,
-        _ kernel: (UnsafePointer<T>?, Int, UnsafeMutablePointer<T>?, UnsafeMutablePointer<T>?) -> Void
-    ) {
-        var (low, high): (T, T) = (0, 0)
-        kernel(pointer.assumingMemoryBound(to: T.self), count, &low, &high)
-        finite += Int64(count)
-        merge(
-            T.isSigned ? .signed(Int64(low)) : .unsigned(UInt64(low)),
-            T.isSigned ? .signed(Int64(high)) : .unsigned(UInt64(high)))
     }
 }
 
@@ -165,20 +149,11 @@ package struct ColumnSummary: ColumnConsumer {
         for (index, offsets) in column.offsets.enumerated() { addOffsets(offsets.values, index) }
         lists += Int64(max(0, (column.offsets.last?.count ?? 1) - 1))
         addEntryWidths(column)
-        switch column.type {
-        case .float32: sumReals(column, Float.self)
-        case .float64: sumReals(column, Double.self)
-        case .bool:
-            for value in column.values.values(of: UInt8.self, count: column.count) where value != 0 { wholeSum += 1 }
-        case .uint8: sumWhole(column, UInt8.self)
-        case .int8: sumWhole(column, Int8.self)
-        case .int16: sumWhole(column, Int16.self)
-        case .uint16: sumWhole(column, UInt16.self)
-        case .int32: sumWhole(column, Int32.self)
-        case .uint32: sumWhole(column, UInt32.self)
-        case .int64: sumWhole(column, Int64.self)
-        case .uint64: sumWhole(column, UInt64.self)
-        }
+        let own = column.withValues(SumVisitor(realSum: realSum, realRest: realRest))
+        wholeSum += own.whole
+        (realSum, realRest) = (own.real, own.realRest)
+        notANumber += own.notANumber
+        infinite += own.infinite
     }
 
     /// Offsets of a piece, moved to where they are in the whole tree.
@@ -213,14 +188,42 @@ package struct ColumnSummary: ColumnConsumer {
             valuesInEntry = max(valuesInEntry, Int64(column.valueRange(entry..<entry + 1).count))
         }
     }
+}
 
-    private mutating func sumReals<T: BinaryFloatingPoint & BitwiseCopyable>(_ column: Column, _: T.Type) {
-        let values = column.values.values(of: T.self, count: column.count)
-        var (sum, rest) = (realSum, realRest)
+/// The sums of a column's values.
+private struct ColumnSums {
+    var whole: Int128 = 0
+    var real: Double
+    var realRest: Double
+    var notANumber: Int64 = 0
+    var infinite: Int64 = 0
+}
+
+/// Adds a column's finite reals to a sum of two doubles, or its whole numbers exactly.
+private struct SumVisitor: ColumnVisitor {
+    let realSum: Double
+    let realRest: Double
+
+    func visit<Value: NativeValue>(_ values: UnsafeBufferPointer<Value>) -> ColumnSums {
+        var sums = ColumnSums(real: realSum, realRest: realRest)
+        if Value.type.isFloatingPoint {
+            addReals(values, to: &sums)
+        } else if Value.type == .uint64 {
+            for value in values { sums.whole += Int128(UInt64(bitPattern: value.int64)) }
+        } else if Value.type == .int64 {
+            for value in values { sums.whole += Int128(value.int64) }
+        } else {
+            addSmall(values, to: &sums)
+        }
+        return sums
+    }
+
+    private func addReals<Value: NativeValue>(_ values: UnsafeBufferPointer<Value>, to sums: inout ColumnSums) {
+        var (sum, rest) = (sums.real, sums.realRest)
         for value in values {
-            let x = Double(value)
+            let x = value.float64
             guard x - x == 0 else {
-                if x.isNaN { notANumber += 1 } else { infinite += 1 }
+                if x.isNaN { sums.notANumber += 1 } else { sums.infinite += 1 }
                 continue
             }
             let next = sum + x
@@ -228,23 +231,21 @@ package struct ColumnSummary: ColumnConsumer {
             rest += (sum - (next - back)) + (x - back)
             sum = next
         }
-        (realSum, realRest) = (sum, rest)
+        (sums.real, sums.realRest) = (sum, rest)
     }
 
-    private mutating func sumWhole<T: FixedWidthInteger & BitwiseCopyable>(_ column: Column, _: T.Type) {
-        let values = column.values.values(of: T.self, count: column.count)
-        if T.bitWidth == 64 {
-            for value in values { wholeSum += Int128(value) }
-        } else {
-            var start = 0
-            while start < values.count {
-                // 2^31 values of 32 bits fit in 64.
-                let stop = min(values.count, start + 1 << 30)
-                var sum: Int64 = 0
-                for index in start..<stop { sum &+= Int64(values[index]) }
-                wholeSum += Int128(sum)
-                start = stop
+    private func addSmall<Value: NativeValue>(_ values: UnsafeBufferPointer<Value>, to sums: inout ColumnSums) {
+        var start = 0
+        while start < values.count {
+            // 2^31 values of 32 bits fit in 64.
+            let stop = min(values.count, start + 1 << 30)
+            var sum: Int64 = 0
+            for index in start..<stop {
+                let value = values[index]
+                sum &+= Value.type == .bool ? Int64(value.float64) : value.int64
             }
+            sums.whole += Int128(sum)
+            start = stop
         }
     }
 }

@@ -1,50 +1,46 @@
 import Bytes
 import CKernels
 import Cluster
+import Features
 import Glibc
 import Models
-import Pipeline
+import Sampling
 
 /// One lane: gives its rows in order, and computes on them. Its results do not depend on which member or thread it runs on.
 final class LaneRunner: @unchecked Sendable {
-    private let manifest: TrainingManifest
+    private let data: DataPlan
+    private let training: TrainingPlan
+    private let schedule: LaneSchedule
     private let lane: Int
     private let batch: Int
     private let cache: RowCache
     private let network: Network
-    private let width: Int
-    private let offset: [Float]
-    private let scale: [Float]
-    private let fill: [Float]
+    private let assembler: BatchAssembler
     /// Fixed-point numbers stay below this in size, so that L lanes cannot wrap.
     private let limit: Double
     private var order: LaneOrder?
     private var taken: [RowReference] = []
     private var kept = false
     /// The blocks of the windows under way.
-    private var held: [Int: BlockRows] = [:]
+    private var held: [Int: EventStore] = [:]
 
-    init(_ manifest: TrainingManifest, lane: Int, batch: Int, cache: RowCache) {
-        self.manifest = manifest
+    init(
+        _ data: DataPlan, _ training: TrainingPlan, _ schedule: LaneSchedule, lane: Int, network: Network,
+        cache: RowCache
+    ) {
+        self.data = data
+        self.training = training
+        self.schedule = schedule
         self.lane = lane
-        self.batch = batch
+        batch = schedule.batch(ofLane: lane)
         self.cache = cache
-        network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
-        width = manifest.schema.width
-        func expand(_ value: (FeatureSchema.Input) -> Float) -> [Float] {
-            manifest.schema.inputs.flatMap { [Float](repeating: value($0), count: $0.width) }
-        }
-        offset = expand(\.offset)
-        scale = expand(\.scale)
-        fill = expand(\.fill)
-        limit = 4_611_686_018_427_387_904 / Double(max(1, manifest.lanes.count))
+        self.network = network
+        assembler = BatchAssembler(data.schema)
+        limit = 4_611_686_018_427_387_904 / Double(max(1, schedule.lanes.count))
     }
 
     func start(epoch: Int, stepsDone: Int) {
-        order = LaneOrder(
-            manifest.lanes[lane], blocks: manifest.blocks, datasets: manifest.datasets, seed: manifest.split.seed,
-            epoch: epoch, lane: lane)
-        order!.skip(stepsDone * batch)
+        order = schedule.order(ofLane: lane, epoch: epoch, stepsDone: stepsDone)
         kept = false
     }
 
@@ -58,14 +54,23 @@ final class LaneRunner: @unchecked Sendable {
             return
         }
         taken.removeAll(keepingCapacity: true)
-        while taken.count < batch, let row = order!.next() { taken.append(row) }
-        if held.count > 4 * LaneOrder.window * max(1, manifest.datasets) { held.removeAll(keepingCapacity: true) }
-        for row in taken where held[row.block] == nil { held[row.block] = try cache.rows(row.block) }
+        while taken.count < batch, let row = order?.next() { taken.append(row) }
+        if held.count > 4 * LaneOrder.window * max(1, schedule.datasets) { held.removeAll(keepingCapacity: true) }
+        for row in taken where held[row.block] == nil { held[row.block] = try events(row.block) }
     }
 
-    private func normalise(_ rows: BlockRows, _ part: Int, _ row: Int, to target: UnsafeMutablePointer<Float>) {
-        rows.rows[part].withUnsafeBufferPointer { values in
-            ck_normalise(target, values.baseAddress! + row * width, offset, scale, fill, width)
+    /// The samples of a block, with labels that the model has classes for.
+    private func events(_ block: Int) throws(InputError) -> EventStore {
+        let events = try cache.events(block)
+        try training.checkLabels(events, of: block, in: data)
+        return events
+    }
+
+    /// Puts the assembled batch where the network reads its rows.
+    private func load(_ batch: Batch, _ workspace: Workspace) {
+        precondition(batch.sampleCount <= workspace.capacity)
+        for input in batch.inputs {
+            if let first = input.values.baseAddress { workspace.input.update(from: first, count: input.values.count) }
         }
     }
 
@@ -74,13 +79,11 @@ final class LaneRunner: @unchecked Sendable {
         guard !taken.isEmpty else { return }
         let workspace = work.workspace
         let sums = work.sums.baseAddress!
-        var labels: [Int32] = []
-        for (index, row) in taken.enumerated() {
-            let rows = held[row.block]!
-            normalise(rows, 0, row.row, to: workspace.input + index * width)
-            labels.append(rows.labels[0][row.row])
-        }
-        let dropout = mix(seed, 0xD20, UInt64(bitPattern: state.step), UInt64(lane))
+        let samples = taken.compactMap { row in held[row.block].map { Sample($0[.train], row.row) } }
+        assembler.assemble(samples, into: &work.batch)
+        load(work.batch, workspace)
+        let labels = work.batch.labels
+        let dropout = RandomStream.dropout.key(seed: seed, UInt64(bitPattern: state.step), UInt64(lane))
         state.parameters.withUnsafeBufferPointer { parameters in
             workspace.forward(parameters.baseAddress!, rows: taken.count, dropout: dropout)
             sums[layout.loss] += loss(workspace.output, labels)
@@ -118,25 +121,23 @@ final class LaneRunner: @unchecked Sendable {
     {
         let workspace = work.workspace
         if part == .test {
-            // Each block's cut-off values are told by the first lane that has a piece of it.
-            for block in Set(manifest.lanes[lane].map(\.block)).sorted()
-            where !manifest.lanes[..<lane].contains(where: { $0.contains { $0.block == block } }) {
-                work.metrics[sums.free] += try cache.rows(block).truncated
+            // What was left out of a block is counted by the first lane that has a piece of it.
+            for block in schedule.ownedBlocks[lane] {
+                work.metrics[sums.free] += try cache.events(block).truncated
             }
         }
-        for piece in manifest.lanes[lane] {
-            let range = piece.rows[part.rawValue]
+        for piece in schedule.lanes[lane] {
+            let range = piece.rows[part]
             guard !range.isEmpty else { continue }
-            let rows = try cache.rows(piece.block)
+            let samples = try events(piece.block)[part]
             for start in stride(from: range.lowerBound, to: range.upperBound, by: 256) {
                 let count = min(256, range.upperBound - start)
-                for index in 0..<count {
-                    normalise(rows, part.rawValue, start + index, to: workspace.input + index * width)
-                }
+                assembler.assemble(start..<start + count, of: samples, into: &work.batch)
+                load(work.batch, workspace)
                 state.parameters.withUnsafeBufferPointer { workspace.forward($0.baseAddress!, rows: count) }
                 for index in 0..<count {
                     sums.add(
-                        workspace.output + index * network.outputs, label: rows.labels[part.rawValue][start + index],
+                        workspace.output + index * network.outputs, label: work.batch.labels[index],
                         to: work.metrics.baseAddress!)
                 }
             }

@@ -2,8 +2,9 @@ import Bytes
 import Cluster
 import Collectives
 import Dispatch
+import Features
 import Models
-import Pipeline
+import Sampling
 import Synchronization
 
 /// What a round tells while it trains.
@@ -64,7 +65,8 @@ package struct RoundStopped: Error { package init() {} }
 
 /// One member's part of a data-parallel training: its lanes, summed exactly with the others'.
 package final class Trainer {
-    private let manifest: TrainingManifest
+    private let training: TrainingPlan
+    private let schedule: LaneSchedule
     private let network: Network
     private let round: Round
     private let members: [String]
@@ -83,21 +85,25 @@ package final class Trainer {
     /// For tests: the sum of this step breaks before this slice.
     package var breaks: (step: Int64, slice: Int)?
 
-    package init(_ manifest: TrainingManifest, round: Round, plan: RoundPlan, threads: Int, cache: RowCache) throws {
-        self.manifest = manifest
+    package init(
+        _ data: DataPlan, _ training: TrainingPlan, round: Round, plan: RoundPlan, threads: Int, cache: RowCache
+    ) throws {
+        let schedule = data.schedule(training)
+        self.training = training
+        self.schedule = schedule
         self.round = round
         members = plan.members
         epochsKnown = plan.epochs
-        let network = Network(inputs: manifest.schema.width, layers: manifest.training.layers)
+        let network = Network(inputs: data.schema.flatWidth, layers: training.layers)
         self.network = network
-        memory = try Self.start(manifest, network, round, plan)
-        let count = manifest.lanes.count
-        let batches = (0..<count).map(manifest.batch(ofLane:))
+        memory = try Self.start(training, schedule, network, round, plan)
+        let count = schedule.lanes.count
+        let batches = (0..<count).map(schedule.batch(ofLane:))
         let lanes = (0..<count).filter { plan.owners[$0] == round.rank }.map {
-            LaneRunner(manifest, lane: $0, batch: batches[$0], cache: cache)
+            LaneRunner(data, training, schedule, lane: $0, network: network, cache: cache)
         }
         self.lanes = lanes
-        stepsPerEpoch = manifest.stepsPerEpoch
+        stepsPerEpoch = schedule.stepsPerEpoch
         let threads = max(1, min(threads, lanes.count))
         self.threads = threads
         metricSums = MetricSums(outputs: network.outputs)
@@ -106,7 +112,7 @@ package final class Trainer {
         let evaluation = 256
         workers = (0..<threads).map { index in
             ThreadWork(
-                network, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
+                network, data.schema, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
                 capacity: max(evaluation, batches.max() ?? 1),
                 layout: StepLayout(network, lanes: count, members: round.size))
         }
@@ -114,7 +120,7 @@ package final class Trainer {
 
     /// Each member tells what it has; all go on from the newest step that any of them has.
     private static func start(
-        _ manifest: TrainingManifest, _ network: Network, _ round: Round, _ plan: RoundPlan
+        _ training: TrainingPlan, _ schedule: LaneSchedule, _ network: Network, _ round: Round, _ plan: RoundPlan
     ) throws -> TrainingMemory {
         let own =
             plan.memory.map {
@@ -132,26 +138,25 @@ package final class Trainer {
         }
         var memory: TrainingMemory
         switch decision {
-        case .beginning: memory = TrainingMemory(TrainingState(network, manifest.training, seed: manifest.split.seed))
+        case .beginning: memory = TrainingMemory(TrainingState(network, training, seed: training.seed))
         case .checkpoint: memory = TrainingMemory(try Checkpoint.decode(plan.checkpoint(), for: network))
         case .member(let rank, let step):
             memory =
                 plan.memory?.state.step == step
-                ? plan.memory! : TrainingMemory(TrainingState(network, manifest.training, seed: 0))
+                ? plan.memory! : TrainingMemory(TrainingState(network, training, seed: 0))
             if statements.contains(where: { $0.step < step }) {
                 let bytes = try round.broadcast(Checkpoint.encode(memory.state), from: rank)
                 memory.state = try Checkpoint.decode(bytes, for: network)
             }
         }
         memory.epochs = RoundStart.epochs(statements).filter {
-            $0.epoch > plan.epochs && Int64($0.epoch) * manifest.stepsPerEpoch <= memory.state.step
+            $0.epoch > plan.epochs && Int64($0.epoch) * schedule.stepsPerEpoch <= memory.state.step
         }
         return memory
     }
 
     /// Trains to the end, or until the observer stops it.
     package func run(_ observer: some TrainingObserver) throws {
-        let training = manifest.training
         guard stepsPerEpoch > 0 else { throw TrainingFailure(description: "no event is in the training part") }
         // What a member knew that left before the coordinator did.
         if !memory.epochs.isEmpty { observer.finishedEpochs(state, memory.epochs) }
@@ -220,10 +225,10 @@ package final class Trainer {
     ///
     /// - Returns: the mean loss of its rows.
     private func step() throws -> Double {
-        let layout = StepLayout(network, lanes: manifest.lanes.count, members: round.size)
+        let layout = StepLayout(network, lanes: schedule.lanes.count, members: round.size)
         let lanes = lanes
         var trial = state
-        let seed = manifest.split.seed
+        let seed = training.seed
         for lane in lanes { try lane.take() }
         while true {
             let tried = trial
@@ -244,7 +249,7 @@ package final class Trainer {
                 continue
             }
             let weight = Double(buffer[layout.weight])
-            trial.apply(UnsafePointer(buffer.baseAddress!), weight: weight, manifest.training.optimizer, network)
+            trial.apply(UnsafePointer(buffer.baseAddress!), weight: weight, training.optimizer, network)
             memory.state = trial
             return weight > 0 ? Double(buffer[layout.loss]) / 4_294_967_296 / weight : 0
         }
@@ -257,7 +262,7 @@ package final class Trainer {
                     "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[round.rank]) are not the same"
             )
         }
-        for lane in 0..<manifest.lanes.count where buffer[layout.nonfinite + lane] > 0 {
+        for lane in 0..<schedule.lanes.count where buffer[layout.nonfinite + lane] > 0 {
             let tensor = Int(buffer[layout.nonfinite + lane]) - 1
             throw TrainingFailure(
                 description:
@@ -318,12 +323,14 @@ struct StepLayout: Sendable {
 final class ThreadWork: @unchecked Sendable {
     let lanes: [Int]
     let workspace: Workspace
+    var batch: Batch
     let sums: UnsafeMutableBufferPointer<Int64>
     let metrics: UnsafeMutableBufferPointer<Int64>
 
-    init(_ network: Network, lanes: [Int], capacity: Int, layout: StepLayout) {
+    init(_ network: Network, _ schema: DataSchema, lanes: [Int], capacity: Int, layout: StepLayout) {
         self.lanes = lanes
         workspace = Workspace(network, capacity: capacity)
+        batch = Batch(schema, capacity: capacity)
         sums = .allocate(capacity: layout.count)
         metrics = .allocate(capacity: MetricSums(outputs: network.outputs).count)
         sums.initialize(repeating: 0)

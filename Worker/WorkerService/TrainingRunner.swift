@@ -2,6 +2,7 @@ import Bytes
 import Cluster
 import Collectives
 import Dispatch
+import Features
 import Foundation
 import Logging
 import Models
@@ -20,9 +21,9 @@ final class TrainingRunner: Sendable {
     private let log: Logger
     private let queue = DispatchQueue(label: "beamline.training")
     private let current = Mutex<RoundAttempt?>(nil)
-    /// The rows of one manifest, and the state of one job's training, kept from round to round.
-    private let kept = Mutex<(manifest: String, cache: RowCache)?>(nil)
-    private let memory = Mutex<(job: Int64, manifest: String, memory: TrainingMemory)?>(nil)
+    /// The samples of one data plan, and the state of one training, kept from round to round.
+    private let kept = Mutex<(dataPlan: String, cache: RowCache)?>(nil)
+    private let memory = Mutex<(order: RoundOrder, memory: TrainingMemory)?>(nil)
     /// The newest round that this member left by itself, and what it said then.
     private let left = Mutex<(round: Int64, report: TrainingReport)?>(nil)
 
@@ -76,23 +77,26 @@ final class TrainingRunner: Sendable {
                     found: order.kernels)
             }
             let known = memory.withLock { $0 }
-            let manifest = try WireCoding.value(
-                TrainingManifest.self, Data(try blocking { try await blobs.get(order.manifest) }))
-            inputs = manifest.inputs
-            let cache = cache(order.manifest, manifest)
-            try preload(manifest, order, cache, attempt)
+            let data = try WireCoding.value(
+                DataPlan.self, Data(try blocking { try await blobs.get(order.dataPlan) }))
+            let training = try WireCoding.value(
+                TrainingPlan.self, Data(try blocking { try await blobs.get(order.trainingPlan) }))
+            inputs = data.inputs
+            let cache = cache(order.dataPlan, data)
+            try preload(data, training, order, cache, attempt)
             log.info("training round \(order.round): member \(order.rank + 1) of \(order.members.count)")
             attempt.entered(.connecting)
             let round = try Round(
                 rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
             let plan = RoundPlan(
                 members: order.members, owners: order.owners,
-                memory: known.flatMap { $0.job == order.job && $0.manifest == order.manifest ? $0.memory : nil },
+                memory: known.flatMap { $0.order.isSameTraining(as: order) ? $0.memory : nil },
                 checkpointStep: order.checkpoint.map { _ in order.checkpointStep }, epochs: order.epochs,
                 checkpoint: { try blocking { try await blobs.get(order.checkpoint ?? "") } })
-            let trainer = try Trainer(manifest, round: round, plan: plan, threads: settings.threads, cache: cache)
+            let trainer = try Trainer(
+                data, training, round: round, plan: plan, threads: settings.threads, cache: cache)
             // Whatever ends the round, what was trained is not lost.
-            defer { memory.withLock { $0 = (order.job, order.manifest, trainer.memory) } }
+            defer { memory.withLock { $0 = (order, trainer.memory) } }
             try trainer.run(attempt)
             attempt.drain()
         } catch is RoundStopped {
@@ -114,47 +118,34 @@ final class TrainingRunner: Sendable {
         stop(round: attempt.order.round)
     }
 
-    private func cache(_ digest: String, _ manifest: TrainingManifest) -> RowCache {
+    /// The samples of a data plan; those of another are dropped.
+    private func cache(_ digest: String, _ data: DataPlan) -> RowCache {
         kept.withLock { kept in
-            if let kept, kept.manifest == digest { return kept.cache }
+            if let kept, kept.dataPlan == digest { return kept.cache }
             let intake = intake
             let roots = settings.localRoots
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(InputError) in
-                let rows = try BlockReader(intake, localRoots: roots).rows(
-                    manifest.blocks[index], of: manifest.inputs[manifest.blocks[index].input], manifest.schema,
-                    labelBranch: manifest.labelBranch, split: manifest.split)
-                try Self.check(rows, manifest, manifest.blocks[index])
-                return rows
+                try BlockReader(intake, localRoots: roots).events(
+                    data.blocks[index], of: data.inputs[data.blocks[index].input], data.schema,
+                    labelBranch: data.labelBranch, split: data.split)
             }
             kept = (digest, cache)
             return cache
         }
     }
 
-    /// Labels from a branch are known only when it is read.
-    private static func check(
-        _ rows: BlockRows, _ manifest: TrainingManifest, _ block: TrainingBlock
-    ) throws(InputError) {
-        guard case .dense(let units, _)? = manifest.training.layers.last else { return }
-        let classes = max(2, units)
-        for label in rows.labels.joined() where label >= classes {
-            throw InputError(
-                .input, "a label has no unit in the last layer", file: manifest.inputs[block.input].file.url,
-                object: manifest.labelBranch,
-                expected: "labels below \(classes)", found: "\(label)")
-        }
-    }
-
     /// Reads the own lanes' blocks before the members connect, so that none waits for another's site in a step.
     private func preload(
-        _ manifest: TrainingManifest, _ order: RoundOrder, _ cache: RowCache, _ attempt: RoundAttempt
+        _ data: DataPlan, _ training: TrainingPlan, _ order: RoundOrder, _ cache: RowCache, _ attempt: RoundAttempt
     ) throws {
-        let lanes = manifest.lanes.indices.filter { order.owners[$0] == order.rank }
-        let blocks = Set(lanes.flatMap { manifest.lanes[$0].map(\.block) }).sorted()
+        let lanes = data.lanes.indices.filter { order.owners[$0] == order.rank }
+        let blocks = Set(lanes.flatMap { data.lanes[$0].map(\.block) }).sorted()
         let failure = Mutex<InputError?>(nil)
         threads.forEach(blocks.count) { index in
             guard !attempt.isStopped, !cache.isFull, failure.withLock({ $0 == nil }) else { return }
-            do throws(InputError) { _ = try cache.rows(blocks[index]) } catch { failure.withLock { $0 = error } }
+            do throws(InputError) {
+                try training.checkLabels(try cache.events(blocks[index]), of: blocks[index], in: data)
+            } catch { failure.withLock { $0 = error } }
         }
         if let error = failure.withLock({ $0 }) { throw error }
         if attempt.isStopped { throw RoundStopped() }

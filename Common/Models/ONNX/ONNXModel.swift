@@ -1,6 +1,7 @@
 import Bytes
 import CKernels
 import Cluster
+import Features
 import Foundation
 import SwiftProtobuf
 
@@ -13,15 +14,11 @@ package struct TrainedModel: Sendable, Equatable {
     package var scale: [Float]
     package var fill: [Float]
 
-    package init(_ network: Network, _ parameters: [Float], _ schema: FeatureSchema) {
+    package init(_ network: Network, _ parameters: [Float], _ schema: DataSchema) {
         self.network = network
         self.parameters = parameters
-        func expand(_ value: (FeatureSchema.Input) -> Float) -> [Float] {
-            schema.inputs.flatMap { [Float](repeating: value($0), count: $0.width) }
-        }
-        offset = expand(\.offset)
-        scale = expand(\.scale)
-        fill = expand(\.fill)
+        let normalisation = Normalisation(schema.inputs.flatMap { $0.kind == .flat ? $0.channels : [] })
+        (offset, scale, fill) = (normalisation.offset, normalisation.scale, normalisation.fill)
     }
 
     fileprivate init(network: Network, parameters: [Float], offset: [Float], scale: [Float], fill: [Float]) {

@@ -259,42 +259,37 @@ final class PageReader {
 }
 
 extension DataType {
-    /// Numbers of this type as another: whole numbers keep their low bits, reals are rounded.
+    /// Converts `count` numbers of this type to another: whole numbers keep their low bits, reals are rounded.
     func convert(_ source: UnsafeRawPointer, _ count: Int, to other: DataType, _ target: UnsafeMutableRawPointer) {
-        for index in 0..<count {
-            if isFloatingPoint {
-                let value =
-                    self == .float32
-                    ? Double(source.load(fromByteOffset: 4 * index, as: Float.self))
-                    : source.load(fromByteOffset: 8 * index, as: Double.self)
-                other.store(value, Int64(exactly: value.rounded(.towardZero)) ?? 0, target, index)
-            } else {
-                let value: Int64 =
-                    switch self {
-                    case .bool, .uint8: Int64(source.load(fromByteOffset: index, as: UInt8.self))
-                    case .int8: Int64(source.load(fromByteOffset: index, as: Int8.self))
-                    case .int16: Int64(source.load(fromByteOffset: 2 * index, as: Int16.self))
-                    case .uint16: Int64(source.load(fromByteOffset: 2 * index, as: UInt16.self))
-                    case .int32: Int64(source.load(fromByteOffset: 4 * index, as: Int32.self))
-                    case .uint32: Int64(source.load(fromByteOffset: 4 * index, as: UInt32.self))
-                    default: source.load(fromByteOffset: 8 * index, as: Int64.self)
-                    }
-                other.store(self == .uint64 ? Double(UInt64(bitPattern: value)) : Double(value), value, target, index)
-            }
+        withType(SourceVisitor(source: source, count: count, targetType: other, target: target))
+    }
+
+    private struct SourceVisitor: TypeVisitor {
+        let source: UnsafeRawPointer
+        let count: Int
+        let targetType: DataType
+        let target: UnsafeMutableRawPointer
+
+        func visit<Source: NativeValue>(_: Source.Type) {
+            let values = UnsafeBufferPointer(start: source.assumingMemoryBound(to: Source.self), count: count)
+            targetType.withType(TargetVisitor(values: values, target: target))
         }
     }
 
-    private func store(_ real: Double, _ whole: Int64, _ target: UnsafeMutableRawPointer, _ index: Int) {
-        switch self {
-        case .bool: target.storeBytes(of: whole != 0 || real != 0 ? 1 : 0, toByteOffset: index, as: UInt8.self)
-        case .int8, .uint8: target.storeBytes(of: UInt8(truncatingIfNeeded: whole), toByteOffset: index, as: UInt8.self)
-        case .int16, .uint16:
-            target.storeBytes(of: UInt16(truncatingIfNeeded: whole), toByteOffset: 2 * index, as: UInt16.self)
-        case .int32, .uint32:
-            target.storeBytes(of: UInt32(truncatingIfNeeded: whole), toByteOffset: 4 * index, as: UInt32.self)
-        case .int64, .uint64: target.storeBytes(of: whole, toByteOffset: 8 * index, as: Int64.self)
-        case .float32: target.storeBytes(of: Float(real), toByteOffset: 4 * index, as: Float.self)
-        case .float64: target.storeBytes(of: real, toByteOffset: 8 * index, as: Double.self)
+    private struct TargetVisitor<Source: NativeValue>: TypeVisitor {
+        let values: UnsafeBufferPointer<Source>
+        let target: UnsafeMutableRawPointer
+
+        func visit<Target: NativeValue>(_: Target.Type) {
+            let target = target.assumingMemoryBound(to: Target.self)
+            for (index, value) in values.enumerated() {
+                let whole = value.int64
+                let real =
+                    Source.type.isFloatingPoint
+                    ? value.float64
+                    : Source.type == .uint64 ? Double(UInt64(bitPattern: whole)) : Double(whole)
+                target[index] = Target.converted(real: real, whole: whole)
+            }
         }
     }
 }

@@ -94,6 +94,15 @@ package final class ColumnDecoder {
         }
     }
 
+    /// Widens the values of a counter.
+    private struct CountsVisitor: ColumnVisitor {
+        let target: UnsafeMutableBufferPointer<Int64>
+
+        func visit<Value: NativeValue>(_ values: UnsafeBufferPointer<Value>) {
+            for index in target.indices { target[index] = values[index].int64 }
+        }
+    }
+
     private func counts(
         _ store: BasketStore, _ run: EntryPlan.BasketRun, _ counterRun: EntryPlan.BasketRun?, _ fetched: FetchedRanges
     ) throws(InputError) -> Counts? {
@@ -108,18 +117,7 @@ package final class ColumnDecoder {
         let column = builder.finish()
         let values = AlignedBuffer(capacity: covered.count * 8)
         let target = values.values(of: Int64.self, count: covered.count)
-        for index in 0..<covered.count {
-            target[index] =
-                switch counter.type {
-                case .int32: Int64(column.values.values(of: Int32.self, count: column.count)[index])
-                case .uint32: Int64(column.values.values(of: UInt32.self, count: column.count)[index])
-                case .int16: Int64(column.values.values(of: Int16.self, count: column.count)[index])
-                case .uint16: Int64(column.values.values(of: UInt16.self, count: column.count)[index])
-                case .int8: Int64(column.values.values(of: Int8.self, count: column.count)[index])
-                case .uint8, .bool: Int64(column.values.values(of: UInt8.self, count: column.count)[index])
-                default: column.values.values(of: Int64.self, count: column.count)[index]
-                }
-        }
+        column.withValues(CountsVisitor(target: target))
         return Counts(first: covered.lowerBound, values: values, count: covered.count)
     }
 

@@ -39,7 +39,7 @@ def text_hash(text):
 
 def features(tree):
     columns = []
-    for item in schema["inputs"]:
+    for item in schema["inputs"][0]["channels"]:
         array = tree[item["branch"]].array()
         if item["jagged"]:
             padded = ak.fill_none(ak.pad_none(ak.values_astype(array, np.float32), item["width"], clip=True), np.nan)

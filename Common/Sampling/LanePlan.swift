@@ -4,7 +4,7 @@ import Cluster
 package enum LanePlan {
     /// Every dataset's pieces are dealt on their own, so that each lane holds the classes in proportion.
     package static func deal(_ blocks: [TrainingBlock], lanes count: Int, seed: UInt64) -> [[LanePiece]] {
-        let used = blocks.indices.filter { blocks[$0].rows.contains { $0 > 0 } }
+        let used = blocks.indices.filter { blocks[$0].rows.values.contains { $0 > 0 } }
         // Fewer than four blocks a lane: cut them, or lanes would be very unequal.
         let cuts = used.isEmpty ? 1 : max(1, (4 * count + used.count - 1) / used.count)
         var lanes = [[LanePiece]](repeating: [], count: count)
@@ -15,17 +15,19 @@ package enum LanePlan {
             for block in used where blocks[block].dataset == dataset {
                 for cut in 0..<cuts {
                     let rows = blocks[block].rows.map { $0 * cut / cuts..<$0 * (cut + 1) / cuts }
-                    if rows.contains(where: { !$0.isEmpty }) { pieces.append(LanePiece(block: block, rows: rows)) }
+                    if rows.values.contains(where: { !$0.isEmpty }) {
+                        pieces.append(LanePiece(block: block, rows: rows))
+                    }
                 }
             }
-            var random = SeededRandom(seed: mix(seed, 0x1A9E, UInt64(dataset)))
+            var random = SeededRandom(seed: RandomStream.laneDeal.key(seed: seed, UInt64(dataset)))
             var load = [Int](repeating: 0, count: count)
             for index in random.permutation(pieces.count) {
                 let piece = pieces[index]
                 let lane = (0..<count).min { (load[$0], total[$0], $0) < (load[$1], total[$1], $1) }!
                 lanes[lane].append(piece)
-                load[lane] += piece.rows[0].count
-                total[lane] += piece.rows[0].count
+                load[lane] += piece.rows.train.count
+                total[lane] += piece.rows.train.count
             }
         }
         return lanes

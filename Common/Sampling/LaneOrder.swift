@@ -10,7 +10,7 @@ package struct RowReference: Equatable, Sendable {
 /// (seed, epoch, lane); datasets interleaved by what remains.
 package struct LaneOrder {
     /// Consecutive pieces whose rows are shuffled together.
-    static let window = 4
+    package static let window = 4
 
     private struct Dataset {
         /// The pieces in this epoch's order, in windows.
@@ -31,14 +31,14 @@ package struct LaneOrder {
         _ pieces: [LanePiece], blocks: [TrainingBlock], datasets count: Int, seed: UInt64, epoch: Int, lane: Int
     ) {
         datasets = (0..<count).map { dataset in
-            let own = pieces.filter { blocks[$0.block].dataset == dataset && !$0.rows[0].isEmpty }
-            let key = mix(seed, 0x0D3, UInt64(epoch), UInt64(lane), UInt64(dataset))
+            let own = pieces.filter { blocks[$0.block].dataset == dataset && !$0.rows.train.isEmpty }
+            let key = RandomStream.laneOrder.key(seed: seed, UInt64(epoch), UInt64(lane), UInt64(dataset))
             var random = SeededRandom(seed: key)
             let order = random.permutation(own.count)
             let windows = stride(from: 0, to: own.count, by: Self.window).map { start in
                 order[start..<min(own.count, start + Self.window)].map { own[$0] }
             }
-            return Dataset(windows: windows, total: own.reduce(0) { $0 + $1.rows[0].count }, key: key)
+            return Dataset(windows: windows, total: own.reduce(0) { $0 + $1.rows.train.count }, key: key)
         }
         total = datasets.reduce(0) { $0 + $1.total }
     }
@@ -69,7 +69,7 @@ package struct LaneOrder {
         datasets[index].window = 0
         datasets[index].rows = []
         for window in datasets[index].windows {
-            let size = window.reduce(0) { $0 + $1.rows[0].count }
+            let size = window.reduce(0) { $0 + $1.rows.train.count }
             if left < size { break }
             left -= size
             datasets[index].window += 1
@@ -97,7 +97,7 @@ package struct LaneOrder {
     private mutating func shuffle(_ index: Int) {
         let dataset = datasets[index]
         let rows = dataset.windows[dataset.window].flatMap { piece in
-            piece.rows[0].map { RowReference(block: piece.block, row: $0) }
+            piece.rows.train.map { RowReference(block: piece.block, row: $0) }
         }
         var random = SeededRandom(seed: mix(dataset.key, UInt64(dataset.window)))
         datasets[index].rows = random.permutation(rows.count).map { rows[$0] }

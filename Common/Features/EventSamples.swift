@@ -1,0 +1,64 @@
+/// The samples of one part of a block, ragged: each sample's values lie one after the other, channel by channel in the schema's order, as
+/// many as the entry has. Values are Float32; NaN stands for one that is missing or not finite.
+package final class EventSamples: Sendable {
+    /// The number of samples.
+    package let count: Int
+    /// All samples' values.
+    let values: [Float]
+    /// Values of each sample where no channel is jagged; otherwise nil, and `starts` has the index of each sample's first value.
+    let stride: Int?
+    let starts: [Int]
+    /// For each collection of jagged channels, the number of values of each sample.
+    let lengths: [[Int32]]
+    /// For each channel, the index in `lengths`; -1 for a channel with a fixed number of values.
+    let lengthIndices: [Int]
+    /// The entry number in the tree of the block's first entry, and each sample's entry counted from there.
+    private let firstEntry: Int64
+    private let entries: [UInt32]
+    /// The class of each sample.
+    package let labels: [Int32]
+    /// The weight of each sample; nil where all are 1.
+    private let weights: [Float]?
+
+    init(
+        values: [Float], stride: Int?, starts: [Int], lengths: [[Int32]], lengthIndices: [Int], firstEntry: Int64,
+        entries: [UInt32], labels: [Int32], weights: [Float]?
+    ) {
+        precondition(entries.count == labels.count && (weights.map { $0.count == labels.count } ?? true))
+        precondition(stride != nil || starts.count == labels.count)
+        precondition(lengths.allSatisfy { $0.count == labels.count })
+        count = labels.count
+        self.values = values
+        self.stride = stride
+        self.starts = starts
+        self.lengths = lengths
+        self.lengthIndices = lengthIndices
+        self.firstEntry = firstEntry
+        self.entries = entries
+        self.labels = labels
+        self.weights = weights
+    }
+
+    /// The number of the tree's entry that a sample was made from.
+    package func entry(_ sample: Int) -> Int64 { firstEntry + Int64(entries[sample]) }
+
+    /// The weight of a sample in the loss and the metrics.
+    package func weight(_ sample: Int) -> Float { weights.map { $0[sample] } ?? 1 }
+
+    /// The index in `values` of a sample's first value.
+    @inline(__always)
+    func start(_ sample: Int) -> Int { stride.map { $0 * sample } ?? starts[sample] }
+
+    /// The number of values that a sample has of a channel.
+    @inline(__always)
+    func length(_ sample: Int, of channel: Int, width: Int) -> Int {
+        let index = lengthIndices[channel]
+        return index < 0 ? width : Int(lengths[index][sample])
+    }
+
+    /// Bytes in memory, without constant overhead.
+    package var bytes: Int {
+        4 * values.count + 8 * starts.count + 4 * lengths.reduce(0) { $0 + $1.count } + 8 * count
+            + 4 * (weights?.count ?? 0)
+    }
+}
