@@ -169,8 +169,8 @@ struct BranchReport: Encodable {
         entries = extremes.entries
         values = extremes.values
         nonfinite = extremes.type.isFloatingPoint ? NonFinite(nan: summary.notANumber, inf: summary.infinite) : nil
-        min = NumberReport(number: extremes.least)
-        max = NumberReport(number: extremes.most)
+        min = NumberReport(number: extremes.min)
+        max = NumberReport(number: extremes.max)
         sum = summary.sum.isFinite ? summary.sum : nil
         max_mult = extremes.multiplicities[0]
         max_mult2 = extremes.multiplicities.count > 1 ? extremes.multiplicities[1] : nil

@@ -84,7 +84,7 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
     switch outcome {
     case .refused(let error): throw error
     case .read(let extremes):
-        guard let low = extremes.least?.asDouble, let high = extremes.most?.asDouble else { return }
+        guard let low = extremes.min?.asDouble, let high = extremes.max?.asDouble else { return }
         let width = Double(extremes.multiplicities[0])
         let old = results[name] ?? [low, high, width]
         results[name] = [min(old[0], low), max(old[1], high), max(old[2], width)]

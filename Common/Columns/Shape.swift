@@ -3,7 +3,7 @@ package struct Shape: Sendable, Equatable, Codable {
     package enum Level: Sendable, Equatable, Codable {
         /// Always this many items.
         case fixed(Int)
-        /// A number of items that an offsets array tells.
+        /// A number of items that an array of offsets gives.
         case varying
     }
 

@@ -2,16 +2,19 @@ import Bytes
 import Cluster
 import Specs
 
-/// Decides a job's features from what the specs say of the training part.
+/// Chooses a job's features and their normalisation from the statistics of the training part.
 package enum FeaturePlanner {
-    /// The most features a job may have without naming paddings itself.
-    package static let limit = 4096
-    /// The most that any job may have.
-    private static let widthMost = 1 << 20
+    /// The largest number of features that a job may have without naming a padding.
+    package static let maxUnnamedWidth = 4096
+    /// The largest number of features of any job.
+    private static let maxWidth = 1 << 20
 
+    /// Makes the schema of a job's one flat input.
+    ///
     /// - Parameters:
     ///   - branches: the resolved branches, the label's left out.
     ///   - specs: the merged specs of the training part, in the same order.
+    /// - Throws: `InputError` where no feature is left, there are too many, or a branch's values do not fit Float32.
     package static func plan(
         _ settings: JobDescription.Features, branches: [SurveyedBranch], specs: [BranchStatistics]
     ) throws(InputError) -> DataSchema {
@@ -22,9 +25,9 @@ package enum FeaturePlanner {
                 by: branch.itemValues)
             let items = branch.fixedValues ?? (isLarge ? .max : product)
             guard items > 0 else { continue }
-            guard items <= widthMost else {
+            guard items <= maxWidth else {
                 throw InputError(
-                    .limit, "the branch \(branch.name) makes too many features", expected: "at most \(widthMost)",
+                    .limit, "the branch \(branch.name) makes too many features", expected: "at most \(maxWidth)",
                     found: "\(items)", hint: "Name a padding for it, or leave it out.")
             }
             let low: Double
@@ -53,19 +56,20 @@ package enum FeaturePlanner {
                     fill: fill))
         }
         let schema = DataSchema(flat: channels)
-        guard schema.flatWidth <= widthMost else {
+        guard schema.flatWidth <= maxWidth else {
             throw InputError(
-                .limit, "the branches make too many features", expected: "at most \(widthMost)",
+                .limit, "the branches make too many features", expected: "at most \(maxWidth)",
                 found: "\(schema.flatWidth)", hint: "Name smaller paddings, or leave branches out.")
         }
         guard schema.flatWidth > 0 else {
             throw InputError(.input, "no feature is left: every kept branch is empty in the training part")
         }
-        guard schema.flatWidth <= limit || !settings.pad.isEmpty else {
+        guard schema.flatWidth <= maxUnnamedWidth || !settings.pad.isEmpty else {
             let widest = channels.filter(\.jagged).max { $0.width < $1.width }
             let group = (widest?.branch.split(separator: "_").first.map(String.init) ?? "Jet") + "_*"
             throw InputError(
-                .limit, "pad: max makes too many features", expected: "at most \(limit)", found: "\(schema.flatWidth)",
+                .limit, "pad: max makes too many features", expected: "at most \(maxUnnamedWidth)",
+                found: "\(schema.flatWidth)",
                 hint: "Name a padding in the job file, for example features: {pad: {\"\(group)\": 8}}.")
         }
         return schema

@@ -84,14 +84,14 @@ struct InputAssembler: Sendable {
                     run.jagged
                     ? sample.samples.length(sample.index, of: run.channel, width: run.width) : run.width
                 precondition(count <= run.width && cursor + count <= values.count)
-                let place = run.offset
+                let offset = run.offset
                 if count > 0 {
                     ck_normalise(
-                        target + place, values.baseAddress.unsafelyUnwrapped + cursor, kernel.offset + place,
-                        kernel.scale + place, kernel.fill + place, count)
+                        target + offset, values.baseAddress.unsafelyUnwrapped + cursor, kernel.offset + offset,
+                        kernel.scale + offset, kernel.fill + offset, count)
                 }
                 if count < run.width {
-                    (target + place + count).update(from: kernel.fill + place + count, count: run.width - count)
+                    (target + offset + count).update(from: kernel.fill + offset + count, count: run.width - count)
                 }
                 cursor += count
             }

@@ -1,7 +1,7 @@
 import Bytes
 import Cluster
 
-/// The bytes of partial specs, little-endian: blocks, branches, then for each block and part its rows and statistics.
+/// Encodes partial specs as bytes, little-endian: the number of blocks and of branches, then for each block and part its rows and statistics.
 package enum SpecsCoding {
     private static let recordSize = 7 * 8
     private static let partCount = SplitPart.allCases.count
@@ -45,7 +45,7 @@ package enum SpecsCoding {
         }
     }
 
-    /// Little-endian words one after another; whoever reads knows that they are there.
+    /// Little-endian words one after another; their number has been checked.
     private struct Words {
         let base: UnsafeRawBufferPointer
         var offset: Int
@@ -62,7 +62,7 @@ package enum SpecsCoding {
     private static func part(_ words: inout Words, _ branches: Int) -> PartialSpecs {
         let rows = words.integer()
         let statistics = [BranchStatistics](unsafeUninitializedCapacity: branches) { buffer, count in
-            for place in 0..<branches {
+            for index in 0..<branches {
                 var result = BranchStatistics()
                 (result.values, result.nonfinite, result.multiplicity) = (
                     words.integer(), words.integer(), words.integer()
@@ -70,7 +70,7 @@ package enum SpecsCoding {
                 (result.min, result.max, result.mean, result.squares) = (
                     words.real(), words.real(), words.real(), words.real()
                 )
-                buffer.initializeElement(at: place, to: result)
+                buffer.initializeElement(at: index, to: result)
             }
             count = branches
         }

@@ -21,7 +21,8 @@ package final class SpecsScanner {
         blocks = ranges.map { range in PartialSpecs.empty(parts: parts[range], branches: branches) }
     }
 
-    /// - Parameter index: the branch's place among the chunk's.
+    /// Adds a branch's column.
+    /// - Parameter index: the branch's index among the chunk's.
     package func add(_ column: Column, _ index: Int) {
         spread(column)
         for (block, range) in ranges.enumerated() {

@@ -164,11 +164,11 @@ import Testing
         #expect(extremes.entries == expected.entries, "\(label)")
         #expect(extremes.values == expected.values, "\(label)")
         #expect(
-            near(extremes.least?.asDouble, expected.min, slack),
-            "\(label): \(String(describing: extremes.least)), \(expected.min ?? .nan)")
+            near(extremes.min?.asDouble, expected.min, slack),
+            "\(label): \(String(describing: extremes.min)), \(expected.min ?? .nan)")
         #expect(
-            near(extremes.most?.asDouble, expected.max, slack),
-            "\(label): \(String(describing: extremes.most)), \(expected.max ?? .nan)")
+            near(extremes.max?.asDouble, expected.max, slack),
+            "\(label): \(String(describing: extremes.max)), \(expected.max ?? .nan)")
         if let sum = expected.sum {
             #expect(
                 abs(summary.sum - sum) <= max(1e-12, slack) * (expected.sumabs ?? 0), "\(label): \(summary.sum), \(sum)"

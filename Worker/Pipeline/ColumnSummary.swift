@@ -19,6 +19,20 @@ package enum ExactNumber: Sendable, Equatable {
 }
 
 extension ExactNumber {
+    /// The smaller of two numbers; exact where both are of one kind.
+    func smaller(_ other: ExactNumber) -> ExactNumber { isSmaller(than: other) ? self : other }
+
+    /// The larger of two numbers; exact where both are of one kind.
+    func larger(_ other: ExactNumber) -> ExactNumber { isSmaller(than: other) ? other : self }
+
+    private func isSmaller(than other: ExactNumber) -> Bool {
+        switch (self, other) {
+        case (.signed(let one), .signed(let two)): one < two
+        case (.unsigned(let one), .unsigned(let two)): one < two
+        case (.signed, _), (.unsigned, _), (.real, _): asDouble < other.asDouble
+        }
+    }
+
     /// The value of a column's number.
     init<Value: NativeValue>(_ value: Value) {
         switch Value.type {
@@ -30,29 +44,29 @@ extension ExactNumber {
     }
 }
 
-/// Takes in the columns of one branch, piece after piece.
+/// Accumulates the columns of one branch, piece after piece.
 package protocol ColumnConsumer: Sendable {
     init(type: DataType, shape: Shape)
     mutating func add(_ column: Column)
 }
 
-/// The extremes of a branch: what MLaaS4HEP's first step computes.
+/// The extremes and multiplicities of a branch, as MLaaS4HEP's first step computes them.
 package struct ColumnExtremes: ColumnConsumer {
     package let type: DataType
     package let shape: Shape
     package private(set) var entries: Int64 = 0
     package private(set) var values: Int64 = 0
     package private(set) var finite: Int64 = 0
-    /// Of the finite values; nil where there are none.
-    package private(set) var least: ExactNumber?
-    package private(set) var most: ExactNumber?
+    /// The extremes of the finite values; nil where there are none.
+    package private(set) var min: ExactNumber?
+    package private(set) var max: ExactNumber?
     /// The largest number of items of each level in one item of the level above; 1 for a flat branch.
     package private(set) var multiplicities: [Int64]
 
     package init(type: DataType, shape: Shape) {
         self.type = type
         self.shape = shape
-        multiplicities = .init(repeating: 0, count: max(1, shape.levels.count))
+        multiplicities = .init(repeating: 0, count: Swift.max(1, shape.levels.count))
     }
 
     package mutating func add(_ column: Column) {
@@ -87,31 +101,24 @@ package struct ColumnExtremes: ColumnConsumer {
             case .fixed(let count): multiplicities[index] = Int64(count)
             case .varying:
                 let offsets = column.offsets[next].values
-                multiplicities[index] = max(multiplicities[index], ck_widest_step(offsets.baseAddress, offsets.count))
+                multiplicities[index] = Swift.max(
+                    multiplicities[index], ck_widest_step(offsets.baseAddress, offsets.count))
                 next += 1
             }
         }
     }
 
     private mutating func merge(_ low: ExactNumber, _ high: ExactNumber) {
-        guard let least, let most else {
-            (least, most) = (low, high)
+        guard let known = min, let largest = max else {
+            (min, max) = (low, high)
             return
         }
-        switch (least, low, most, high) {
-        case (.signed(let a), .signed(let b), .signed(let c), .signed(let d)):
-            (self.least, self.most) = (.signed(min(a, b)), .signed(max(c, d)))
-        case (.unsigned(let a), .unsigned(let b), .unsigned(let c), .unsigned(let d)):
-            (self.least, self.most) = (.unsigned(min(a, b)), .unsigned(max(c, d)))
-        default:
-            (self.least, self.most) = (
-                .real(min(least.asDouble, low.asDouble)), .real(max(most.asDouble, high.asDouble))
-            )
-        }
+        min = known.smaller(low)
+        max = largest.larger(high)
     }
 }
 
-/// Everything that tells whether two copies of a branch are the same: extremes, sum, checksums.
+/// What two copies of a branch must have in common: extremes, sum, checksums.
 package struct ColumnSummary: ColumnConsumer {
     package private(set) var extremes: ColumnExtremes
     package private(set) var notANumber: Int64 = 0
