@@ -54,18 +54,18 @@ class CallbackStore final : public gloo::rendezvous::Store {
 
 }  // namespace
 
-struct cgl_round {
+struct cgl_group {
   std::shared_ptr<gloo::rendezvous::Context> context;
 };
 
-struct cgl_channel {
-  std::vector<int64_t> buffer;
+struct cgl_buffer {
+  std::vector<int64_t> values;
   std::vector<std::unique_ptr<gloo::AllreduceHalvingDoubling<int64_t>>> slices;
 };
 
 extern "C" {
 
-cgl_round *cgl_connect(int rank, int size, const char *host, int milliseconds, cgl_store store, char *error, size_t error_size) try {
+cgl_group *cgl_connect(int rank, int size, const char *host, int milliseconds, cgl_store store, char *error, size_t error_size) try {
   gloo::transport::tcp::attr attributes(host);
   auto device = gloo::transport::tcp::CreateDevice(attributes);
   auto context = std::make_shared<gloo::rendezvous::Context>(rank, size);
@@ -75,47 +75,45 @@ cgl_round *cgl_connect(int rank, int size, const char *host, int milliseconds, c
   for (int i = 0; i < size; ++i) {
     if (i != rank) context->getPair(i)->setSync(true, false);
   }
-  return new cgl_round{std::move(context)};
+  return new cgl_group{std::move(context)};
 } catch (const std::exception &failure) {
   report(failure.what(), error, error_size);
   return nullptr;
 }
 
-void cgl_close(cgl_round *round) try {
-  delete round;
+void cgl_close(cgl_group *group) try {
+  delete group;
 } catch (...) {
 }
 
-cgl_channel *cgl_channel_make(cgl_round *round, size_t count, char *error, size_t error_size) try {
-  auto channel = std::make_unique<cgl_channel>();
-  channel->buffer.resize(count);
+cgl_buffer *cgl_buffer_make(cgl_group *group, size_t count, char *error, size_t error_size) try {
+  auto buffer = std::make_unique<cgl_buffer>();
+  buffer->values.resize(count);
   for (size_t start = 0; start < count; start += kSlice) {
-    std::vector<int64_t *> pointers{channel->buffer.data() + start};
-    channel->slices.push_back(std::make_unique<gloo::AllreduceHalvingDoubling<int64_t>>(
-        round->context, pointers, static_cast<int>(std::min(kSlice, count - start))));
+    std::vector<int64_t *> pointers{buffer->values.data() + start};
+    buffer->slices.push_back(std::make_unique<gloo::AllreduceHalvingDoubling<int64_t>>(
+        group->context, pointers, static_cast<int>(std::min(kSlice, count - start))));
   }
-  return channel.release();
+  return buffer.release();
 } catch (const std::exception &failure) {
   report(failure.what(), error, error_size);
   return nullptr;
 }
 
-int64_t *cgl_channel_buffer(cgl_channel *channel) { return channel->buffer.data(); }
+int64_t *cgl_buffer_values(cgl_buffer *buffer) { return buffer->values.data(); }
 
-int cgl_channel_sum(cgl_channel *channel, size_t slices_most, char *error, size_t error_size) try {
-  for (size_t slice = 0; slice < channel->slices.size(); ++slice) {
-    if (slice == slices_most) throw std::runtime_error("the sum was broken off before slice " + std::to_string(slice));
-    channel->slices[slice]->run();
-  }
-  if (slices_most == channel->slices.size()) throw std::runtime_error("the sum was broken off after its last slice");
+size_t cgl_buffer_slices(cgl_buffer *buffer) { return buffer->slices.size(); }
+
+int cgl_buffer_sum(cgl_buffer *buffer, size_t slice, char *error, size_t error_size) try {
+  buffer->slices.at(slice)->run();
   return 0;
 } catch (const std::exception &failure) {
   report(failure.what(), error, error_size);
   return 1;
 }
 
-void cgl_channel_free(cgl_channel *channel) try {
-  delete channel;
+void cgl_buffer_free(cgl_buffer *buffer) try {
+  delete buffer;
 } catch (...) {
 }
 

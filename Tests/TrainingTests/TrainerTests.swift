@@ -163,11 +163,11 @@ final class Recorder: TrainingObserver {
         let rendezvous = MemoryRendezvous()
         let recorders = (0..<members).map { _ in Recorder(stopAt: stopAt) }
         let failure = Mutex<(any Error)?>(nil)
-        let group = DispatchGroup()
+        let running = DispatchGroup()
         for rank in 0..<members {
             let thread = Thread {
                 do {
-                    let round = try Round(
+                    let group = try ProcessGroup(
                         rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
                     let cache = plans.cache(rows)
                     let step = try checkpoint.map {
@@ -177,16 +177,16 @@ final class Recorder: TrainingObserver {
                         members: (0..<members).map { "m\($0)" }, owners: plans.data.lanes.indices.map { $0 % members },
                         checkpointStep: step, checkpoint: { checkpoint! })
                     let trainer = try Trainer(
-                        plans.data, plans.training, round: round, plan: plan, threads: threads, cache: cache)
+                        plans.data, plans.training, group: group, plan: plan, threads: threads, cache: cache)
                     try trainer.run(recorders[rank])
                 } catch is RoundStopped {} catch { failure.withLock { $0 = $0 ?? error } }
-                group.leave()
+                running.leave()
             }
             thread.stackSize = 8 << 20
-            group.enter()
+            running.enter()
             thread.start()
         }
-        group.wait()
+        running.wait()
         if let error = failure.withLock({ $0 }) { throw error }
         return recorders[0].record.withLock { $0 }
     }
@@ -225,34 +225,37 @@ final class Recorder: TrainingObserver {
         let rendezvous = MemoryRendezvous()
         let recorder = Recorder()
         let after = Mutex(memories)
-        let group = DispatchGroup()
+        let running = DispatchGroup()
         for rank in memories.indices {
             let thread = Thread {
-                defer { group.leave() }
+                defer { running.leave() }
                 guard
-                    let round = try? Round(
+                    let group = try? ProcessGroup(
                         rank: rank, size: memories.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
                 else { return }
                 let plan = RoundPlan(
                     members: memories.indices.map { "m\($0)" },
                     owners: plans.data.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
                 let cache = plans.cache(rows)
+                var own: any Communicator = group
+                if let breaking, breaking.rank == rank {
+                    own = BreakingGroup(group, sum: breaking.step, slice: breaking.slice)
+                }
                 guard
                     let trainer = try? Trainer(
-                        plans.data, plans.training, round: round, plan: plan, threads: 1, cache: cache)
+                        plans.data, plans.training, group: own, plan: plan, threads: 1, cache: cache)
                 else {
                     return
                 }
-                if let breaking, breaking.rank == rank { trainer.breaks = (breaking.step, breaking.slice) }
                 // A sum that breaks ends the round; the trainer's end closes its connections, which the others see.
                 do { try trainer.run(rank == 0 ? recorder : Recorder()) } catch { rendezvous.stop() }
                 after.withLock { $0[rank] = trainer.memory }
             }
             thread.stackSize = 8 << 20
-            group.enter()
+            running.enter()
             thread.start()
         }
-        group.wait()
+        running.wait()
         let record = recorder.record.withLock { $0 }
         return (after.withLock { $0 }, record.checkpoint, record.epochs)
     }
@@ -300,12 +303,13 @@ final class Recorder: TrainingObserver {
         let said = Mutex<[String]>([])
         DispatchQueue.concurrentPerform(iterations: 2) { rank in
             do {
-                let round = try Round(rank: rank, size: 2, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
+                let group = try ProcessGroup(
+                    rank: rank, size: 2, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
                 let plan = RoundPlan(
                     members: ["a", "b"], owners: plans.data.lanes.indices.map { $0 % 2 },
                     memory: TrainingMemory(states[rank]))
                 _ = try Trainer(
-                    plans.data, plans.training, round: round, plan: plan, threads: 1,
+                    plans.data, plans.training, group: group, plan: plan, threads: 1,
                     cache: plans.cache(rows))
             } catch { said.withLock { $0.append("\(error)") } }
         }

@@ -57,9 +57,10 @@ package enum RoundStart: Equatable, Sendable {
     }
 }
 
-extension Round {
-    func exchange(_ statement: RoundStatement) -> [RoundStatement]? {
-        guard let body = try? JSONEncoder().encode(statement), let all = exchange("statement", [UInt8](body)) else {
+extension Communicator {
+    /// Each member's statement, by rank; nil where the round was given up.
+    func allGather(_ statement: RoundStatement) -> [RoundStatement]? {
+        guard let body = try? JSONEncoder().encode(statement), let all = allGather("statement", [UInt8](body)) else {
             return nil
         }
         let statements = all.compactMap { try? JSONDecoder().decode(RoundStatement.self, from: Data($0)) }

@@ -68,38 +68,36 @@ package final class Trainer {
     private let training: TrainingPlan
     private let schedule: LaneSchedule
     private let network: Network
-    private let round: Round
+    private let group: any Communicator
     private let members: [String]
     private let epochsKnown: Int
     private let lanes: [LaneRunner]
     private let threads: Int
     private let stepsPerEpoch: Int64
     private let metricSums: MetricSums
-    private let stepChannel: Round.Channel
-    private let metricChannel: Round.Channel
+    private let stepSums: any AllReduce
+    private let metricTotals: any AllReduce
     private var workers: [ThreadWork] = []
     private var barriers = 0
     package private(set) var memory: TrainingMemory
     private var state: TrainingState { memory.state }
 
-    /// For tests: the sum of this step breaks before this slice.
-    package var breaks: (step: Int64, slice: Int)?
-
     package init(
-        _ data: DataPlan, _ training: TrainingPlan, round: Round, plan: RoundPlan, threads: Int, cache: RowCache
+        _ data: DataPlan, _ training: TrainingPlan, group: any Communicator, plan: RoundPlan, threads: Int,
+        cache: RowCache
     ) throws {
         let schedule = data.schedule(training)
         self.training = training
         self.schedule = schedule
-        self.round = round
+        self.group = group
         members = plan.members
         epochsKnown = plan.epochs
         let network = Network(inputs: data.schema.flatWidth, layers: training.layers)
         self.network = network
-        memory = try Self.start(training, schedule, network, round, plan)
+        memory = try Self.start(training, schedule, network, group, plan)
         let count = schedule.lanes.count
         let batches = (0..<count).map(schedule.batch(ofLane:))
-        let lanes = (0..<count).filter { plan.owners[$0] == round.rank }.map {
+        let lanes = (0..<count).filter { plan.owners[$0] == group.rank }.map {
             LaneRunner(data, training, schedule, lane: $0, network: network, cache: cache)
         }
         self.lanes = lanes
@@ -107,20 +105,21 @@ package final class Trainer {
         let threads = max(1, min(threads, lanes.count))
         self.threads = threads
         metricSums = MetricSums(outputs: network.outputs)
-        stepChannel = try round.channel(count: StepLayout(network, lanes: count, members: round.size).count)
-        metricChannel = try round.channel(count: metricSums.count)
+        stepSums = try group.allReduceBuffer(count: StepLayout(network, lanes: count, members: group.size).count)
+        metricTotals = try group.allReduceBuffer(count: metricSums.count)
         let evaluation = 256
         workers = (0..<threads).map { index in
             ThreadWork(
                 network, data.schema, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
                 capacity: max(evaluation, batches.max() ?? 1),
-                layout: StepLayout(network, lanes: count, members: round.size))
+                layout: StepLayout(network, lanes: count, members: group.size))
         }
     }
 
     /// Each member tells what it has; all go on from the newest step that any of them has.
     private static func start(
-        _ training: TrainingPlan, _ schedule: LaneSchedule, _ network: Network, _ round: Round, _ plan: RoundPlan
+        _ training: TrainingPlan, _ schedule: LaneSchedule, _ network: Network, _ group: any Communicator,
+        _ plan: RoundPlan
     ) throws -> TrainingMemory {
         let own =
             plan.memory.map {
@@ -129,7 +128,7 @@ package final class Trainer {
                     epochs: $0.epochs.filter { $0.epoch > plan.epochs })
             }
             ?? RoundStatement(step: -1, digest: "", epochs: [])
-        guard let statements = round.exchange(own) else { throw RoundStopped() }
+        guard let statements = group.allGather(own) else { throw RoundStopped() }
         let decision: RoundStart
         do { decision = try RoundStart.decide(statements, checkpoint: plan.checkpointStep) } catch {
             let names = error.ranks.map { plan.members[$0] }.joined(separator: " and ")
@@ -145,7 +144,7 @@ package final class Trainer {
                 plan.memory?.state.step == step
                 ? plan.memory! : TrainingMemory(TrainingState(network, training, seed: 0))
             if statements.contains(where: { $0.step < step }) {
-                let bytes = try round.broadcast(Checkpoint.encode(memory.state), from: rank)
+                let bytes = try group.broadcast(Checkpoint.encode(memory.state), from: rank)
                 memory.state = try Checkpoint.decode(bytes, for: network)
             }
         }
@@ -176,7 +175,7 @@ package final class Trainer {
         }
         observer.entered(.evaluating)
         let test = try evaluate(.test, observer)
-        observer.finished(state, test: test, truncated: metricChannel.buffer[metricSums.free])
+        observer.finished(state, test: test, truncated: metricTotals.values[metricSums.free])
     }
 
     private func isEvaluated(_ epoch: Int) -> Bool {
@@ -194,7 +193,7 @@ package final class Trainer {
     /// Waits for the other members where their ways may differ by more than the sum's deadline.
     private func ready() throws {
         barriers += 1
-        guard round.meet("\(barriers)") else { throw RoundStopped() }
+        guard group.barrier("\(barriers)") else { throw RoundStopped() }
     }
 
     private func startEpoch(_ epoch: Int) throws {
@@ -225,7 +224,7 @@ package final class Trainer {
     ///
     /// - Returns: the mean loss of its rows.
     private func step() throws -> Double {
-        let layout = StepLayout(network, lanes: schedule.lanes.count, members: round.size)
+        let layout = StepLayout(network, lanes: schedule.lanes.count, members: group.size)
         let lanes = lanes
         var trial = state
         let seed = training.seed
@@ -236,11 +235,10 @@ package final class Trainer {
                 work.sums.update(repeating: 0)
                 for index in work.lanes { lanes[index].addGradient(tried, seed: seed, work, layout) }
             }
-            let buffer = stepChannel.buffer
+            let buffer = stepSums.values
             for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 &+ $1.sums[place] } }
-            buffer[layout.digests + round.rank] = state.digest
-            if let breaks, breaks.step == state.step { stepChannel.slicesMost = breaks.slice }
-            try stepChannel.sum()
+            buffer[layout.digests + group.rank] = state.digest
+            try stepSums.sum()
             try check(buffer, layout)
             let coarse = network.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }
             guard coarse.isEmpty else {
@@ -256,10 +254,10 @@ package final class Trainer {
     }
 
     private func check(_ buffer: UnsafeMutableBufferPointer<Int64>, _ layout: StepLayout) throws {
-        for rank in 0..<round.size where buffer[layout.digests + rank] != state.digest {
+        for rank in 0..<group.size where buffer[layout.digests + rank] != state.digest {
             throw TrainingFailure(
                 description:
-                    "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[round.rank]) are not the same"
+                    "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[group.rank]) are not the same"
             )
         }
         for lane in 0..<schedule.lanes.count where buffer[layout.nonfinite + lane] > 0 {
@@ -285,10 +283,10 @@ package final class Trainer {
                 try lanes[index].evaluate(part, state, work, sums)
             }
         }
-        let buffer = metricChannel.buffer
+        let buffer = metricTotals.values
         for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 + $1.metrics[place] } }
         try ready()
-        try metricChannel.sum()
+        try metricTotals.sum()
         guard buffer[sums.broken] == 0 else {
             throw TrainingFailure(
                 description:
@@ -314,8 +312,7 @@ struct StepLayout: Sendable {
         overflow = weight + 1
         nonfinite = overflow + network.tensors.count
         digests = nonfinite + lanes
-        // Gloo's algorithm wants a few numbers for each member.
-        count = max(1024, digests + members)
+        count = max(ProcessGroup.minBufferCount, digests + members)
     }
 }
 

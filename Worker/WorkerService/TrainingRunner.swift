@@ -86,7 +86,7 @@ final class TrainingRunner: Sendable {
             try preload(data, training, order, cache, attempt)
             log.info("training round \(order.round): member \(order.rank + 1) of \(order.members.count)")
             attempt.entered(.connecting)
-            let round = try Round(
+            let group = try ProcessGroup(
                 rank: order.rank, size: order.members.count, host: settings.host, timeout: 30, rendezvous: attempt)
             let plan = RoundPlan(
                 members: order.members, owners: order.owners,
@@ -94,7 +94,7 @@ final class TrainingRunner: Sendable {
                 checkpointStep: order.checkpoint.map { _ in order.checkpointStep }, epochs: order.epochs,
                 checkpoint: { try blocking { try await blobs.get(order.checkpoint ?? "") } })
             let trainer = try Trainer(
-                data, training, round: round, plan: plan, threads: settings.threads, cache: cache)
+                data, training, group: group, plan: plan, threads: settings.threads, cache: cache)
             // Whatever ends the round, what was trained is not lost.
             defer { memory.withLock { $0 = (order, trainer.memory) } }
             try trainer.run(attempt)

@@ -7,8 +7,8 @@
 extern "C" {
 #endif
 
-typedef struct cgl_round cgl_round;
-typedef struct cgl_channel cgl_channel;
+typedef struct cgl_group cgl_group;
+typedef struct cgl_buffer cgl_buffer;
 
 // How members find each other. `wait` blocks, hands out memory from malloc, and returns 0, or not 0 where it gave up.
 typedef struct {
@@ -18,17 +18,20 @@ typedef struct {
 } cgl_store;
 
 // Connects `size` members over TCP. NULL on failure, with the reason in `error`.
-cgl_round *cgl_connect(int rank, int size, const char *host, int timeout_milliseconds, cgl_store store, char *error,
+cgl_group *cgl_connect(int rank, int size, const char *host, int timeout_milliseconds, cgl_store store, char *error,
                        size_t error_size);
 // Closes the connections at once, so that the others see it.
-void cgl_close(cgl_round *round);
+void cgl_close(cgl_group *group);
 
-// A buffer of `count` numbers that is summed over the members. All members make the same channels in the same order.
-cgl_channel *cgl_channel_make(cgl_round *round, size_t count, char *error, size_t error_size);
-int64_t *cgl_channel_buffer(cgl_channel *channel);
-// 0, or not 0 with the reason in `error`; then the round is over.
-int cgl_channel_sum(cgl_channel *channel, size_t slices_most, char *error, size_t error_size);
-void cgl_channel_free(cgl_channel *channel);
+// A buffer of `count` numbers that is summed over the members, in slices. All members make the same buffers in the same order.
+// NULL on failure, with the reason in `error`.
+cgl_buffer *cgl_buffer_make(cgl_group *group, size_t count, char *error, size_t error_size);
+int64_t *cgl_buffer_values(cgl_buffer *buffer);
+size_t cgl_buffer_slices(cgl_buffer *buffer);
+// Sums one slice; all members sum all slices in their order. 0, or not 0 with the reason in `error`; then the group is of no
+// more use.
+int cgl_buffer_sum(cgl_buffer *buffer, size_t slice, char *error, size_t error_size);
+void cgl_buffer_free(cgl_buffer *buffer);
 
 #ifdef __cplusplus
 }

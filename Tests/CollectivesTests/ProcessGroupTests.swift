@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@Suite(.serialized) struct RoundTests {
+@Suite(.serialized) struct ProcessGroupTests {
     final class Store: Rendezvous {
         private let condition = NSCondition()
         private let values = Mutex<[String: [UInt8]]>([:])
@@ -43,13 +43,13 @@ import Testing
     @Test(arguments: [2, 3]) func eightMillionNumbersAreSummed(_ size: Int) throws {
         let count = 8_000_000
         try ranks(size) { rank, store in
-            let round = try Round(rank: rank, size: size, host: "127.0.0.1", timeout: 60, rendezvous: store)
-            let channel = try round.channel(count: count)
-            for place in 0..<count { channel.buffer[place] = Int64(place) * Int64(rank + 1) }
-            try channel.sum()
+            let group = try ProcessGroup(rank: rank, size: size, host: "127.0.0.1", timeout: 60, rendezvous: store)
+            let buffer = try group.allReduceBuffer(count: count)
+            for place in 0..<count { buffer.values[place] = Int64(place) * Int64(rank + 1) }
+            try buffer.sum()
             let factor = Int64(size * (size + 1) / 2)
             var wrong = 0
-            for place in 0..<count where channel.buffer[place] != Int64(place) * factor { wrong += 1 }
+            for place in 0..<count where buffer.values[place] != Int64(place) * factor { wrong += 1 }
             #expect(wrong == 0)
         }
     }
@@ -57,12 +57,12 @@ import Testing
     @Test func aLostMemberIsAnError() throws {
         let errors = Mutex(0)
         try ranks(3) { rank, store in
-            let round = try Round(rank: rank, size: 3, host: "127.0.0.1", timeout: 20, rendezvous: store)
-            let channel = try round.channel(count: 2000)
-            try channel.sum()
+            let group = try ProcessGroup(rank: rank, size: 3, host: "127.0.0.1", timeout: 20, rendezvous: store)
+            let buffer = try group.allReduceBuffer(count: 2000)
+            try buffer.sum()
             if rank == 2 { return }
             do {
-                while true { try channel.sum() }
+                while true { try buffer.sum() }
             } catch { errors.withLock { $0 += 1 } }
         }
         #expect(errors.withLock { $0 } == 2)

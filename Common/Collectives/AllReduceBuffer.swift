@@ -1,0 +1,46 @@
+import Bytes
+import CGloo
+
+/// Numbers that are summed over the members of a `ProcessGroup`, in slices.
+// SAFETY: the owner's one training thread alone fills and sums the buffer; it is handed to that thread once.
+package final class AllReduceBuffer: AllReduce, @unchecked Sendable {
+    package let values: UnsafeMutableBufferPointer<Int64>
+    /// Keeps the connections open.
+    private let group: ProcessGroup
+    private let handle: OpaquePointer?
+
+    /// - Parameter connection: nil in a group of one member, where each sum is there already.
+    init(_ group: ProcessGroup, _ connection: OpaquePointer?, count: Int) throws(InputError) {
+        self.group = group
+        guard let connection else {
+            handle = nil
+            values = .allocate(capacity: count)
+            values.initialize(repeating: 0)
+            return
+        }
+        var made: OpaquePointer?
+        let failure = withErrorText { made = cgl_buffer_make(connection, count, $0, $1) }
+        guard let made else {
+            throw InputError(.unreachable, "the members of the round lost each other: \(failure)")
+        }
+        handle = made
+        values = .init(start: cgl_buffer_values(made), count: count)
+    }
+
+    deinit { if let handle { cgl_buffer_free(handle) } else { values.deallocate() } }
+
+    /// The number of slices that a sum has.
+    package var sliceCount: Int { handle.map { cgl_buffer_slices($0) } ?? 0 }
+
+    /// Adds one slice of the numbers of all members.
+    ///
+    /// - Parameter slice: from 0 to below `sliceCount`; all members sum all slices in this order.
+    package func sum(slice: Int) throws(InputError) {
+        guard let handle else { return }
+        var code: Int32 = 0
+        let failure = withErrorText { code = cgl_buffer_sum(handle, slice, $0, $1) }
+        guard code == 0 else { throw InputError(.unreachable, "a member of the round was lost: \(failure)") }
+    }
+
+    package func sum() throws(InputError) { for slice in 0..<sliceCount { try sum(slice: slice) } }
+}
