@@ -62,12 +62,12 @@ let package = Package(
             cxxSettings: [.unsafeFlags(["-I/usr/include/xrootd"])],
             linkerSettings: [.linkedLibrary("XrdCl"), .linkedLibrary("XrdUtils")]),
         .target(name: "CKernels", path: "Common/CKernels"),
-        room("Bytes", in: "Common"),
+        room("Bytes", in: "Common", [crypto]),
         room("Columns", in: "Common", ["Bytes", "CKernels"]),
         room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["Bytes", "Cluster", "Columns"]),
-        room("Cluster", in: "Common"),
+        room("Cluster", in: "Common", ["Bytes"]),
         room("Sampling", in: "Common", ["Cluster"]),
         room("ConfigurationFiles", in: "Common", ["Cluster", yams]),
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster", "Sampling", "CKernels"]),
@@ -82,12 +82,12 @@ let package = Package(
         room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections, deques]),
         room("Access", in: "Coordinator", ["Bytes", crypto, x509]),
         room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
-        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", crypto, grdb]),
+        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", grdb]),
         room(
             "CoordinatorService", in: "Coordinator",
             [
                 "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
-                "JobFile", "Models", "Sampling", crypto, logging, grpc, grpcTransport,
+                "JobFile", "Models", "Sampling", logging, grpc, grpcTransport,
                 hummingbird, hummingbirdTLS, httpClient, nioSSL,
             ]),
         // Worker
@@ -96,7 +96,6 @@ let package = Package(
             [
                 "Bytes", "Columns", "Storage", "RootFormat", "Specs", "Features", "Sampling", "Cluster", "CCodecs",
                 "CKernels",
-                crypto,
             ]),
         room(
             "Training", in: "Worker",
@@ -107,17 +106,17 @@ let package = Package(
             [
                 "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
                 "Wire",
-                crypto, logging, grpc, grpcTransport,
+                logging, grpc, grpcTransport,
             ]),
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
         room(
             "InferenceService", in: "Inference",
-            ["Bytes", "Cluster", "Features", "Models", "Serving", crypto, logging, hummingbird]),
+            ["Bytes", "Cluster", "Features", "Models", "Serving", logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
-            dependencies: ["Cluster", "Sampling", "Scheduling", "Session", "Specs", "Training", collections],
+            dependencies: ["Bytes", "Cluster", "Sampling", "Scheduling", "Session", "Specs", "Training", collections],
             path: "Tests/Simulation", swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
@@ -148,6 +147,7 @@ let package = Package(
         tests(
             "RootFormatTests",
             ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
+        tests("BytesTests", ["Bytes"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Mixes 64 bits so that each output bit depends on every input bit (the finaliser of SplitMix64).
 @inlinable
 package func mix(_ value: UInt64) -> UInt64 {
@@ -15,7 +17,9 @@ package func mix(_ first: UInt64, _ rest: UInt64...) -> UInt64 {
 
 /// A hash of text that is the same in every process (FNV-1a, then mixed).
 package func stableHash(_ text: String) -> UInt64 {
-    mix(text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+    var hash = FNV1a()
+    hash.combine(bytes: text.utf8)
+    return mix(hash.value)
 }
 
 /// A generator with a seed; the same everywhere.

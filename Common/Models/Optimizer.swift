@@ -1,3 +1,4 @@
+import Bytes
 import CKernels
 import Cluster
 
@@ -92,15 +93,15 @@ package struct TrainingState: Sendable, Equatable {
 
     /// A digest of all of it, in hexadecimal.
     package var wholeDigest: String {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in Checkpoint.encode(self) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        return String(mix(hash), radix: 16)
+        var hash = FNV1a()
+        hash.combine(bytes: Checkpoint.encode(self))
+        return String(mix(hash.value), radix: 16)
     }
 
     /// A digest of the weights that travels with each step, below 2^61.
     package var digest: Int64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for value in parameters { hash = (hash ^ UInt64(value.bitPattern)) &* 0x100_0000_01B3 }
-        return Int64(mix(hash) >> 3)
+        var hash = FNV1a()
+        for value in parameters { hash.combine(UInt64(value.bitPattern)) }
+        return Int64(mix(hash.value) >> 3)
     }
 }

@@ -18,9 +18,8 @@ package final class BlockCache: Sendable {
     }
 
     private struct State {
-        var indices: [String: Index] = [:]
-        /// Of all indices.
-        var entries = 0
+        /// By path; costs are numbers of ranges. Some twenty megabytes at most: what left is read again when it is needed.
+        var indices = BoundedCache<String, Index>(limit: BlockCache.entriesMost)
         /// Bytes in the directory, as far as this process knows.
         var bytes = 0
         var addedSinceScan = 0
@@ -76,9 +75,7 @@ package final class BlockCache: Sendable {
                 else {
                     // The disk gave other bytes than were written: nothing of this file is believed any more.
                     unlink(path)
-                    state.withLock { state in
-                        state.entries -= state.indices.removeValue(forKey: path)?.places.count ?? 0
-                    }
+                    _ = state.withLock { $0.indices.remove(path) }
                     break
                 }
                 fetch.place(number, at: UnsafeRawPointer(buffer.pointer))
@@ -91,7 +88,7 @@ package final class BlockCache: Sendable {
 
     /// The index of a cache file, with what was appended since the last look.
     private func refreshed(_ path: String, _ file: Int32, _ identity: String) -> Index {
-        var index = state.withLock { $0.indices[path] } ?? Index()
+        var index = state.withLock { $0.indices.value(for: path) } ?? Index()
         var status = stat()
         guard fstat(file, &status) == 0 else { return Index() }
         // Evicted and begun anew by another process.
@@ -106,12 +103,7 @@ package final class BlockCache: Sendable {
             index.places[record.range] = (position, record.checksum)
             index.end = position + record.range.length
         }
-        state.withLock { state in
-            // Some twenty megabytes at most: they are read again when they are needed.
-            if state.entries > Self.entriesMost { (state.indices, state.entries) = ([:], 0) }
-            state.entries += index.places.count - (state.indices[path]?.places.count ?? 0)
-            state.indices[path] = index
-        }
+        state.withLock { $0.indices.insert(index, for: path, cost: index.places.count) }
         return index
     }
 
@@ -156,7 +148,7 @@ package final class BlockCache: Sendable {
         for region in 0...max(0, size / Self.regionBytes) {
             let path = path(identity, region)
             unlink(path)
-            state.withLock { state in state.entries -= state.indices.removeValue(forKey: path)?.places.count ?? 0 }
+            _ = state.withLock { $0.indices.remove(path) }
         }
     }
 
@@ -241,9 +233,7 @@ package final class BlockCache: Sendable {
             for file in files where bytes > limit - limit / 4 {
                 unlink(file.path)
                 bytes -= file.bytes
-                state.withLock { state in
-                    state.entries -= state.indices.removeValue(forKey: file.path)?.places.count ?? 0
-                }
+                _ = state.withLock { $0.indices.remove(file.path) }
             }
         }
         state.withLock { ($0.bytes, $0.addedSinceScan) = (bytes, 0) }
@@ -252,8 +242,9 @@ package final class BlockCache: Sendable {
     private func touch(_ path: String, _ file: Int32) {
         let now = Self.seconds()
         let due = state.withLock { state in
-            guard let index = state.indices[path], now - index.touched > 10 else { return false }
-            state.indices[path]!.touched = now
+            guard var index = state.indices.peek(path), now - index.touched > 10 else { return false }
+            index.touched = now
+            state.indices.insert(index, for: path, cost: index.places.count)
             return true
         }
         if due { futimens(file, nil) }

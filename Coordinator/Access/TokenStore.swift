@@ -1,5 +1,4 @@
 import Bytes
-import Crypto
 import Foundation
 
 /// What the holder of a token may do.
@@ -53,7 +52,7 @@ package struct TokenStore: Sendable {
         let secret = Self.random(32)
         let token = AccessToken(
             id: id, role: role, name: name, created: now, expires: now.addingTimeInterval(seconds),
-            secretDigest: Self.digest(secret))
+            secretDigest: Digest.sha256(secret))
         let encoder = JSONEncoder()
         encoder.dateEncodingStrategy = .iso8601
         encoder.outputFormatting = [.sortedKeys]
@@ -82,7 +81,7 @@ package struct TokenStore: Sendable {
             return nil
         }
         // In a time that does not tell how much of it was right.
-        let difference = zip(Self.digest(parts[2]).utf8, token.secretDigest.utf8).reduce(0) { $0 | $1.0 ^ $1.1 }
+        let difference = zip(Digest.sha256(parts[2]).utf8, token.secretDigest.utf8).reduce(0) { $0 | $1.0 ^ $1.1 }
         return difference == 0 ? token : nil
     }
 
@@ -108,5 +107,4 @@ package struct TokenStore: Sendable {
         return hexadecimal((0..<bytes).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
-    private static func digest(_ secret: String) -> String { hexadecimal(Array(SHA256.hash(data: Array(secret.utf8)))) }
 }

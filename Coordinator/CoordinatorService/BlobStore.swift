@@ -1,5 +1,4 @@
 import Bytes
-import Crypto
 import Foundation
 import Synchronization
 
@@ -12,16 +11,12 @@ package final class BlobStore: Sendable {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     }
 
-    package static func digest(_ bytes: [UInt8]) -> String {
-        hexadecimal(Array(SHA256.hash(data: bytes)))
-    }
-
     /// What was stored and is not named by the ledger yet, and how often: two jobs may store the same bytes.
     private let arriving = Mutex<[String: (count: Int, since: Date)]>([:])
     private static let patience = 600.0
 
     package func put(_ bytes: [UInt8]) throws -> String {
-        let digest = Self.digest(bytes)
+        let digest = Digest.sha256(bytes)
         let target = directory.appending(path: digest)
         let isThere = arriving.withLock { arriving in
             arriving = arriving.filter { $0.value.since.timeIntervalSinceNow > -Self.patience }

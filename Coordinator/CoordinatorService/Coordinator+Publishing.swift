@@ -52,7 +52,7 @@ extension Coordinator {
         let lineage = Lineage(
             version: settings.version, job: job.description.name, inputs: inputs, branches: merged.branches,
             split: job.description.split,
-            features: job.description.features, training: train, specsSHA256: BlobStore.digest(merged.bytes)
+            features: job.description.features, training: train, specsSHA256: Digest.sha256(merged.bytes)
         )
         var document = merged.document(job, kinds: try ledger.surveyedBranches(job.id))
         document.forget()

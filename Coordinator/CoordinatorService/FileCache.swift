@@ -22,13 +22,11 @@ struct FileCache {
         }
     }
 
-    private static let limit = 4096
     private let ledger: Ledger
     private let catalog: SiteCatalog
-    private var files: [Int64: Entry] = [:]
-    private var order: [Int64] = []
-    private var descriptions: [Int64: JobDescription] = [:]
-    private var plans: [Int64: (coded: Data, branches: Int)] = [:]
+    private var files = BoundedCache<Int64, Entry>(limit: 4096)
+    private var descriptions = BoundedCache<Int64, JobDescription>(limit: 64)
+    private var plans = BoundedCache<Int64, (coded: Data, branches: Int)>(limit: 64)
 
     init(_ ledger: Ledger, _ catalog: SiteCatalog) {
         self.ledger = ledger
@@ -36,7 +34,7 @@ struct FileCache {
     }
 
     mutating func file(_ id: Int64) throws -> Entry? {
-        if let known = files[id] { return known }
+        if let known = files.value(for: id) { return known }
         guard let record = try ledger.file(id), let survey = record.survey, let job = try description(record.job) else {
             return nil
         }
@@ -46,37 +44,30 @@ struct FileCache {
         let entry = Entry(
             url: record.url, site: catalog.siteName(record.url), boundaries: survey.boundaries,
             input: try WireCoding.body(input))
-        if files.count >= Self.limit {
-            // The older half goes.
-            for old in order.prefix(Self.limit / 2) { files[old] = nil }
-            order.removeFirst(Self.limit / 2)
-        }
-        files[id] = entry
-        order.append(id)
+        files.insert(entry, for: id)
         return entry
     }
 
     private mutating func description(_ job: Int64) throws -> JobDescription? {
-        if let known = descriptions[job] { return known }
-        if descriptions.count > 64 { descriptions = [:] }
-        descriptions[job] = try ledger.job(job)?.description
-        return descriptions[job]
+        if let known = descriptions.value(for: job) { return known }
+        guard let description = try ledger.job(job)?.description else { return nil }
+        descriptions.insert(description, for: job)
+        return description
     }
 
     /// A job's ChunkPlan in JSON, and its number of branches.
     mutating func plan(_ job: Int64) throws -> (coded: Data, branches: Int) {
-        if let known = plans[job] { return known }
+        if let known = plans.value(for: job) { return known }
         guard let record = try ledger.job(job), let branches = record.branches else {
             throw InputError(.missing, "the job's branches are not in the ledger", object: "job \(job)")
         }
-        if plans.count > 64 { plans = [:] }
         let plan = (try WireCoding.body(ChunkPlan(branches: branches, split: record.description.split)), branches.count)
-        plans[job] = plan
+        plans.insert(plan, for: job)
         return plan
     }
 
     /// A retried job's plan may be another.
-    mutating func forget(job: Int64) { plans[job] = nil }
+    mutating func forget(job: Int64) { plans.remove(job) }
 
     /// A loan as it travels.
     mutating func grant(_ loan: Loan, _ job: JobMachine?) throws -> Beamline_Grants {

@@ -112,7 +112,7 @@ struct MergedSpecs: Sendable {
                     mean: statistics.mean, deviation: statistics.deviation, multiplicity: statistics.multiplicity)
             },
             files: fileEntries.map { .init(url: $0.url, logicalName: $0.logical, entries: $0.entries) },
-            sha256: BlobStore.digest(bytes))
+            sha256: Digest.sha256(bytes))
     }
 
     /// MLaaS4HEP's layout of the same.

@@ -1,6 +1,5 @@
 import Bytes
 import Cluster
-import Crypto
 import Foundation
 import Specs
 import Wire
@@ -9,14 +8,13 @@ import Wire
 enum ReceiptCheck {
     /// Of all that it says.
     static func digest(_ receipt: Receipt) -> String {
-        var hash = SHA256()
-        if case .counted(let bytes, let seconds) = receipt.result {
-            withUnsafeBytes(of: (Int64(bytes), seconds.bitPattern)) { hash.update(bufferPointer: $0) }
-        } else {
-            hash.update(data: (try? WireCoding.body(receipt.result)) ?? Data())
-        }
-        receipt.specs.withUnsafeBytes { hash.update(bufferPointer: $0) }
-        return hexadecimal(Array(hash.finalize().prefix(16)))
+        let result: [UInt8] =
+            if case .counted(let bytes, let seconds) = receipt.result {
+                withUnsafeBytes(of: (Int64(bytes), seconds.bitPattern)) { [UInt8]($0) }
+            } else {
+                [UInt8]((try? WireCoding.body(receipt.result)) ?? Data())
+            }
+        return String(Digest.sha256(result, receipt.specs).prefix(32))
     }
 
     private static func broken(_ text: String, _ receipt: Receipt) -> InputError {

@@ -91,7 +91,7 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
             }
             bytes += part.data
         }
-        guard UInt64(bytes.count) == length, BlobStore.digest(bytes) == digest else {
+        guard UInt64(bytes.count) == length, Digest.sha256(bytes) == digest else {
             throw RPCError(code: .dataLoss, message: "a blob's length or SHA-256 is wrong")
         }
         var name = Beamline_BlobName()

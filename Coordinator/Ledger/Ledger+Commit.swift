@@ -1,6 +1,5 @@
 import Bytes
 import Cluster
-import Crypto
 import Foundation
 import GRDB
 import Scheduling
@@ -110,7 +109,7 @@ extension Ledger: LedgerStore {
     /// A list of branches is kept once, whatever the number of files that have it.
     private static func record(_ survey: Survey, of file: Int64, _ db: Database) throws {
         let branches = try json(survey.branches)
-        let digest = hexadecimal(Array(SHA256.hash(data: Array(branches.utf8))))
+        let digest = Digest.sha256(branches)
         try run("INSERT OR IGNORE INTO layout (body, digest) VALUES (?, ?)", [branches, digest], db)
         var rest = survey
         rest.branches = []

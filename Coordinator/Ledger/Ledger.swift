@@ -1,3 +1,4 @@
+import Bytes
 import Cluster
 import Foundation
 import GRDB
@@ -12,7 +13,7 @@ package final class Ledger: Sendable {
     let database: DatabaseQueue
     private let life = Mutex<Int64>(0)
     /// Lists of branches, by their numbers.
-    private let layouts = Mutex<[Int64: [SurveyedBranch]]>([:])
+    private let layouts = Mutex(BoundedCache<Int64, [SurveyedBranch]>(limit: 1000))
 
     /// - Parameter path: of the database file; made where it does not exist.
     package init(path: String) throws {
@@ -158,17 +159,14 @@ package final class Ledger: Sendable {
     private func whole(_ row: Row, _ db: Database) throws -> FileRecord {
         var file = try Self.file(row)
         guard let layout = row["layout"] as Int64? else { return file }
-        if let known = layouts.withLock({ $0[layout] }) {
+        if let known = layouts.withLock({ $0.value(for: layout) }) {
             file.survey?.branches = known
         } else {
             let body =
                 try String.fetchOne(
                     db.cachedStatement(sql: "SELECT body FROM layout WHERE id = ?"), arguments: [layout]) ?? "[]"
             let branches = try Self.value([SurveyedBranch].self, body)
-            layouts.withLock { known in
-                if known.count > 1000 { known = [:] }
-                known[layout] = branches
-            }
+            layouts.withLock { $0.insert(branches, for: layout) }
             file.survey?.branches = branches
         }
         return file

@@ -203,7 +203,7 @@ package struct InferenceService: Sendable {
         let bytes = [UInt8](content.readableBytesView)
         let announced = request.headers[HTTPField.Name("X-Content-SHA256")!]
         do {
-            let digest = ModelStore.digest(bytes)
+            let digest = Digest.sha256(bytes)
             guard announced == digest else {
                 throw InputError(
                     .badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256",

@@ -1,6 +1,5 @@
 import Bytes
 import Cluster
-import Crypto
 import Dispatch
 import Features
 import Foundation
@@ -63,14 +62,10 @@ package final class ModelStore: Sendable {
         }
     }
 
-    package static func digest(_ bytes: [UInt8]) -> String {
-        hexadecimal(Array(SHA256.hash(data: bytes)))
-    }
-
     /// Checks, stores, loads and warms a bundle; only then it is available.
     /// - Returns: the version's number.
     package func admit(_ name: String, _ bytes: [UInt8], store: Bool = true) throws(InputError) -> Int64 {
-        let digest = Self.digest(bytes)
+        let digest = Digest.sha256(bytes)
         let number: Int64
         switch state.withLock({ $0.table.admit(name, digest: digest) }) {
         case .known(let version): return version

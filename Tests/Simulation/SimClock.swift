@@ -1,3 +1,4 @@
+import Bytes
 import Cluster
 
 /// Events by time; those of one time in the order they were made.
@@ -48,15 +49,15 @@ struct SimClock {
 
 /// Random numbers and a record of what happened: two runs of one seed give the same record.
 struct SimRecord {
-    private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    private(set) var hash = FNV1a()
     private(set) var lines = 0
     var prints = false
 
     mutating func note(_ time: Double, _ text: @autoclosure () -> String) {
         let line = text()
         lines += 1
-        for byte in line.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        hash = (hash ^ time.bitPattern) &* 0x100_0000_01B3
+        hash.combine(bytes: line.utf8)
+        hash.combine(time.bitPattern)
         if prints { print("\(Double(Int(time * 1000)) / 1000) \(line)") }
     }
 }

@@ -46,7 +46,7 @@ package func simulate(
     let summary =
         "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
     return SimResult(
-        end: end, transcript: world.record.hash, events: world.events, seconds: world.clock.now, summary: summary,
+        end: end, transcript: world.record.hash.value, events: world.events, seconds: world.clock.now, summary: summary,
         jobs: world.ledger.jobs.count,
         done: world.ledger.jobs.values.count { $0.stage == .done })
 }

@@ -1,5 +1,4 @@
 import Bytes
-import Crypto
 import RootFormat
 import Storage
 
@@ -16,10 +15,6 @@ enum FileIdentity {
         let ends = try source.read([
             ByteRange(offset: 0, length: length), ByteRange(offset: size - length, length: length),
         ])
-        var hash = SHA256()
-        hash.update(data: Array(String(size).utf8))
-        hash.update(data: ends.bytes(0))
-        hash.update(data: ends.bytes(1))
-        return "sha256:" + hexadecimal(Array(hash.finalize()))
+        return "sha256:" + Digest.sha256(Array(String(size).utf8), ends.bytes(0), ends.bytes(1))
     }
 }

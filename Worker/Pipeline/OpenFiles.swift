@@ -69,13 +69,12 @@ package final class OpenFiles: Sendable {
         init(_ value: Opened) { self.value = value }
     }
 
-    private let held = Mutex<[(key: String, opened: Opened)]>([])
-    private let limit: Int
+    private let held: Mutex<BoundedCache<String, Opened>>
     private let board: SiteBoard
 
     package init(_ board: SiteBoard = .init(), limit: Int = 32) {
         self.board = board
-        self.limit = limit
+        held = Mutex(BoundedCache(limit: limit))
     }
 
     /// - Parameters:
@@ -87,12 +86,7 @@ package final class OpenFiles: Sendable {
         permit: (String) throws(InputError) -> Void
     ) throws(InputError) -> Opened {
         let key = Self.key(file, tree)
-        let known: Opened? = held.withLock { held in
-            guard let index = held.firstIndex(where: { $0.key == key }) else { return nil }
-            let entry = held.remove(at: index)
-            held.append(entry)
-            return entry.opened
-        }
+        let known = held.withLock { $0.value(for: key) }
         // A survey looks anew: what is open may be another file than what lies there by now.
         if let known, identity == known.identity, !verify || known.adler32 != nil && known.adler32 == file.adler32 {
             return known
@@ -110,11 +104,7 @@ package final class OpenFiles: Sendable {
         }
         root.closeWindow()
         let opened = Opened(file: root, tree: description, identity: found, adler32: adler32, friends: friends)
-        held.withLock { held in
-            held.removeAll { $0.key == key }
-            held.append((key, opened))
-            if held.count > limit { held.removeFirst() }
-        }
+        held.withLock { $0.insert(opened, for: key) }
         return opened
     }
 
@@ -188,7 +178,7 @@ package final class OpenFiles: Sendable {
     /// The bytes that a file's place gave are damaged: another place is to give them.
     /// - Returns: whether there is another try to be made.
     func distrust(_ file: FileReplicas, tree: String, _ error: InputError) -> Bool {
-        let opened = held.withLock { held in held.first { $0.key == Self.key(file, tree) }?.opened }
+        let opened = held.withLock { $0.peek(Self.key(file, tree)) }
         guard [.corrupt, .badChecksum, .badLength, .badMagic, .truncated].contains(error.code),
             let source = opened?.file.source as? ReplicatedSource
         else { return false }
@@ -198,6 +188,6 @@ package final class OpenFiles: Sendable {
 
     /// After an error: the next read opens the file anew.
     func forget(_ file: FileReplicas, tree: String) {
-        held.withLock { $0.removeAll { $0.key == Self.key(file, tree) } }
+        _ = held.withLock { $0.remove(Self.key(file, tree)) }
     }
 }

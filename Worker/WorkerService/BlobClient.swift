@@ -1,5 +1,4 @@
 import Bytes
-import Crypto
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Wire
@@ -7,10 +6,6 @@ import Wire
 /// Fetches and stores blobs at the coordinator; each is checked against its SHA-256.
 struct BlobClient: Sendable {
     let workers: Beamline_Workers.Client<HTTP2ClientTransport.Posix>
-
-    static func digest(_ bytes: [UInt8]) -> String {
-        hexadecimal(Array(SHA256.hash(data: bytes)))
-    }
 
     func get(_ digest: String) async throws -> [UInt8] {
         var name = Beamline_BlobName()
@@ -20,14 +15,14 @@ struct BlobClient: Sendable {
             for try await part in response.messages { bytes += part.data }
             return bytes
         }
-        guard Self.digest(bytes) == digest else {
+        guard Digest.sha256(bytes) == digest else {
             throw InputError(.badChecksum, "a blob arrived damaged", expected: digest)
         }
         return bytes
     }
 
     func put(_ bytes: [UInt8]) async throws -> String {
-        let digest = Self.digest(bytes)
+        let digest = Digest.sha256(bytes)
         return try await workers.putBlob { writer in
             for part in WireCoding.parts(bytes, digest: digest) { try await writer.write(part) }
         } onResponse: { response in
