@@ -1,7 +1,8 @@
-/// A dictionary with a bound: the entries that were used longest ago leave when there is no room. Each call takes constant time.
+/// A dictionary with a bound: the entries that were used longest ago leave when there is no room. Each call takes
+/// constant time.
 ///
-/// The bound is on the sum of the entries' costs: with the usual cost of 1, on their number. The newest entry always stays, even
-/// where it alone costs more than the bound.
+/// The bound is on the sum of the entries' costs: with the usual cost of 1, on their number. The newest entry always
+/// stays, even where it alone costs more than the bound.
 package struct BoundedCache<Key: Hashable, Value> {
     fileprivate struct Node {
         var entry: (key: Key, value: Value)?

@@ -59,7 +59,8 @@ package struct ByteReader: ~Escapable {
     package mutating func f32() throws(InputError) -> Float { Float(bitPattern: try load(UInt32.self)) }
     package mutating func f64() throws(InputError) -> Double { Double(bitPattern: try load(UInt64.self)) }
 
-    /// A 32-bit count of items that each take at least `itemSize` bytes: checked against what remains, so that it can be allocated for.
+    /// A 32-bit count of items that each take at least `itemSize` bytes: checked against what remains, so that it can
+    /// be allocated for.
     package mutating func count32(itemSize: Int) throws(InputError) -> Int {
         let at = position
         let value = Int(try i32())

@@ -5,7 +5,8 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable, Codable {
         case truncated, badMagic, badLength, badChecksum, corrupt, unsupported, missing, limit
         case input
-        /// Of a site: it is not there, says nothing in time, answers with an error of its own, refuses, or gives another file by now.
+        /// Of a site: it is not there, says nothing in time, answers with an error of its own, refuses, or gives
+        /// another file by now.
         case unreachable, deadline, faulty, refused, changed
 
         /// Another try, later or elsewhere, may do better.

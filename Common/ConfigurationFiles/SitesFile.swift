@@ -1,7 +1,8 @@
 import Cluster
 import Yams
 
-/// Reads a sites file: named sites with their endpoints, prefixes, limits and credentials; limits for all others; a disk cache.
+/// Reads a sites file: named sites with their endpoints, prefixes, limits and credentials; limits for all others; a
+/// disk cache.
 package struct SitesFile: CheckedYAML {
     package var mistakes: [FileMistake] = []
 

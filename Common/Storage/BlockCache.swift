@@ -5,10 +5,11 @@ import Synchronization
 
 /// A worker's cache of stored bytes on its disk: what was read of a file once need not be fetched again.
 ///
-/// It keeps ranges as they were asked for (baskets and pages: the same whatever the chunking). Ranges that begin in the same four MiB of
-/// a file lie in one cache file, one after another, each with a checksum of its head and one of its bytes. Several processes may share a directory:
-/// appending takes a lock on the cache file; readers take none, and believe only what its checksums confirm, so that a record that was cut by a
-/// crash is never served. When there is too much, the cache files that were used longest ago go.
+/// It keeps ranges as they were asked for (baskets and pages: the same whatever the chunking). Ranges that begin in the
+/// same four MiB of a file lie in one cache file, one after another, each with a checksum of its head and one of its
+/// bytes. Several processes may share a directory: appending takes a lock on the cache file; readers take none, and
+/// believe only what its checksums confirm, so that a record that was cut by a crash is never served. When there is too
+/// much, the cache files that were used longest ago go.
 package final class BlockCache: Sendable {
     private struct Index {
         /// Parsed up to here; what follows is younger or torn.
@@ -18,7 +19,8 @@ package final class BlockCache: Sendable {
     }
 
     private struct State {
-        /// By path; costs are numbers of ranges. Some twenty megabytes at most: what left is read again when it is needed.
+        /// By path; costs are numbers of ranges. Some twenty megabytes at most: what left is read again when it is
+        /// needed.
         var indices = BoundedCache<String, Index>(limit: BlockCache.entriesMost)
         /// Bytes in the directory, as far as this process knows.
         var bytes = 0
@@ -107,7 +109,8 @@ package final class BlockCache: Sendable {
         return index
     }
 
-    /// What stands before a range's bytes: magic, offset, length, checksum of the bytes, checksum of the head and the identity; the identity.
+    /// What stands before a range's bytes: magic, offset, length, checksum of the bytes, checksum of the head and the
+    /// identity; the identity.
     private struct Record {
         var range: ByteRange
         var checksum: UInt64

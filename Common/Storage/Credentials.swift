@@ -5,7 +5,8 @@ import Glibc
 
 /// Finds what a site wants to see: a WLCG bearer token, an X.509 proxy, the certificates to trust.
 ///
-/// Looked for anew at each open, so that a renewed file is picked up. Secrets are never part of an error, a log line or a report.
+/// Looked for anew at each open, so that a renewed file is picked up. Secrets are never part of an error, a log line or
+/// a report.
 package struct Credentials: Sendable {
     private let settings: SiteCredentials
     private let environment: @Sendable (String) -> String?

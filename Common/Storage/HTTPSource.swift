@@ -7,7 +7,8 @@ import NIOHTTP1
 import NIOSSL
 import Synchronization
 
-/// A file at an `http://`, `https://`, `dav://` or `davs://` site, read by range requests: many ranges in one where the server does that.
+/// A file at an `http://`, `https://`, `dav://` or `davs://` site, read by range requests: many ranges in one where the
+/// server does that.
 package final class HTTPSource: RangeSource {
     package let url: String
     package let size: Int

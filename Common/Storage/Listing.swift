@@ -3,8 +3,9 @@ import CXrootd
 import Cluster
 import Glibc
 
-/// Expands what a user writes under `files:` into files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path), a directory (its
-/// `*.root` files), a replica list (`.meta4`, `.metalink`), or a text file (`.txt`, `.list`) with one of these a line.
+/// Expands what a user writes under `files:` into files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path), a
+/// directory (its `*.root` files), a replica list (`.meta4`, `.metalink`), or a text file (`.txt`, `.list`) with one of
+/// these a line.
 package struct FileLister: Sendable {
     private let board: SiteBoard
     /// Called with each local path before it is touched; throws where the worker may not read it.
@@ -31,42 +32,49 @@ package struct FileLister: Sendable {
             for file in files { for url in file.urls { if let path = localPath(of: url) { try permit(path) } } }
             return files
         }
-        let places = board.places(FileReplicas(pattern))
-        guard let first = places.first else {
+        let replicas = board.catalog.places([pattern])
+        guard !replicas.isEmpty else {
             throw InputError(
                 .missing, "no site of the catalogue can have this logical name", file: pattern,
                 expected: "a site with prefixes in the sites file")
         }
-        // What one site does not tell, another may; the user's own words give the error.
-        var failure: InputError?
-        for round in 0..<2 {
-            for place in places where place.certain || failure == nil || round == 0 {
-                let access = board.access(place.site)
+        // What one site does not list, another may.
+        var selector = ReplicaSelector(replicas, policy: .init(maxAttempts: 2, baseWait: 0.2))
+        var operation = selector.begin(ranks: board.ranks(replicas))
+        while true {
+            switch selector.next(operation, now: monotonicSeconds()) {
+            case .attempt(let index, _):
+                let access = board.access(replicas[index].site)
                 do throws(InputError) {
-                    let found = try expand(place: place.url, access)
+                    let found = try expand(replicas[index].url, at: access)
                     access.listed()
-                    // Another place answered for the one that the user named: that stays a place of the file.
-                    let own = StorageURL(pattern)
-                    if case .xrootd = own.kind, found.count == 1, let only = found.first,
-                        StorageURL(only).endpoint != own.endpoint,
-                        StorageURL(only).path == StorageURL(place.url).path
-                    {
-                        return [FileReplicas([pattern, only], logicalName: board.catalog.logicalName(pattern))]
-                    }
-                    return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
+                    return files(found, pattern, at: replicas[index])
                 } catch {
-                    if case .local = StorageURL(place.url).kind { throw error }
-                    access.failed(error)
-                    if failure == nil || place == first { failure = error }
+                    if case .local = StorageURL(replicas[index].url).kind { throw error }
+                    let failure = SiteError(site: replicas[index].site, error)
+                    access.failed(failure)
+                    selector.failed(
+                        index, in: &operation, failure, now: monotonicSeconds(), jitter: .random(in: 0..<1))
                 }
+            case .wait(let seconds): usleep(UInt32(max(0, seconds) * 1e6))
+            case .giveUp: throw selector.error(of: pattern)
             }
-            guard let failure, failure.code.isTransient else { break }
-            usleep(200_000)
         }
-        throw failure ?? InputError(.missing, "nothing was found", file: pattern)
     }
 
-    private func expand(place pattern: String, _ access: SiteAccess) throws(InputError) -> [String] {
+    /// What a replica's site listed, as files.
+    private func files(_ found: [String], _ pattern: String, at replica: SiteCatalog.Place) -> [FileReplicas] {
+        // Another replica was found for the one that the user named: that stays a replica of the file.
+        let own = StorageURL(pattern)
+        if case .xrootd = own.kind, found.count == 1, let only = found.first,
+            StorageURL(only).endpoint != own.endpoint, StorageURL(only).path == StorageURL(replica.url).path
+        {
+            return [FileReplicas([pattern, only], logicalName: board.catalog.logicalName(pattern))]
+        }
+        return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
+    }
+
+    private func expand(_ pattern: String, at access: SiteAccess) throws(InputError) -> [String] {
         let location = StorageURL(pattern)
         let prefix: String
         let path = location.path

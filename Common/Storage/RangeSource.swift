@@ -73,11 +73,15 @@ package protocol RangeSource: AnyObject, Sendable {
     var url: String { get }
     /// Bytes in the file.
     var size: Int { get }
+    /// `host:port` of the server that gives the bytes, where the source knows it: behind a redirector not the URL's.
+    var server: String? { get }
     /// Brings what is missing. After an error, what came before it is there.
     func read(into fetch: RangeFetch) throws(InputError)
 }
 
 extension RangeSource {
+    package var server: String? { nil }
+
     package func read(_ ranges: [ByteRange]) throws(InputError) -> FetchedRanges {
         let fetch = RangeFetch(ranges)
         try read(into: fetch)
@@ -95,7 +99,8 @@ extension RangeSource {
     }
 }
 
-/// Opens whatever kind of source the URL names: `root://`, `roots://`, `http://`, `https://`, `dav://`, `davs://`, `file:` or a path.
+/// Opens whatever kind of source the URL names: `root://`, `roots://`, `http://`, `https://`, `dav://`, `davs://`,
+/// `file:` or a path.
 /// - Parameter site: the site's limits, credentials and counters; by default a fresh one.
 package func openSource(
     _ url: String, at site: SiteAccess? = nil, avoiding servers: [String] = []

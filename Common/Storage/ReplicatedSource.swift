@@ -3,45 +3,27 @@ import Cluster
 import Glibc
 import Synchronization
 
-/// A file that lies at several places, read from the best; on an error or a deadline, in the middle of a read too, the next place
-/// takes over for what has not come.
+/// A file that has several replicas, read from the best. On an error or a deadline, in the middle of a read too,
+/// another replica gives what has not come. `ReplicaSelector` decides which one, and when; this class makes the
+/// attempts.
 ///
-/// Every place must have the same identity and size as the first that was opened.
+/// Every replica must have the same identity and size as the first that was opened.
 package final class ReplicatedSource: RangeSource {
-    /// Tells a file's identity; asked at each place after the first.
+    /// Finds a file's identity; asked of each replica after the first.
     package typealias Identify = @Sendable (any RangeSource) throws(InputError) -> String
-
-    private struct State {
-        var current: (source: any RangeSource, place: SiteCatalog.Place)?
-        /// The place that was opened last.
-        var last: SiteCatalog.Place?
-        var identity: String?
-        var size: Int?
-        /// Places that will not do for this file: it is not there, refused, or another.
-        var struckOut: [String: InputError] = [:]
-        /// The last error of each place.
-        var errors: [(place: SiteCatalog.Place, error: InputError)] = []
-        /// Data servers behind a redirector that failed.
-        var tried: [String: [String]] = [:]
-        var adler32: String?
-        /// Places whose checksum was compared.
-        var verified: Set<String> = []
-    }
-
-    /// How often all places are tried before a read fails.
-    package static let rounds = 3
 
     package let file: FileReplicas
     private let board: SiteBoard
     private let identify: Identify
     private let verify: Bool
+    private let replicas: [SiteCatalog.Place]
     private let state: Mutex<State>
 
     /// Opens nothing yet.
     /// - Parameters:
     ///   - identity: what an earlier look found; nil at the first look.
-    ///   - verify: asks each place for the file's checksum too.
-    ///   - identify: tells a source's identity.
+    ///   - verify: asks each site for the replica's checksum too.
+    ///   - identify: finds a source's identity.
     package init(
         _ file: FileReplicas, board: SiteBoard, identity: String? = nil, verify: Bool = false,
         identify: @escaping Identify
@@ -50,167 +32,148 @@ package final class ReplicatedSource: RangeSource {
         self.board = board
         self.identify = identify
         self.verify = verify
-        state = Mutex(State(identity: identity, size: file.size, adler32: file.adler32.map(Checksum.padded)))
+        replicas = board.catalog.places(file.urls)
+        state = Mutex(State(file, replicas, identity: identity))
     }
 
-    /// The place that is read now; before the first open the one that the user named.
-    package var url: String { state.withLock { $0.current?.place.url } ?? file.url }
-    package var size: Int { state.withLock { $0.size } ?? 0 }
-    /// The checksum that all places opened so far have; nil where none was asked for.
-    package var adler32: String? { state.withLock { $0.adler32 } }
-    /// `host:port` of the server that gives the bytes now: behind a redirector not the URL's.
-    package var server: String? { state.withLock { ($0.current?.source as? XrootdSource)?.server } }
+    /// The URL of the replica that is read now; before the first open the one that the user named.
+    package var url: String { state.withLock { $0.current?.replica }.map { replicas[$0].url } ?? file.url }
+    package var size: Int { state.withLock { $0.content.size } ?? 0 }
+    /// The checksum that all replicas opened so far have; nil where none was asked for.
+    package var adler32: String? { state.withLock { $0.content.adler32 } }
+    package var server: String? { state.withLock { $0.current?.source.server } }
     /// What the user named, for errors.
     package var name: String { file.url }
 
-    /// Fixes the identity that every place must have from now on. Until then a failing read is not taken over: two contents could mix.
-    package func pin(_ identity: String) { state.withLock { $0.identity = identity } }
+    /// Fixes the identity that every replica must have from now on. Until then a failing read is not taken over by
+    /// another replica: two contents could mix.
+    package func pin(_ identity: String) { state.withLock { $0.content.identity = identity } }
 
-    /// Opens the best place. Called again, the next one: the caller found what the last one gave to be no good.
+    /// Opens the best replica; called again after `reject`, the next one.
     package func open() throws(InputError) {
-        try attempt(.init([])) { (_) throws(InputError) in }
+        var operation = begin()
+        try perform(&operation) { (_) throws(InputError) in }
+    }
+
+    /// The content that the current replica gave cannot be used, for a reason that may be the replica's.
+    package func reject(_ error: InputError) { _ = state.withLock { $0.reject(error, readFrom: nil, replicas) } }
+
+    /// Runs work that reads this file. Where it fails because of what a replica gave, that replica is rejected, bytes
+    /// that the disk cache kept of the file are dropped, and the work runs again with another one.
+    ///
+    /// Before an identity is pinned, any error may be the replica's. Afterwards only its content may be at fault, since
+    /// other replicas have taken over from those whose reads failed.
+    package func retrying<T>(_ work: () throws(InputError) -> T) throws(InputError) -> T {
+        var operation = begin()
+        while true {
+            let pinned = state.withLock { $0.content.identity != nil && $0.last != nil }
+            if !pinned { try perform(&operation) { (_) throws(InputError) in } }
+            let readFrom = state.withLock { $0.current?.replica ?? $0.last }
+            do throws(InputError) { return try work() } catch {
+                switch ReplicaSelector.Outcome(error.code) {
+                case .damaged, .otherIdentity, .checksumDiffers:
+                    if let key = state.withLock({ $0.content.key }) { board.cache?.forget(key, size: size) }
+                    guard state.withLock({ $0.reject(error, readFrom: readFrom, replicas) }) else { throw error }
+                case .refused, .timedOut, .unreachable, .faulty, .missing, .unsupported:
+                    guard !pinned, state.withLock({ $0.content.identity == nil }), let readFrom else { throw error }
+                    fail(readFrom, nil, SiteError(site: replicas[readFrom].site, error), &operation)
+                }
+            }
+        }
     }
 
     package func read(into fetch: RangeFetch) throws(InputError) {
-        // Another thread may just have found the current place to be no good.
-        let pinned = state.withLock { $0.identity != nil && $0.last != nil }
-        guard pinned else {
-            guard let current = state.withLock({ $0.current }) else {
-                throw InputError(.missing, "no place of the file is open", file: name)
-            }
-            do throws(InputError) { return try current.source.read(into: fetch) } catch {
-                blame(current.place, current.source, error)
-                throw error
-            }
+        let (current, key) = state.withLock { ($0.current, $0.last == nil ? nil : $0.content.key) }
+        guard let key else {
+            guard let current else { throw InputError(.missing, "no replica of the file is open", file: name) }
+            return try current.source.read(into: fetch)
         }
         let cache = board.cache
-        if let cache, let identity = state.withLock({ $0.identity }) {
-            cache.read(key(identity), into: fetch)
-            let missing = fetch.missing
-            guard !missing.isEmpty else { return }
-            try attempt(fetch) { (source) throws(InputError) in try source.read(into: fetch) }
-            return cache.store(key(identity), fetch, missing)
-        }
-        try attempt(fetch) { (source) throws(InputError) in try source.read(into: fetch) }
+        cache?.read(key, into: fetch)
+        let missing = fetch.missing
+        guard !missing.isEmpty else { return }
+        var operation = begin()
+        try perform(&operation) { (source) throws(InputError) in try source.read(into: fetch) }
+        cache?.store(key, fetch, missing)
     }
 
-    /// The content that the current place gave cannot be used, for a reason that may be the place's.
-    package func reject(_ error: InputError) {
-        state.withLock { state in
-            guard let place = state.current?.place ?? state.last else { return }
-            state.current = nil
-            if !error.code.isTransient { state.struckOut[place.url] = error }
-            Self.note(&state, place, error)
-            Self.forgetUnproven(&state, file)
-        }
+    // MARK: Attempts
+
+    private func begin() -> ReplicaSelector.Operation {
+        let ranks = board.ranks(replicas)
+        return state.withLock { $0.selector.begin(ranks: ranks) }
     }
 
-    /// As long as no identity is fixed, what one place told of the file says nothing of the others.
-    private static func forgetUnproven(_ state: inout State, _ file: FileReplicas) {
-        guard state.identity == nil else { return }
-        (state.size, state.adler32, state.verified) = (file.size, file.adler32.map(Checksum.padded), [])
-    }
-
-    /// How many openings may come to nothing before the file is given up.
-    package var patience: Int { Self.rounds * max(1, board.catalog.places(file.urls).count) }
-
-    /// The bytes that were given are damaged: they are not kept, and this place is not asked again.
-    package func distrust(_ error: InputError) {
-        if let identity = state.withLock({ $0.identity }) { board.cache?.forget(key(identity), size: size) }
-        reject(error)
-    }
-
-    /// Of the cache: a file that was changed in place keeps its UUID, but hardly its size.
-    private func key(_ identity: String) -> String { "\(identity) \(size)" }
-
-    private func attempt(_ fetch: RangeFetch, _ body: (any RangeSource) throws(InputError) -> Void) throws(InputError) {
-        var failures = 0
-        for round in 0..<Self.rounds {
-            // A second look after a moment: what broke for all may be back.
-            if round > 0 { usleep(UInt32(100_000 * round * round + Int.random(in: 0..<100_000))) }
-            if let current = state.withLock({ $0.current }), try attempt(current, body) { return }
-            for place in board.places(file) {
-                // Behind a redirector each failing server gets one chance; the site itself not more than three a round.
-                for again in 0..<3 {
-                    guard state.withLock({ $0.struckOut[place.url] == nil }) else { break }
-                    if failures > 0 { board.access(place.site).retried() }
-                    let known = state.withLock { $0.tried[place.url]?.count ?? 0 }
-                    if let opened = open(place), try attempt(opened, body) { return }
-                    failures += 1
-                    if again == 0, state.withLock({ $0.tried[place.url]?.count ?? 0 }) == known { break }
-                }
-            }
-            if state.withLock({ state in board.catalog.places(file.urls).allSatisfy { state.struckOut[$0.url] != nil } }
-            ) {
-                break
+    /// Asks replicas until one has done it.
+    private func perform(
+        _ operation: inout ReplicaSelector.Operation, _ body: (any RangeSource) throws(InputError) -> Void
+    ) throws(InputError) {
+        while true {
+            let now = monotonicSeconds()
+            switch state.withLock({ [operation] in $0.selector.next(operation, now: now) }) {
+            case .attempt(let replica, let avoided):
+                if try attempt(replica, avoided, &operation, body) { return }
+            case .wait(let seconds): usleep(UInt32(max(0, seconds) * 1e6))
+            case .giveUp: throw state.withLock { $0.selector.error(of: name) }
             }
         }
-        throw summary()
     }
 
-    /// - Returns: false where another place must take over.
+    /// - Returns: false where another attempt must be made.
     private func attempt(
-        _ current: (source: any RangeSource, place: SiteCatalog.Place),
+        _ replica: Int, _ avoided: [String], _ operation: inout ReplicaSelector.Operation,
         _ body: (any RangeSource) throws(InputError) -> Void
     ) throws(InputError) -> Bool {
-        do throws(InputError) {
-            try body(current.source)
-            state.withLock { _ = $0.tried.removeValue(forKey: current.place.url) }
+        if operation.failures > 0 { board.access(replicas[replica].site).retried() }
+        let site = replicas[replica].site
+        var source = state.withLock { $0.current?.replica == replica ? $0.current?.source : nil }
+        do throws(SiteError) {
+            let opened = try source ?? open(replica, avoided)
+            source = opened
+            do throws(InputError) { try body(opened) } catch { throw SiteError(site: site, error) }
+            state.withLock { $0.selector.succeeded(replica) }
             return true
         } catch {
-            // What was asked for lies outside the file: no other place has it either.
-            if error.code == .truncated, error.file == current.source.url { throw error }
-            blame(current.place, current.source, error)
+            // What was asked for lies outside the file: no other replica has it either.
+            if let source, error.cause.code == .truncated, error.cause.file == source.url { throw error.cause }
+            fail(replica, source, error, &operation)
             return false
         }
     }
 
-    private func open(_ place: SiteCatalog.Place) -> (source: any RangeSource, place: SiteCatalog.Place)? {
+    private func open(_ replica: Int, _ avoided: [String]) throws(SiteError) -> any RangeSource {
+        let place = replicas[replica]
         let access = board.access(place.site)
-        let (avoided, identity, size) = state.withLock { ($0.tried[place.url] ?? [], $0.identity, $0.size) }
+        let source: any RangeSource
         do throws(InputError) {
-            let source = try openSource(place.url, at: access, avoiding: avoided)
+            let (identity, size) = state.withLock { ($0.content.identity, $0.content.size) }
+            source = try openSource(place.url, at: access, avoiding: avoided)
             if let size, size != source.size { throw changed(place, "\(size) bytes", "\(source.size)") }
             if let identity {
                 let found = try identify(source)
                 if found != identity { throw changed(place, "identity \(identity)", found) }
             }
-            if verify { try compareChecksum(place, access) }
-            access.opened()
-            state.withLock { state in
-                state.size = source.size
-                state.current = (source, place)
-                state.last = place
-            }
-            return (source, place)
-        } catch {
-            var error = error
-            if error.code == .missing, !avoided.isEmpty {
-                // The redirector has no other server than those that we asked it to avoid: they have another chance.
-                state.withLock { _ = $0.tried.removeValue(forKey: place.url) }
-                error =
-                    state.withLock { $0.errors.last { $0.place.url == place.url }?.error }
-                    ?? InputError(.faulty, error.message, file: place.url)
-            }
-            blame(place, nil, error)
-            return nil
-        }
+        } catch { throw SiteError(site: place.site, error) }
+        if verify { try compareChecksum(replica, access) }
+        access.opened()
+        state.withLock { $0.opened(source, replica) }
+        return source
     }
 
-    private func compareChecksum(_ place: SiteCatalog.Place, _ access: SiteAccess) throws(InputError) {
-        guard !state.withLock({ $0.verified.contains(place.url) }) else { return }
-        let found = try Checksum.adler32(place.url, at: access)
-        let expected = state.withLock { state in
-            state.adler32 = state.adler32 ?? found
-            return state.adler32
+    private func compareChecksum(_ replica: Int, _ access: SiteAccess) throws(SiteError) {
+        guard !state.withLock({ $0.content.verified.contains(replica) }) else { return }
+        let place = replicas[replica]
+        let found: String
+        do throws(InputError) { found = try Checksum.adler32(place.url, at: access) } catch {
+            throw SiteError(site: place.site, error)
         }
-        if let expected, expected != found {
-            throw InputError(
+        let expected = state.withLock { $0.content.check(found, replica) }
+        guard expected == found else {
+            let error = InputError(
                 .changed, "the file's checksum at the site \(place.site) is another than it should be", file: place.url,
-                expected: "adler32 \(expected)",
-                found: found, hint: "This copy is damaged or was replaced.")
+                expected: "adler32 \(expected)", found: found, hint: "This replica is damaged or was replaced.")
+            throw SiteError(site: place.site, error, outcome: .checksumDiffers)
         }
-        state.withLock { _ = $0.verified.insert(place.url) }
     }
 
     private func changed(_ place: SiteCatalog.Place, _ expected: String, _ found: String) -> InputError {
@@ -220,41 +183,98 @@ package final class ReplicatedSource: RangeSource {
             hint: "It was replaced since, or the replicas differ.")
     }
 
-    private func blame(_ place: SiteCatalog.Place, _ source: (any RangeSource)?, _ error: InputError) {
+    private func fail(
+        _ replica: Int, _ source: (any RangeSource)?, _ error: SiteError, _ operation: inout ReplicaSelector.Operation
+    ) {
+        let place = replicas[replica]
         board.access(place.site).failed(error)
-        state.withLock { state in
-            if let source, let current = state.current, current.source === source { state.current = nil }
-            // A refusal may be a matter of the token, which may be renewed.
-            if [.missing, .changed, .unsupported].contains(error.code) { state.struckOut[place.url] = error }
-            Self.forgetUnproven(&state, file)
-            if let server = (source as? XrootdSource)?.server {
-                // Another server than the one that the URL names: a redirector sent us there.
-                let host = StorageURL.host(of: server)
-                if !server.isEmpty, !StorageURL(place.url).isAt(server), state.tried[place.url]?.contains(host) != true
-                {
-                    state.tried[place.url, default: []].append(host)
-                }
-            }
-            Self.note(&state, place, error)
+        // Another server than the one that the URL names: a redirector led there.
+        let server = source?.server.flatMap { StorageURL(place.url).isAt($0) ? nil : StorageURL.host(of: $0) }
+        let (now, jitter) = (monotonicSeconds(), Double.random(in: 0..<1))
+        operation = state.withLock { [operation] state in
+            var changed = operation
+            state.selector.failed(replica, in: &changed, error, server: server, now: now, jitter: jitter)
+            state.close(replica, source)
+            return changed
+        }
+    }
+}
+
+extension ReplicatedSource {
+    /// What a file's replicas must agree on.
+    private struct Content {
+        let file: FileReplicas
+        var identity: String?
+        /// Bytes.
+        var size: Int?
+        var adler32: String?
+        /// Replicas whose checksum was compared.
+        var verified: Set<Int> = []
+
+        init(_ file: FileReplicas, identity: String?) {
+            self.file = file
+            self.identity = identity
+            size = file.size
+            adler32 = file.adler32.map(Checksum.padded)
+        }
+
+        /// The file's name in the disk cache: a file that was changed in place keeps its UUID, but hardly its size.
+        var key: String? { identity.map { "\($0) \(size ?? 0)" } }
+
+        /// Compares a replica's checksum; the first one found is what the others must have.
+        /// - Returns: the expected one.
+        mutating func check(_ found: String, _ replica: Int) -> String {
+            let expected = adler32 ?? found
+            adler32 = expected
+            if expected == found { verified.insert(replica) }
+            return expected
         }
     }
 
-    private static func note(_ state: inout State, _ place: SiteCatalog.Place, _ error: InputError) {
-        state.errors.removeAll { $0.place.url == place.url }
-        state.errors.append((place, error))
-    }
+    /// Everything that changes, in one place.
+    private struct State {
+        var selector: ReplicaSelector
+        var content: Content
+        var current: (source: any RangeSource, replica: Int)?
+        /// The replica that was opened last.
+        var last: Int?
 
-    /// The file, the places, and the last error of each.
-    private func summary() -> InputError {
-        let errors = state.withLock { $0.errors }.filter { $0.place.certain || $0.error.code != .missing }
-        guard let first = errors.first else { return InputError(.missing, "no site has the file", file: name) }
-        if errors.count == 1 { return first.error }
-        // Where any place may still come round, the whole may.
-        let code = errors.first { $0.error.code.isTransient }?.error.code ?? first.error.code
-        return InputError(
-            code,
-            "none of the file's \(errors.count) places gives it: "
-                + errors.map { "\($0.place.site): \($0.error)" }.joined(separator: "; "),
-            file: name)
+        init(_ file: FileReplicas, _ replicas: [SiteCatalog.Place], identity: String?) {
+            selector = ReplicaSelector(replicas)
+            content = Content(file, identity: identity)
+        }
+
+        mutating func opened(_ source: any RangeSource, _ replica: Int) {
+            content.size = source.size
+            current = (source, replica)
+            last = replica
+        }
+
+        /// After a failure of this source, or, where nil, of whatever is open of the replica.
+        mutating func close(_ replica: Int, _ source: (any RangeSource)?) {
+            if let current, source.map({ $0 === current.source }) ?? (current.replica == replica) { self.current = nil }
+            forgetUnproven()
+        }
+
+        /// The bytes that were read from a replica are of no use.
+        /// - Parameter readFrom: the replica that was open when reading began; nil for whichever is open now.
+        /// - Returns: false where the error is not another replica's to mend: all that can be rejected was.
+        mutating func reject(_ error: InputError, readFrom: Int?, _ replicas: [SiteCatalog.Place]) -> Bool {
+            // Another reader has rejected that replica meanwhile; what is open now was not read.
+            if let readFrom, let current, current.replica != readFrom, selector.state(readFrom) == .excluded {
+                return true
+            }
+            // Where one replica took over from another in mid-read, the later one gave the last bytes.
+            guard let replica = current?.replica ?? last else { return false }
+            let isNew = selector.reject(replica, SiteError(site: replicas[replica].site, error))
+            if current?.replica == replica { current = nil }
+            forgetUnproven()
+            return isNew
+        }
+
+        /// As long as no identity is fixed, what one replica shows of the file means nothing for the others.
+        private mutating func forgetUnproven() {
+            if content.identity == nil { content = Content(content.file, identity: nil) }
+        }
     }
 }

@@ -179,10 +179,12 @@ package final class SiteAccess: Sendable {
         }
     }
 
-    func failed(_ error: InputError) {
-        let fault = SiteFault(error.code)
+    /// An attempt failed.
+    func failed(_ error: SiteError) {
+        let fault = SiteFault(error.outcome)
+        let text = error.cause.description
         state.withLock { state in
-            state.report.count(fault, error.description)
+            state.report.count(fault, text)
             if fault == .missing { state.pace.absences += 1 } else { state.pace.failures += 1 }
             state.pace.fade()
         }
@@ -215,19 +217,6 @@ package final class SiteAccess: Sendable {
             report.readsInFlight = state.underWay.count
             report.longestWait = state.underWay.values.min().map { now > $0 ? Double(now - $0) / 1e9 : 0 } ?? 0
             return report
-        }
-    }
-}
-
-extension SiteFault {
-    init(_ code: InputError.Code) {
-        switch code {
-        case .unreachable: self = .unreachable
-        case .deadline: self = .deadline
-        case .refused: self = .refused
-        case .missing: self = .missing
-        case .changed: self = .changed
-        default: self = .broken
         }
     }
 }

@@ -11,7 +11,6 @@ package final class SiteBoard: Sendable {
         var sites: [String: SiteAccess] = [:]
         var directives: [String: SiteDirective] = [:]
         var forwarded: String?
-        var random = SystemRandomNumberGenerator()
         var cache: BlockCache?
         var cacheFailure: InputError?
     }
@@ -102,12 +101,12 @@ package final class SiteBoard: Sendable {
         }
     }
 
-    /// Where a file may be read, the best place first.
-    package func places(_ file: FileReplicas) -> [SiteCatalog.Place] {
-        let places = catalog.places(file.urls)
-        guard places.count > 1 else { return places }
-        let standings = places.map { access($0.site).standing }
-        return state.withLock { state in ReplicaOrder.order(places, standings, &state.random) }.map { places[$0] }
+    /// The order in which replicas should be asked: their indices, the best first.
+    package func ranks(_ replicas: [SiteCatalog.Place]) -> [Int] {
+        guard replicas.count > 1 else { return Array(replicas.indices) }
+        let standings = replicas.map { access($0.site).standing }
+        var random = SystemRandomNumberGenerator()
+        return ReplicaOrder.order(replicas, standings, &random)
     }
 
     /// Notes in each site's report what is wrong with this worker's credentials for it, and when they end.

@@ -2,12 +2,12 @@ import Bytes
 import CXrootd
 import Cluster
 
-/// A file at a `root://` site, read by XrdCl: asynchronous vector reads of what is scattered, plain reads of what is large.
+/// A file at a `root://` site, read by XrdCl: asynchronous vector reads of what is scattered, plain reads of what is
+/// large.
 package final class XrootdSource: RangeSource, @unchecked Sendable {
     package let url: String
     package let size: Int
-    /// `host:port` of the server that gave the file: behind a redirector another one than the URL's.
-    package let server: String
+    package let server: String?
     private let site: SiteAccess
     private let segmentsLimit: Int
     private let segmentLimit: Int
@@ -30,7 +30,8 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         size = bytes
         segmentsLimit = Int(info.readv_iov_max)
         segmentLimit = Int(info.readv_ior_max)
-        server = withUnsafeBytes(of: &info.server) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let server = withUnsafeBytes(of: &info.server) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        self.server = server.isEmpty ? nil : server
     }
 
     deinit { cxr_close(handle) }
@@ -88,7 +89,8 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         var bytes = 0
     }
 
-    /// What is longer than a segment may be is read plainly; the rest is packed into vectors within the server's limits.
+    /// What is longer than a segment may be is read plainly; the rest is packed into vectors within the server's
+    /// limits.
     private func requests(_ merged: [ByteRange], _ limits: SiteLimits, vectors: Bool) -> [Request] {
         var requests: [Request] = []
         var current = Request()

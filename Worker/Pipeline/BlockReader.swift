@@ -52,61 +52,47 @@ package final class BlockReader {
             })
     }
 
-    /// Reads branches for a range of entries and gives their columns one after the other, each with the place it was asked for at.
+    /// Reads branches for a range of entries and hands over their columns one after the other, each with its index in
+    /// `branches`.
     /// - Returns: the bytes that travelled.
     private func forEachColumn(
-        _ input: InputTree, _ branches: [String], _ entries: Range<Int64>,
+        _ opened: OpenedTree, _ branches: [String], _ entries: Range<Int64>,
         _ body: (Int, Column) throws(InputError) -> Void
     ) throws(InputError) -> Int {
-        do throws(InputError) {
-            let opened = try intake.files.open(
-                input.file, tree: input.tree, identity: input.identity, verify: input.verify, permit: permit)
-            var bytes = 0
-            // Branches of friends lie in other trees, of other files perhaps.
-            for part in try opened.locate(branches) {
-                let plan = try EntryPlan(tree: part.opened.tree, branches: part.branches, entries: entries)
-                bytes += try intake.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(InputError) in
-                    let fetched = try part.opened.file.source.read(plan.ranges)
-                    try intake.computing { () throws(InputError) in
-                        try decoder.forEachColumn(plan, fetched) { (index, column) throws(InputError) in
-                            try body(part.places[index], column)
-                        }
+        var bytes = 0
+        // Branches of friends lie in other trees, of other files perhaps.
+        for part in try opened.locate(branches) {
+            let plan = try EntryPlan(tree: part.opened.tree, branches: part.branches, entries: entries)
+            bytes += try intake.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(InputError) in
+                let fetched = try part.opened.source.read(plan.ranges)
+                try intake.computing { () throws(InputError) in
+                    try decoder.forEachColumn(plan, fetched) { (index, column) throws(InputError) in
+                        try body(part.indices[index], column)
                     }
-                    return fetched.transferred
                 }
-            }
-            return bytes
-        } catch { throw error.located(file: input.file.url) }
-    }
-
-    /// Reads, and where a place's bytes turn out to be damaged, reads again from another.
-    private func persistently<T>(_ input: InputTree, _ body: () throws(InputError) -> T) throws(InputError) -> T {
-        for _ in 0..<3 {
-            do throws(InputError) { return try body() } catch {
-                guard intake.files.distrust(input.file, tree: input.tree, error) else {
-                    intake.files.forget(input.file, tree: input.tree)
-                    throw error
-                }
+                return fetched.transferred
             }
         }
-        defer { intake.files.forget(input.file, tree: input.tree) }
-        return try body()
+        return bytes
     }
 
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
     package func specs(_ task: ChunkTask, _ plan: ChunkPlan) throws(InputError) -> (specs: [UInt8], bytesRead: Int) {
-        try persistently(task.input) { () throws(InputError) in try specsOnce(task, plan) }
+        try intake.files.reading(task.input, permit: permit) { (opened) throws(InputError) in
+            try specs(task, plan, opened)
+        }
     }
 
-    private func specsOnce(_ task: ChunkTask, _ plan: ChunkPlan) throws(InputError) -> (specs: [UInt8], bytesRead: Int)
-    {
+    private func specs(
+        _ task: ChunkTask, _ plan: ChunkPlan, _ opened: OpenedTree
+    ) throws(InputError) -> (specs: [UInt8], bytesRead: Int) {
         let first = task.boundaries[0]
         let splitter = Splitter(plan.split, identity: task.input.identity)
         let parts = (first..<task.boundaries.last!).map { UInt8(splitter.part($0).rawValue) }
         let ranges = zip(task.boundaries, task.boundaries.dropFirst()).map { Int($0 - first)..<Int($1 - first) }
         let scanner = SpecsScanner(parts: parts, ranges: ranges, branches: plan.branches.count)
-        let bytes = try forEachColumn(task.input, plan.branches, first..<task.boundaries.last!) { place, column in
-            scanner.add(column, place)
+        let bytes = try forEachColumn(opened, plan.branches, first..<task.boundaries.last!) { index, column in
+            scanner.add(column, index)
         }
         return (SpecsCoding.encode(scanner.blocks), bytes)
     }
@@ -123,8 +109,8 @@ package final class BlockReader {
     ) throws(InputError) -> EventStore {
         let branches = schema.channels.map(\.branch) + (labelBranch.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
-        try persistently(input) { () throws(InputError) in
-            _ = try forEachColumn(input, branches, block.first..<block.end) { columns[$0] = $1 }
+        try intake.files.reading(input, permit: permit) { (opened) throws(InputError) in
+            _ = try forEachColumn(opened, branches, block.first..<block.end) { columns[$0] = $1 }
         }
         let batch = ColumnBatch(
             first: block.first, entries: Int(block.end - block.first), names: branches,

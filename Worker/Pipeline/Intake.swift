@@ -2,7 +2,8 @@ import Dispatch
 import Storage
 import Synchronization
 
-/// What a worker's reading shares: the sites, the open files, memory for what has been asked for, and the cores to decode with.
+/// What a worker's reading shares: the sites, the open files, memory for what has been asked for, and the cores to
+/// decode with.
 ///
 /// Reading is done by more threads than there are cores: while some decode, the others' bytes are on their way.
 package final class Intake: Sendable {

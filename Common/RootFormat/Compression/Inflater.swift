@@ -15,7 +15,8 @@ package final class Inflater {
 
     private static let headerSize = 9
 
-    /// Whether so many bytes may come from `stored`. Deflate reaches a thousandfold; zstd and xz far more, which small records may.
+    /// Whether so many bytes may come from `stored`. Deflate reaches a thousandfold; zstd and xz far more, which small
+    /// records may.
     static func isBelievable(_ announced: Int, from stored: Int) -> Bool {
         announced > stored && stored >= headerSize && (announced / 1100 <= stored || announced <= 64 << 20)
     }

@@ -3,7 +3,8 @@ import Dispatch
 import Storage
 import Synchronization
 
-/// The stored baskets of branches, held in memory to be inflated and nothing else: the limit that reading is measured against.
+/// The stored baskets of branches, held in memory to be inflated and nothing else: the limit that reading is measured
+/// against.
 package final class StoredBaskets: Sendable {
     private struct Basket: Sendable {
         let payload: [UInt8]

@@ -1,8 +1,8 @@
 import Bytes
 import Storage
 
-/// A file's metadata, read with few round trips: its head and its tail at once, since a writer puts the lists of keys, the streamer
-/// descriptions and the trees' records last.
+/// A file's metadata, read with few round trips: its head and its tail at once, since a writer puts the lists of keys,
+/// the streamer descriptions and the trees' records last.
 struct FileWindow {
     let source: any RangeSource
     private var head: [UInt8] = []

@@ -30,7 +30,8 @@ package final class RootFile: Sendable {
         try self.init(openSource(url, at: site))
     }
 
-    /// Of a file that may be another by now: what the header says of itself, 16 bytes; all zero where the writer gave none.
+    /// Of a file that may be another by now: what the header says of itself, 16 bytes; all zero where the writer gave
+    /// none.
     package static func uuid(_ source: any RangeSource) throws(InputError) -> [UInt8] {
         do {
             var window = FileWindow(unread: source)

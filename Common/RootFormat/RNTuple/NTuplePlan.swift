@@ -1,8 +1,8 @@
 import Bytes
 import Storage
 
-/// Which pages hold a column for a range of entries: whole columns of a cluster below the first collection, since only the
-/// index tells where its items are.
+/// Which pages hold a column for a range of entries: whole columns of a cluster below the first collection, since only
+/// the index tells where its items are.
 struct NTuplePlan: Sendable {
     /// The pages of one physical column in one cluster.
     struct Run: Sendable {

@@ -158,8 +158,8 @@ struct NTupleReading {
         }
     }
 
-    /// A record's subfields, each with what it calls its members: those of base classes stand among its own, behind the class's name
-    /// where others have the same.
+    /// A record's subfields, each with what it calls its members: those of base classes stand among its own, behind the
+    /// class's name where others have the same.
     private func members(_ record: Int, depth: Int = 0) -> [(field: Int, labels: [String: String])] {
         guard depth < 32 else { return [] }
         let own = children[record].map { child -> (field: Int, names: [String]) in

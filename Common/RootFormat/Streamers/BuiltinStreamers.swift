@@ -1,6 +1,7 @@
 /// Layouts of the classes that make up a tree, for files that do not carry them: some writers leave them out.
 ///
-/// Written as `name:type`, with the streamer type's number; `*` before a name is a base class, `name:type:counter` a counted array.
+/// Written as `name:type`, with the streamer type's number; `*` before a name is a base class, `name:type:counter` a
+/// counted array.
 enum BuiltinStreamers {
     static func elements(_ name: String, version: Int) -> [StreamerElement]? {
         guard let text = layouts[name]?.first(where: { $0.versions.contains(version) })?.text else { return nil }

@@ -41,8 +41,8 @@ struct StreamerCatalog: Sendable {
         return nil
     }
 
-    /// The newest description of a class. A template's instance that is not described has the layout of the others, where those agree
-    /// and no member's type is an argument of the template.
+    /// The newest description of a class. A template's instance that is not described has the layout of the others,
+    /// where those agree and no member's type is an argument of the template.
     func latest(_ name: String) -> ClassLayout? {
         let text = CxxType(name).text
         if let found = classes[text]?.last ?? classes[name]?.last { return found }

@@ -3,8 +3,8 @@ import Columns
 
 /// Makes recipes from class descriptions and C++ type names.
 ///
-/// Follows TStreamerInfo's rules: an object has a version with a byte count before it; a collection that is a member has one too, a
-/// collection inside a collection has none; bases are objects of their own.
+/// Follows TStreamerInfo's rules: an object has a version with a byte count before it; a collection that is a member
+/// has one too, a collection inside a collection has none; bases are objects of their own.
 struct RecipeCompiler {
     let catalog: StreamerCatalog
     private(set) var leaves: [RecipeLeaf] = []

@@ -44,8 +44,8 @@ package struct TreeDescription: Sendable {
 
     package func branch(_ name: String) -> BranchDescription? { branches.first { $0.name == name } }
 
-    /// The boundaries of the tree's blocks: whole clusters joined up to `limit` entries, longer ones cut into pieces of `limit`.
-    /// They depend on the tree alone.
+    /// The boundaries of the tree's blocks: whole clusters joined up to `limit` entries, longer ones cut into pieces of
+    /// `limit`. They depend on the tree alone.
     package func blockBoundaries(limit: Int64 = 8192) -> [Int64] {
         var blocks: [Int64] = [0]
         for (start, end) in zip(clusterBoundaries, clusterBoundaries.dropFirst()) {
@@ -113,7 +113,8 @@ package struct BranchDescription: Sendable {
         }
     }
 
-    /// The entries in pieces of whole baskets or clusters of about `bytes` inflated bytes each: how to read it through once.
+    /// The entries in pieces of whole baskets or clusters of about `bytes` inflated bytes each: how to read it through
+    /// once.
     package func pieces(bytes limit: Int64, entries: Int64) -> [Range<Int64>] {
         let perEntry = max(1, uncompressedBytes / max(1, self.entries))
         // Never more than a million pieces, whatever the tree says of its size.
