@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bytes
+import Cluster
 import Columns
 import Foundation
 import Pipeline
@@ -79,9 +80,8 @@ struct RootStatistics: ParsableCommand {
             entry, lowerCycle: !file.treeKeys.contains { $0.path == entry.path && $0.key.cycle == entry.key.cycle })
         do {
             let description = try file.tree(entry)
-            let chosen = description.branches.filter { branch in
-                branches.map { fnmatch($0, branch.name, 0) == 0 } ?? true
-            }
+            let pattern = branches.map { NamePattern($0) }
+            let chosen = description.branches.filter { pattern?.matches($0.name) ?? true }
             report.entries = description.entries
             let scan = TreeScan<ColumnSummary>(threads: threads)
             for (branch, outcome) in zip(chosen, scan.run([.init(file: file, tree: description, branches: chosen)])[0])

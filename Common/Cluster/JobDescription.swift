@@ -126,28 +126,3 @@ package struct JobDescription: Codable, Sendable, Equatable {
         self.datasets = datasets
     }
 }
-
-/// Matches a name against a pattern in which `*` stands for any characters and `?` for one.
-package func matches(_ name: String, pattern: String) -> Bool {
-    let name = Array(name.utf8)
-    let pattern = Array(pattern.utf8)
-    var n = 0
-    var p = 0
-    var star: (pattern: Int, name: Int)?
-    while n < name.count {
-        if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
-            star = (p, n)
-            p += 1
-        } else if p < pattern.count, pattern[p] == name[n] || pattern[p] == UInt8(ascii: "?") {
-            p += 1
-            n += 1
-        } else if let last = star {
-            star = (last.pattern, last.name + 1)
-            p = last.pattern + 1
-            n = last.name + 1
-        } else {
-            return false
-        }
-    }
-    return pattern[p...].allSatisfy { $0 == UInt8(ascii: "*") }
-}

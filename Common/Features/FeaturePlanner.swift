@@ -20,7 +20,7 @@ package enum FeaturePlanner {
     ) throws(InputError) -> DataSchema {
         var channels: [Channel] = []
         for (branch, statistics) in zip(branches, specs) {
-            let named = settings.pad.first { matches(branch.name, pattern: $0.pattern) }
+            let named = settings.pad.first { NamePattern($0.pattern).matches(branch.name) }
             let (product, isLarge) = (named?.items ?? Int(statistics.multiplicity)).multipliedReportingOverflow(
                 by: branch.itemValues)
             let items = branch.fixedValues ?? (isLarge ? .max : product)

@@ -24,7 +24,8 @@ package final class BlockCache: Sendable {
         var indices = BoundedCache<String, Index>(limit: BlockCache.entriesMost)
         /// Bytes in the directory, as far as this process knows.
         var bytes = 0
-        var addedSinceScan = 0
+        /// Bytes added since the directory was scanned; nil before the first scan, which the first addition makes.
+        var addedSinceScan: Int?
         /// Writing failed: not tried again before this time.
         var pausedUntil = 0
         var hits = 0
@@ -51,7 +52,6 @@ package final class BlockCache: Sendable {
                 .input, "the cache directory cannot be used: \(String(cString: strerror(errno)))", file: directory,
                 expected: "a directory that can be written, in one that exists")
         }
-        state.withLock { $0.bytes = scan().reduce(0) { $0 + $1.bytes } }
     }
 
     /// Bytes that were served from here.
@@ -159,15 +159,16 @@ package final class BlockCache: Sendable {
 
     /// Keeps ranges that have come. What cannot be written is not kept; nobody fails for it.
     func store(_ identity: String, _ fetch: RangeFetch, _ indices: [Int]) {
-        guard state.withLock({ $0.pausedUntil <= Self.seconds() }) else { return }
+        guard state.withLock({ $0.pausedUntil <= Int(monotonicSeconds()) }) else { return }
         var added = 0
         for (region, members) in Dictionary(grouping: indices, by: { fetch.ranges[$0].offset / Self.regionBytes }) {
             added += append(path(identity, region), identity, fetch, members)
         }
         let full = state.withLock { state in
             state.bytes += added
-            state.addedSinceScan += added
-            return state.bytes > limit || state.addedSinceScan > limit / 16
+            guard let before = state.addedSinceScan else { return true }
+            state.addedSinceScan = before + added
+            return state.bytes > limit || before + added > limit / 16
         }
         if full { evict() }
     }
@@ -204,7 +205,7 @@ package final class BlockCache: Sendable {
 
     /// The disk is full or gone: the sites are read as if there were no cache, and it is tried again in a minute.
     private func pause() -> Int {
-        state.withLock { $0.pausedUntil = Self.seconds() + 60 }
+        state.withLock { $0.pausedUntil = Int(monotonicSeconds()) + 60 }
         return 0
     }
 
@@ -212,8 +213,8 @@ package final class BlockCache: Sendable {
 
     private func scan() -> [(path: String, bytes: Int, used: Int)] {
         var found: [(path: String, bytes: Int, used: Int)] = []
-        for folder in Self.names(directory) where folder.utf8.count == 2 {
-            for name in Self.names("\(directory)/\(folder)") where name.hasSuffix(".blocks") {
+        for folder in directoryNames(directory) ?? [] where folder.utf8.count == 2 {
+            for name in directoryNames("\(directory)/\(folder)") ?? [] where name.hasSuffix(".blocks") {
                 var status = stat()
                 let path = "\(directory)/\(folder)/\(name)"
                 guard fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
@@ -243,7 +244,7 @@ package final class BlockCache: Sendable {
     }
 
     private func touch(_ path: String, _ file: Int32) {
-        let now = Self.seconds()
+        let now = Int(monotonicSeconds())
         let due = state.withLock { state in
             guard var index = state.indices.peek(path), now - index.touched > 10 else { return false }
             index.touched = now
@@ -261,19 +262,6 @@ package final class BlockCache: Sendable {
         let name = String(hash, radix: 16)
         let digits = String(repeating: "0", count: 16 - name.utf8.count) + name
         return "\(directory)/\(digits.prefix(2))/\(digits).blocks"
-    }
-
-    private static func names(_ path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                })
-        }
-        return names.filter { !$0.hasPrefix(".") }
     }
 
     private static func fill(_ file: Int32, _ target: UnsafeMutableRawPointer, _ count: Int, _ position: Int) -> Bool {
@@ -294,11 +282,5 @@ package final class BlockCache: Sendable {
             done += written
         }
         return true
-    }
-
-    private static func seconds() -> Int {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return time.tv_sec
     }
 }

@@ -6,11 +6,12 @@ package final class FileSource: RangeSource {
     package let url: String
     package let size: Int
     private let descriptor: Int32
-    /// Fresh memory for each read would cost a page fault for every four kilobytes.
-    private static let pool = BufferPool(limit: 32, byteLimit: 64 << 20)
+    private let buffers: BufferPool
 
-    package init(path: String) throws(InputError) {
+    /// - Parameter buffers: where reads take their memory from.
+    package init(path: String, buffers: BufferPool) throws(InputError) {
         url = path
+        self.buffers = buffers
         descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw InputError(
@@ -31,7 +32,7 @@ package final class FileSource: RangeSource {
         try check(fetch.ranges)
         let plan = CoalescedRanges(fetch, gap: 0, limit: 8 << 20)
         // One buffer for all: they live and die together.
-        let buffer = PooledBuffer(Self.pool.take(plan.bytes), Self.pool)
+        let buffer = PooledBuffer(buffers.take(plan.bytes), buffers)
         var filled = 0
         for (home, range) in plan.merged.enumerated() {
             var done = 0

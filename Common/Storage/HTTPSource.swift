@@ -18,18 +18,6 @@ package final class HTTPSource: RangeSource {
     /// Ranges of one request; more would make its head too long for some servers.
     private static let rangesMost = 100
 
-    private static let client = HTTPClient(
-        eventLoopGroupProvider: .singleton,
-        configuration: {
-            var configuration = HTTPClient.Configuration()
-            configuration.redirectConfiguration = .follow(max: 5, allowCycles: false)
-            // How many are under way is decided by SiteAccess.
-            // A site that is away should be told of at once, not tried until the deadline.
-            configuration.connectionPool.retryConnectionEstablishment = false
-            configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
-            return configuration
-        }())
-
     /// Asks for the first byte: the answer tells the size, and whether the server gives ranges.
     package init(url: String, site: SiteAccess) throws(InputError) {
         self.url = url
@@ -37,7 +25,7 @@ package final class HTTPSource: RangeSource {
         let request = RangeRequest(
             url: Self.address(url), ranges: [ByteRange(offset: 0, length: 1)], size: nil, tag: nil)
         let head = try PendingAnswer(
-            request, Passport(site, url), Self.client, site, nil, seconds: site.limits.openSeconds
+            request, Passport(site, url), site.resources.http, site, nil, seconds: site.limits.openSeconds
         ).wait(url, "cannot open the file")
         size = head.size
         tag = head.tag
@@ -73,7 +61,8 @@ package final class HTTPSource: RangeSource {
                 if let ticket = try site.enter(request.bytes, wait: settled == pending.count) {
                     pending.append(
                         (
-                            PendingAnswer(request, passport, Self.client, site, ticket, seconds: limits.readSeconds),
+                            PendingAnswer(
+                                request, passport, site.resources.http, site, ticket, seconds: limits.readSeconds),
                             pieces
                         ))
                     break
@@ -225,7 +214,8 @@ extension HTTPSource {
             message.tlsConfiguration = passport.tls
             message.headers.add(name: "Want-Digest", value: "adler32")
             if let token = passport.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
-            let answer = client.execute(request: message, deadline: .now() + .seconds(Int64(site.limits.openSeconds)))
+            let answer = site.resources.http.execute(
+                request: message, deadline: .now() + .seconds(Int64(site.limits.openSeconds)))
             answer.whenComplete { outcome in
                 result.withLock { $0 = outcome.map { $0.status.code == 200 ? $0.headers.first(name: "Digest") : nil } }
                 done.signal()

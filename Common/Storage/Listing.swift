@@ -173,22 +173,15 @@ package struct FileLister: Sendable {
 
     private func list(_ url: String, _ access: SiteAccess) throws(InputError) -> [(name: String, directory: Bool)] {
         if let path = localPath(of: url) {
-            guard let directory = opendir(path) else {
+            guard let names = directoryNames(path) else {
                 throw InputError(
                     .missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
             }
-            defer { closedir(directory) }
-            var names: [(name: String, directory: Bool)] = []
-            while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name == "." || name == ".." { continue }
+            return names.map { name in
                 var status = stat()
-                let directory = fileStatus(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-                names.append((name, directory))
+                let isDirectory = fileStatus(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+                return (name, isDirectory)
             }
-            return names
         }
         var listing: UnsafeMutablePointer<CChar>?
         let address = try access.credentials.sign(url)

@@ -108,7 +108,7 @@ package func openSource(
     let location = StorageURL(url)
     let site = site ?? SiteAccess(location.endpoint)
     switch location.kind {
-    case .local(let path): return try FileSource(path: path)
+    case .local(let path): return try FileSource(path: path, buffers: site.resources.buffers)
     case .xrootd: return try XrootdSource(url: url, site: site, avoiding: servers)
     case .http: return try HTTPSource(url: url, site: site)
     case .logical:

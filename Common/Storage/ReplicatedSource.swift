@@ -128,7 +128,8 @@ package final class ReplicatedSource: RangeSource {
         let site = replicas[replica].site
         var source = state.withLock { $0.current?.replica == replica ? $0.current?.source : nil }
         do throws(SiteError) {
-            let opened = try source ?? open(replica, avoided)
+            let opened: any RangeSource
+            if let source { opened = source } else { opened = try open(replica, avoided) }
             source = opened
             do throws(InputError) { try body(opened) } catch { throw SiteError(site: site, error) }
             state.withLock { $0.selector.succeeded(replica) }

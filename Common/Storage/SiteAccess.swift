@@ -55,10 +55,16 @@ package final class SiteAccess: Sendable {
     }
 
     package let site: String
+    /// What the site's files share with those of other sites.
+    let resources: SourceResources
     private let state: Mutex<State>
 
-    package init(_ site: String, limits: SiteLimits = .init(), credentials: Credentials = .init()) {
+    package init(
+        _ site: String, limits: SiteLimits = .init(), credentials: Credentials = .init(),
+        resources: SourceResources = .init()
+    ) {
         self.site = site
+        self.resources = resources
         state = Mutex(
             State(
                 limits: limits, credentials: credentials, readsMost: min(32, limits.readsMost),

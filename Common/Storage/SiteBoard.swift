@@ -16,11 +16,15 @@ package final class SiteBoard: Sendable {
     }
 
     private let state: Mutex<State>
+    private let resources: SourceResources
 
-    /// - Parameter catalog: the worker's own sites file.
-    package init(_ catalog: SiteCatalog = .init()) {
+    /// - Parameters:
+    ///   - catalog: the worker's own sites file.
+    ///   - resources: what all files that are opened through this board share.
+    package init(_ catalog: SiteCatalog = .init(), resources: SourceResources = .init()) {
+        self.resources = resources
         state = Mutex(State(catalog: catalog, own: catalog))
-        state.withLock { Self.openCache(&$0) }
+        openCache()
     }
 
     /// The disk cache, where there is one.
@@ -29,11 +33,12 @@ package final class SiteBoard: Sendable {
     /// Why the cache that the sites file names is not used.
     package var cacheFailure: InputError? { state.withLock { $0.cacheFailure } }
 
-    private static func openCache(_ state: inout sending State) {
-        guard let wanted = state.catalog.cache, state.cache == nil else { return }
-        do throws(InputError) { state.cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes) } catch {
-            state.cacheFailure = error
-        }
+    private func openCache() {
+        guard let wanted = state.withLock({ $0.cache == nil ? $0.catalog.cache : nil }) else { return }
+        do throws(InputError) {
+            let cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes)
+            state.withLock { if $0.cache == nil { $0.cache = cache } }
+        } catch { state.withLock { $0.cacheFailure = error } }
     }
 
     package var catalog: SiteCatalog { state.withLock { $0.catalog } }
@@ -51,11 +56,11 @@ package final class SiteBoard: Sendable {
             }
             merged.cache = state.own.cache ?? catalog.cache
             state.catalog = merged
-            Self.openCache(&state)
             for (name, access) in state.sites {
                 access.configure(merged.limits(ofSite: name), Self.credentials(name, state))
             }
         }
+        openCache()
     }
 
     /// A token lent for the running job, for all sites that have none of their own.
@@ -76,7 +81,8 @@ package final class SiteBoard: Sendable {
         state.withLock { state in
             if let known = state.sites[name] { return known }
             let access = SiteAccess(
-                name, limits: state.catalog.limits(ofSite: name), credentials: Self.credentials(name, state))
+                name, limits: state.catalog.limits(ofSite: name), credentials: Self.credentials(name, state),
+                resources: resources)
             if let directive = state.directives[name] { access.apply(directive) }
             state.sites[name] = access
             return access

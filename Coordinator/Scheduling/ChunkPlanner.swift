@@ -55,7 +55,7 @@ package struct BranchResolution: Equatable, Sendable {
             OrderedBranches(file.survey.branches)
         }
         func isDropped(_ name: String) -> Bool {
-            job.branches.identifiers.contains(name) || job.branches.drop.contains { matches(name, pattern: $0) }
+            job.branches.identifiers.contains(name) || job.branches.drop.contains { NamePattern($0).matches(name) }
         }
         for pattern in job.branches.keep where !pattern.contains("*") && !pattern.contains("?") {
             for (file, names) in zip(files, byFile) {
@@ -84,7 +84,7 @@ package struct BranchResolution: Equatable, Sendable {
         }
         for name in candidates
         where name == job.labelBranch
-            || !isDropped(name) && job.branches.keep.contains(where: { matches(name, pattern: $0) })
+            || !isDropped(name) && job.branches.keep.contains(where: { NamePattern($0).matches(name) })
         {
             Self.consider(name, files, byFile, &branches, &leftOut, &mistakes)
         }

@@ -27,6 +27,11 @@ struct FileWindow {
     /// Holds nothing.
     init(unread source: any RangeSource) { self.source = source }
 
+    /// Takes over what another copy of this window has read beyond it, unless this one was closed meanwhile.
+    mutating func adopt(_ other: FileWindow) {
+        if !tail.isEmpty, other.tail.count > tail.count { tail = other.tail }
+    }
+
     mutating func close() {
         head = []
         tail = []

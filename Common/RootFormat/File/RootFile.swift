@@ -42,9 +42,18 @@ package final class RootFile: Sendable {
     /// Forgets the metadata's bytes: the trees that are wanted are open.
     package func closeWindow() { window.withLock { $0.close() } }
 
+    /// Reads through the metadata that were read already. No lock is held meanwhile: two threads that want bytes which
+    /// are not among them may both read these.
+    private func withWindow<T>(_ body: (inout FileWindow) throws(InputError) -> T) throws(InputError) -> T {
+        var own = window.withLock { $0 }
+        let value = try body(&own)
+        window.withLock { [own] in $0.adopt(own) }
+        return value
+    }
+
     /// Bytes of a record, from the metadata that were read already where they are among them.
     func bytes(_ range: ByteRange) throws(InputError) -> [UInt8] {
-        try window.withLock { (window) throws(InputError) in try window.bytes(range) }
+        try withWindow { (window) throws(InputError) in try window.bytes(range) }
     }
 
     /// The trees and RNTuples of all directories, the highest cycle of each path.
@@ -58,7 +67,7 @@ package final class RootFile: Sendable {
 
     /// The payload of a key, inflated, with the length of the key's own header (what references inside count from).
     func payload(_ key: Key) throws(InputError) -> [UInt8] {
-        try window.withLock { (window) throws(InputError) in try Self.payload(key, &window) }
+        try withWindow { (window) throws(InputError) in try Self.payload(key, &window) }
     }
 
     private static func payload(_ key: Key, _ window: inout FileWindow) throws(InputError) -> [UInt8] {
