@@ -44,11 +44,12 @@ import Testing
         }
     }
 
-    /// A tree that announces fewer than no entries, or more than any file has, is refused before anything is allocated for them.
+    /// A tree that announces fewer than no entries, or more than any file has, is refused before anything is allocated
+    /// for them.
     @Test(
         .enabled(if: CorpusTests.files.contains("skhep__uproot-sample-6.14.00-uncompressed.root")),
         arguments: [-1, 1 << 40] as [Int64])
-    func unbelievableEntriesAreRefused(_ entries: Int64) throws {
+    func implausibleEntriesAreRejected(_ entries: Int64) throws {
         let original = [UInt8](
             try Data(
                 contentsOf: CorpusTests.corpus.appending(path: "files/skhep__uproot-sample-6.14.00-uncompressed.root")))

@@ -17,16 +17,16 @@ package final class Inflater {
 
     /// Whether so many bytes may come from `stored`. Deflate reaches a thousandfold; zstd and xz far more, which small
     /// records may.
-    static func isBelievable(_ announced: Int, from stored: Int) -> Bool {
+    static func isPlausible(_ announced: Int, from stored: Int) -> Bool {
         announced > stored && stored >= headerSize && (announced / 1100 <= stored || announced <= 64 << 20)
     }
 
     /// A record that may be stored as it is: then `stored` itself.
     static func inflate(_ stored: [UInt8], to length: Int) throws(InputError) -> [UInt8] {
         guard length != stored.count else { return stored }
-        guard isBelievable(length, from: stored.count) else {
+        guard isPlausible(length, from: stored.count) else {
             throw InputError(
-                .badLength, "a record's inflated length is not believable",
+                .badLength, "a record's inflated length is not plausible",
                 found: "\(length) bytes from \(stored.count)")
         }
         var output = [UInt8](repeating: 0, count: length)

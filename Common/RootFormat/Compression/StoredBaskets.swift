@@ -20,12 +20,12 @@ package final class StoredBaskets: Sendable {
         for (file, branches) in inputs {
             for branch in branches where branch.leafIndex == 0 {
                 guard case .baskets(let store, _) = branch.storage else { continue }
-                for case .stored(let offset, let length) in store.baskets.map(\.place) {
+                for case .stored(let offset, let length) in store.baskets.map(\.location) {
                     let record = try file.source.read([ByteRange(offset: offset, length: length)]).bytes(0)
                     var reader = ByteReader(record.span.bytes)
                     let key = try BasketKey(&reader)
                     guard key.headerLength <= record.count,
-                        Inflater.isBelievable(key.objectLength, from: record.count - key.headerLength)
+                        Inflater.isPlausible(key.objectLength, from: record.count - key.headerLength)
                     else { continue }
                     found.append(Basket(payload: Array(record[key.headerLength...]), inflated: key.objectLength))
                 }

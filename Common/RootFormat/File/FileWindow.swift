@@ -10,7 +10,7 @@ struct FileWindow {
     private var tail: [UInt8] = []
     private static let headBytes = 4 << 10
     /// The tail is no longer than this; records before it are read by themselves.
-    private static let tailMost = 8 << 20
+    private static let maxTailBytes = 8 << 20
 
     /// Reads both ends.
     init(_ source: any RangeSource) throws(InputError) {
@@ -49,7 +49,7 @@ struct FileWindow {
         if range.end <= head.count { return Array(head[range.offset..<range.end]) }
         let start = source.size - tail.count
         if range.offset < start, range.end > start - (1 << 20), !tail.isEmpty,
-            source.size - range.offset <= Self.tailMost
+            source.size - range.offset <= Self.maxTailBytes
         {
             // Records before the tail lie side by side: a little more is read than is asked for.
             let from = max(head.count, min(range.offset, start - tail.count))

@@ -30,7 +30,7 @@ package final class RootFile: Sendable {
         try self.init(openSource(url, at: site))
     }
 
-    /// Of a file that may be another by now: what the header says of itself, 16 bytes; all zero where the writer gave
+    /// The UUID in the header of a file that may be another by now, 16 bytes; all zero where the writer gave
     /// none.
     package static func uuid(_ source: any RangeSource) throws(InputError) -> [UInt8] {
         do {
@@ -213,7 +213,7 @@ package struct Key: Sendable {
         try self.init(&reader, at: offset)
     }
 
-    /// - Parameter at: the offset to keep where the key itself does not say (a free-standing key).
+    /// - Parameter at: the offset to keep of a free-standing key, which does not contain it.
     init(_ reader: inout ByteReader, at position: Int? = nil) throws(InputError) {
         totalLength = Int(try reader.i32())
         let version = Int(try reader.i16())
@@ -238,7 +238,7 @@ package struct Key: Sendable {
     }
 }
 
-/// The record that says where a directory's keys lie.
+/// The record that points to a directory's keys.
 struct DirectoryRecord {
     let keysOffset: Int
     let keysLength: Int

@@ -14,7 +14,7 @@ extension RootFile {
             throw InputError(
                 .unsupported, "an RNTuple from before version 1.0 of the format is not read",
                 found: entry.key.className,
-                hint: "Write it anew with ROOT 6.34 or later.")
+                hint: "Write it again with ROOT 6.34 or later.")
         }
         let anchor = try NTupleAnchor(try payload(entry.key))
         var schema = NTupleSchema()
@@ -45,8 +45,8 @@ extension RootFile {
                     found: "\(cluster.firstEntry)")
             }
             entries += cluster.entries
-            guard entries <= TreeDescription.mostEntries else {
-                throw InputError(.limit, "the RNTuple's number of entries is not believable", found: "\(entries)")
+            guard entries <= TreeDescription.maxEntries else {
+                throw InputError(.limit, "the RNTuple's number of entries is not plausible", found: "\(entries)")
             }
         }
         let pages = NTuplePages(columns: schema.columns, clusters: clusters)
@@ -89,7 +89,7 @@ extension RootFile {
             try reader.skip(20)
             let length = try reader.little(UInt64.self)
             guard length <= 1 << 40 else {
-                throw InputError(.badLength, "a page list's length is not believable", found: "\(length)")
+                throw InputError(.badLength, "a page list's length is not plausible", found: "\(length)")
             }
             links.append(.init(range: try NTuplePages.locator(&reader), length: Int(length)))
             try reader.seek(to: frame.end)
@@ -149,7 +149,7 @@ struct NTupleAnchor {
             let (offset, stored, length) = (try reader.u64(), try reader.u64(), try reader.u64())
             guard offset <= 1 << 60, stored <= 1 << 31, length <= 1 << 31 else {
                 throw InputError(
-                    .badLength, "an envelope's place is not believable",
+                    .badLength, "an envelope's location is not plausible",
                     found: "\(stored) bytes at \(offset), \(length) inflated")
             }
             return Link(range: ByteRange(offset: Int(offset), length: Int(stored)), length: Int(length))

@@ -57,7 +57,7 @@ final class NTuplePages: Sendable {
             let packed = try reader.little(UInt64.self)
             guard packed >> 56 & 1 == 0 else { throw InputError(.unsupported, "sharded clusters are not read") }
             guard first <= 1 << 40, packed & 0xFF_FFFF_FFFF_FFFF <= 1 << 40 else {
-                throw InputError(.limit, "a cluster's entries are not believable")
+                throw InputError(.limit, "a cluster's entries are not plausible")
             }
             clusters.append(
                 Cluster(firstEntry: Int64(first), entries: Int64(packed & 0xFF_FFFF_FFFF_FFFF), columns: []))
@@ -92,7 +92,7 @@ final class NTuplePages: Sendable {
             let raw = try reader.little(Int32.self)
             total += Int(raw.magnitude)
             guard total <= 1 << 40 else {
-                throw InputError(.limit, "a column's elements are not believable", found: "\(total)")
+                throw InputError(.limit, "a column's elements are not plausible", found: "\(total)")
             }
             pages.append(Page(count: Int(raw.magnitude), range: try locator(&reader), hasChecksum: raw < 0))
         }
@@ -117,7 +117,7 @@ final class NTuplePages: Sendable {
             try reader.seek(to: start + Int(UInt32(bitPattern: size) & 0xFFFF))
         }
         guard length <= 1 << 40, offset <= 1 << 60 else {
-            throw InputError(.badLength, "a locator is not believable", offset: start)
+            throw InputError(.badLength, "a locator is not plausible", offset: start)
         }
         return ByteRange(offset: Int(offset), length: Int(length))
     }

@@ -2,7 +2,7 @@ import Bytes
 import Storage
 
 /// Which pages hold a column for a range of entries: whole columns of a cluster below the first collection, since only
-/// the index tells where its items are.
+/// the index gives the ranges of its items.
 struct NTuplePlan: Sendable {
     /// The pages of one physical column in one cluster.
     struct Run: Sendable {

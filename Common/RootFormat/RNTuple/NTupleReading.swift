@@ -4,7 +4,7 @@ import Columns
 /// One column of an RNTuple as its field tree gives it.
 final class NTupleColumn: Sendable {
     enum Step: Sendable {
-        /// A collection: an index column says where its items end.
+        /// A collection: an index column gives the ends of its items.
         case collection([Int])
         case fixed(Int)
         /// An alternative of a variant: items where the tag is this.
@@ -82,12 +82,13 @@ struct NTupleReading {
     func branches() -> [BranchDescription] {
         var found: [BranchDescription] = []
         for (index, field) in schema.fields.enumerated() where field.parent == index {
-            visit(index, Place(branch: field.name, description: field.description), into: &found)
+            visit(index, FieldContext(branch: field.name, description: field.description), into: &found)
         }
         return found
     }
 
-    private struct Place {
+    /// What the fields above a field mean for its columns.
+    private struct FieldContext {
         var branch: String
         var description: String
         var path: [String] = []
@@ -96,41 +97,41 @@ struct NTupleReading {
         var depth = 0
         /// The product of the fixed levels.
         var fixed = 1
-        /// Of the next record: what its members are called where a derived class has several of one name.
+        /// New names for members of the next record, where a derived class has several of one name.
         var names: [String: String] = [:]
     }
 
-    private func visit(_ index: Int, _ place: Place, into found: inout [BranchDescription]) {
+    private func visit(_ index: Int, _ context: FieldContext, into found: inout [BranchDescription]) {
         let field = schema.fields[index]
-        var place = place
-        place.depth += 1
-        guard place.depth < 32, found.count < 1_000_000 else {
-            return refuse(field, place, "fields nest too deep", &found)
+        var context = context
+        context.depth += 1
+        guard context.depth < 32, found.count < 1_000_000 else {
+            return addUnsupported(field, context, "fields nest too deep", &found)
         }
         if let size = field.arraySize, field.role != nil {
-            let (product, overflow) = place.fixed.multipliedReportingOverflow(by: size)
+            let (product, overflow) = context.fixed.multipliedReportingOverflow(by: size)
             guard !overflow, product <= 1 << 24 else {
-                return refuse(
-                    field, place, "fixed arrays of \(place.fixed) times \(size) items are not believable", &found)
+                return addUnsupported(
+                    field, context, "fixed arrays of \(context.fixed) times \(size) items are not plausible", &found)
             }
-            place.fixed = product
-            place.steps.append(.fixed(size))
-            place.levels.append(.fixed(size))
+            context.fixed = product
+            context.steps.append(.fixed(size))
+            context.levels.append(.fixed(size))
         }
         switch field.role {
         case .collection:
             guard let columns = columns(index, where: \.isIndex) else {
-                return refuse(field, place, "a collection without an index column", &found)
+                return addUnsupported(field, context, "a collection without an index column", &found)
             }
-            place.steps.append(.collection(columns))
-            place.levels.append(.varying)
-            for child in children[index] { visit(child, place, into: &found) }
+            context.steps.append(.collection(columns))
+            context.levels.append(.varying)
+            for child in children[index] { visit(child, context, into: &found) }
         case .record:
-            let names = place.names
-            place.names = [:]
+            let names = context.names
+            context.names = [:]
             let members = members(index)
             for (child, labels) in members {
-                var inner = place
+                var inner = context
                 if schema.fields[child].name.hasPrefix(":") {
                     inner.names = labels.mapValues { names[$0] ?? $0 }
                 } else {
@@ -141,20 +142,20 @@ struct NTupleReading {
             }
         case .variant:
             guard let columns = columns(index, where: { $0 == .switchTag }) else {
-                return refuse(field, place, "a variant without a switch column", &found)
+                return addUnsupported(field, context, "a variant without a switch column", &found)
             }
             for (ordinal, child) in children[index].enumerated() {
-                var inner = place
+                var inner = context
                 inner.path.append(String(ordinal))
                 inner.steps.append(.alternative(columns, tag: UInt32(ordinal + 1)))
                 inner.levels.append(.varying)
                 visit(child, inner, into: &found)
             }
-        case .leaf: leaf(index, field, place, into: &found)
+        case .leaf: leaf(index, field, context, into: &found)
         case .streamed:
-            refuse(
-                field, place, "an object of \(field.typeName) in ROOT's own streaming is not read as numbers", &found)
-        case nil: refuse(field, place, "a field of an unknown structure", &found)
+            addUnsupported(
+                field, context, "an object of \(field.typeName) in ROOT's own streaming is not read as numbers", &found)
+        case nil: addUnsupported(field, context, "a field of an unknown structure", &found)
         }
     }
 
@@ -180,7 +181,7 @@ struct NTupleReading {
         }
     }
 
-    /// Tuples' members are named by their places.
+    /// A tuple's members are named by their indices.
     private static func label(_ name: String) -> String {
         name.hasPrefix("_") && name.dropFirst().allSatisfy(\.isNumber) && name.count > 1
             ? String(name.dropFirst()) : name
@@ -191,43 +192,44 @@ struct NTupleReading {
         return found.isEmpty || found.count != columnsOf[field].count ? nil : found
     }
 
-    private func leaf(_ index: Int, _ field: NTupleSchema.Field, _ place: Place, into found: inout [BranchDescription])
-    {
+    private func leaf(
+        _ index: Int, _ field: NTupleSchema.Field, _ context: FieldContext, into found: inout [BranchDescription]
+    ) {
         let own = columnsOf[index]
         if own.isEmpty {
             // An array, an enumeration, an atomic: its value is the one subfield.
             guard let child = children[index].first, children[index].count == 1 else {
-                return refuse(field, place, "a field of \(field.typeName) without data", &found)
+                return addUnsupported(field, context, "a field of \(field.typeName) without data", &found)
             }
-            return visit(child, place, into: &found)
+            return visit(child, context, into: &found)
         }
         if field.typeName == "std::string" {
             let indices = own.filter { schema.columns[$0].type?.isIndex == true }
             let characters = own.filter { schema.columns[$0].type == .char }
             guard !indices.isEmpty, indices.count + characters.count == own.count else {
-                return refuse(field, place, "a string without its columns", &found)
+                return addUnsupported(field, context, "a string without its columns", &found)
             }
-            var place = place
-            place.steps.append(.collection(indices))
-            place.levels.append(.varying)
-            return add(field, place, .text(Shape(place.levels)), .numbers(characters), into: &found)
+            var context = context
+            context.steps.append(.collection(indices))
+            context.levels.append(.varying)
+            return add(field, context, .text(Shape(context.levels)), .numbers(characters), into: &found)
         }
         guard own.allSatisfy({ schema.columns[$0].type != nil }) else {
-            return refuse(field, place, "a column type that this version does not know", &found)
+            return addUnsupported(field, context, "a column type that this version does not know", &found)
         }
         if Self.isCardinality(field) {
             guard own.allSatisfy({ schema.columns[$0].type!.isIndex }) else {
-                return refuse(field, place, "a count without an index column", &found)
+                return addUnsupported(field, context, "a count without an index column", &found)
             }
-            return add(field, place, .numbers(.int64, Shape(place.levels)), .cardinality(own), into: &found)
+            return add(field, context, .numbers(.int64, Shape(context.levels)), .cardinality(own), into: &found)
         }
         guard let type = Self.type(field.typeName, schema.columns[own[0]].type!) else {
-            return refuse(field, place, "a \(field.typeName) is not a number", &found)
+            return addUnsupported(field, context, "a \(field.typeName) is not a number", &found)
         }
-        add(field, place, .numbers(type, Shape(place.levels)), .numbers(own), into: &found)
+        add(field, context, .numbers(type, Shape(context.levels)), .numbers(own), into: &found)
     }
 
-    /// What a column of numbers holds: what the field's C++ type says, else what is stored.
+    /// What a column of numbers holds: the field's C++ type where that is a number, else what is stored.
     private static func type(_ name: String, _ stored: NTupleEncoding) -> DataType? {
         // The column type Char is a byte of text; readers of the field give it as unsigned.
         if name == "char" { return .uint8 }
@@ -236,11 +238,12 @@ struct NTupleReading {
     }
 
     private func add(
-        _ field: NTupleSchema.Field, _ place: Place, _ content: BranchDescription.Content, _ leaf: NTupleColumn.Leaf,
+        _ field: NTupleSchema.Field, _ context: FieldContext, _ content: BranchDescription.Content,
+        _ leaf: NTupleColumn.Leaf,
         into found: inout [BranchDescription]
     ) {
-        let column = NTupleColumn(pages: pages, steps: place.steps, leaf: leaf)
-        let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
+        let column = NTupleColumn(pages: pages, steps: context.steps, leaf: leaf)
+        let name = context.path.isEmpty ? nil : context.path.joined(separator: ".")
         var (stored, plain): (Int64, Int64) = (0, 0)
         for cluster in pages.clusters {
             for physical in column.leafColumns {
@@ -252,30 +255,33 @@ struct NTupleReading {
         }
         found.append(
             BranchDescription(
-                name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name,
+                name: name.map { context.branch + "." + $0 } ?? context.branch, branchPath: context.branch,
+                leafName: name,
                 leafIndex: 0,
-                title: field.description.isEmpty ? place.description : field.description, typeName: field.typeName,
+                title: field.description.isEmpty ? context.description : field.description, typeName: field.typeName,
                 content: content,
-                counter: place.steps.isEmpty ? nil : counterName(place), entries: entries, compressedBytes: stored,
+                counter: context.steps.isEmpty ? nil : counterName(context), entries: entries, compressedBytes: stored,
                 uncompressedBytes: plain,
                 storage: .pages(column)))
     }
 
     /// The field whose count is that of the outermost collection.
-    private func counterName(_ place: Place) -> String? {
-        guard case .collection(let columns)? = place.steps.first, place.levels.first == .varying else { return nil }
+    private func counterName(_ context: FieldContext) -> String? {
+        guard case .collection(let columns)? = context.steps.first, context.levels.first == .varying else { return nil }
         return counters[columns]
     }
 
-    private func refuse(
-        _ field: NTupleSchema.Field, _ place: Place, _ reason: String, _ found: inout [BranchDescription]
+    private func addUnsupported(
+        _ field: NTupleSchema.Field, _ context: FieldContext, _ reason: String, _ found: inout [BranchDescription]
     ) {
-        let name = place.path.isEmpty ? nil : place.path.joined(separator: ".")
+        let name = context.path.isEmpty ? nil : context.path.joined(separator: ".")
         found.append(
             BranchDescription(
-                name: name.map { place.branch + "." + $0 } ?? place.branch, branchPath: place.branch, leafName: name,
+                name: name.map { context.branch + "." + $0 } ?? context.branch, branchPath: context.branch,
+                leafName: name,
                 leafIndex: 0,
-                title: place.description, typeName: field.typeName, content: .unsupported(reason: reason), counter: nil,
+                title: context.description, typeName: field.typeName, content: .unsupported(reason: reason),
+                counter: nil,
                 entries: entries,
                 compressedBytes: 0, uncompressedBytes: 0,
                 storage: .pages(NTupleColumn(pages: pages, steps: [], leaf: .numbers([])))))

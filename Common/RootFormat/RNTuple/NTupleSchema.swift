@@ -68,7 +68,7 @@ struct NTupleSchema: Sendable {
         if flags & 1 != 0 {
             let announced = try reader.little(UInt64.self)
             guard announced <= 1 << 24 else {
-                throw InputError(.limit, "a fixed array is not believable", object: name, found: "\(announced) items")
+                throw InputError(.limit, "a fixed array is not plausible", object: name, found: "\(announced) items")
             }
             size = Int(announced)
         }
@@ -119,7 +119,7 @@ enum NTupleEncoding: UInt16, Sendable {
         }
     }
 
-    /// Bits of one element; of the packed reals the column says.
+    /// Bits of one element; for packed reals the column's own width.
     var width: Int {
         switch self {
         case .bit: 1

@@ -103,7 +103,7 @@ final class PageReader {
         }
         var previous = range.lowerBound == 0 ? 0 : end(0)
         let first = previous
-        guard first >= 0 else { throw InputError(.corrupt, "an index is not believable", found: "\(first)") }
+        guard first >= 0 else { throw InputError(.corrupt, "an index is not plausible", found: "\(first)") }
         for index in (range.lowerBound == 0 ? 0 : 1)..<withPrevious.count {
             let here = end(index)
             guard here >= previous, here <= 1 << 36 else {
@@ -151,7 +151,7 @@ final class PageReader {
         let begins = range.lowerBound >= run.firstElement || run.firstElement == run.padding
         guard range.upperBound <= max(end, run.padding), begins else {
             throw InputError(
-                .corrupt, "a column has fewer elements than its index says",
+                .corrupt, "a column has fewer elements than its index declares",
                 expected: "\(range.lowerBound) to \(range.upperBound)",
                 found: "\(run.firstElement) to \(end)")
         }
@@ -162,19 +162,19 @@ final class PageReader {
                 hint: "Ask for fewer entries.")
         }
         // What the pages announce is believed only as far as their bytes can hold it.
-        for page in pages { try believable(page, physical) }
+        for page in pages { try checkPlausible(page, physical) }
     }
 
-    private func believable(_ page: NTuplePages.Page, _ physical: NTupleSchema.Column) throws(InputError) {
+    private func checkPlausible(_ page: NTuplePages.Page, _ physical: NTupleSchema.Column) throws(InputError) {
         // Pages have a mebibyte by default; bits grow eightfold when they are decoded.
         guard page.count * physical.decodedSize <= 256 << 20 else {
             throw InputError(
-                .limit, "a page is not believably large", offset: page.range.offset, found: "\(page.count) elements")
+                .limit, "a page is implausibly large", offset: page.range.offset, found: "\(page.count) elements")
         }
         let (plain, stored) = (physical.pageSize(page.count), page.range.length)
-        guard plain == stored || Inflater.isBelievable(plain, from: stored) else {
+        guard plain == stored || Inflater.isPlausible(plain, from: stored) else {
             throw InputError(
-                .badLength, "a page's inflated length is not believable", offset: page.range.offset,
+                .badLength, "a page's inflated length is not plausible", offset: page.range.offset,
                 found: "\(plain) from \(stored)")
         }
     }
@@ -229,7 +229,7 @@ final class PageReader {
             }
         }
         let plain = physical.pageSize(page.count)
-        try believable(page, physical)
+        try checkPlausible(page, physical)
         if plain == body.count { return try finish(body, page, of: pages, number, wanted, target) }
         let inflated = pool.take(plain)
         defer { pool.give(inflated) }

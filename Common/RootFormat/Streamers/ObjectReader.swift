@@ -3,7 +3,7 @@ import Bytes
 /// The version before an object, with the byte count that most have.
 struct VersionHeader {
     let version: Int
-    /// Where the object ends; nil where it does not say.
+    /// The offset at which the object ends; nil where its header has no length.
     let end: Int?
 
     init(_ reader: inout ByteReader) throws(InputError) {
@@ -51,7 +51,7 @@ struct ObjectReader {
         self.displacement = displacement
     }
 
-    /// Takes the objects of the record apart, when what they say has been taken over.
+    /// Takes the objects of the record apart, when their content has been taken over.
     func dismantle() {
         for case .object(let object) in references.found.values { object.dismantle() }
         references.found = [:]
@@ -104,7 +104,7 @@ struct ObjectReader {
         do {
             try fill(object, as: className, &reader)
         } catch {
-            // An object that cannot be read costs itself only, where it says how long it is.
+            // An object that cannot be read is skipped, where its length is known.
             guard end != nil, error.code == .unsupported else { throw error }
         }
         if let end { try reader.seek(to: end) }
@@ -315,7 +315,7 @@ struct BasketHeader {
     init(_ reader: inout ByteReader) throws(InputError) {
         version = Int(try reader.u16())
         try reader.skip(4)
-        // A negative size of the offsets tells of one byte more.
+        // A negative size of the offsets means one byte more.
         if try reader.i32() < 0 { try reader.skip(1) }
         entries = Int(try reader.i32())
         last = Int(try reader.i32())
@@ -325,8 +325,8 @@ struct BasketHeader {
         hasOffsets = raw < 80 && flag != 0 && flag % 10 != 2
         guard entries >= 0, last >= 0 else {
             throw InputError(
-                .corrupt, "a basket's header makes no sense", offset: reader.position,
-                found: "\(entries) entries, last \(last)")
+                .corrupt, "a basket's header is invalid", offset: reader.position,
+                expected: "counts of at least 0", found: "\(entries) entries, last \(last)")
         }
     }
 }

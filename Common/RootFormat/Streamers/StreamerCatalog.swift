@@ -26,7 +26,7 @@ struct ClassLayout: Sendable {
     let elements: [StreamerElement]
 }
 
-/// What a file says of its classes' layouts.
+/// The layouts of classes, as the file describes them.
 struct StreamerCatalog: Sendable {
     /// By class name without spaces and `std::`; the newest version last.
     private var classes: [String: [ClassLayout]] = [:]

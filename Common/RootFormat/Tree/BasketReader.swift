@@ -7,7 +7,7 @@ struct BasketData {
     /// Bytes of data; the offsets stand behind them.
     let border: Int
     let entries: Int
-    /// Where entries begin; nil where the basket does not say.
+    /// The offsets at which entries begin; nil where the basket has none.
     let offsets: EntryOffsets?
 }
 
@@ -49,7 +49,7 @@ final class BasketReader {
     func open(
         _ basket: BasketStore.Basket, stored: UnsafeRawBufferPointer?, _ body: (BasketData) throws(InputError) -> Void
     ) throws(InputError) {
-        switch basket.place {
+        switch basket.location {
         case .embedded(let embedded): try open(embedded, body)
         case .stored:
             guard let stored else { throw InputError(.missing, "a basket was not fetched") }
@@ -61,7 +61,7 @@ final class BasketReader {
         let border = embedded.last - embedded.keyLength
         guard border >= 0, border <= embedded.data.count else {
             throw InputError(
-                .corrupt, "a basket is shorter than it says", expected: "\(border) bytes",
+                .corrupt, "a basket is shorter than its header declares", expected: "\(border) bytes",
                 found: "\(embedded.data.count)")
         }
         let offsets: EntryOffsets? =
@@ -91,7 +91,8 @@ final class BasketReader {
         }
         guard header.entries == Int(basket.entries) else {
             throw InputError(
-                .corrupt, "a basket holds another number of entries than its tree says", expected: "\(basket.entries)",
+                .corrupt, "a basket holds another number of entries than its tree declares",
+                expected: "\(basket.entries)",
                 found: "\(header.entries)")
         }
         let border = header.last - key.headerLength
@@ -111,9 +112,9 @@ final class BasketReader {
             try body(BasketData(bytes: bytes, border: border, entries: header.entries, offsets: offsets))
         }
         if key.objectLength == payload.count { return try use(payload) }
-        guard Inflater.isBelievable(key.objectLength, from: payload.count) else {
+        guard Inflater.isPlausible(key.objectLength, from: payload.count) else {
             throw InputError(
-                .badLength, "a basket's inflated length is not believable",
+                .badLength, "a basket's inflated length is not plausible",
                 found: "\(key.objectLength) from \(payload.count)")
         }
         let buffer = pool.take(key.objectLength)

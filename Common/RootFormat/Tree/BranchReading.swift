@@ -31,14 +31,14 @@ struct BranchReading {
         } catch {
             let type =
                 branch.className == "TBranch" ? leaves.first?.className ?? "no leaf" : branch.string("fClassName")
-            columns = [refused(type, error.message)]
+            columns = [unsupported(type, error.message)]
         }
         for index in columns.indices where columns[index].counter == nil {
             if case .numbers(_, let shape) = columns[index].content, shape.isJagged { columns[index].counter = counter }
         }
     }
 
-    private func refused(_ typeName: String, _ reason: String, name: String? = nil) -> Found {
+    private func unsupported(_ typeName: String, _ reason: String, name: String? = nil) -> Found {
         Found(
             name: name, typeName: typeName, content: .unsupported(reason: reason),
             layout: .counted(header: 0, .plain(.uint8)))
@@ -58,7 +58,7 @@ struct BranchReading {
         for (leaf, reading) in zip(leaves, readings) {
             let name = several ? leaf.string("fName") : nil
             if let reason = reading.reason ?? readings.first(where: { $0.reason != nil })?.reason {
-                columns.append(refused(reading.typeName, reason, name: name))
+                columns.append(unsupported(reading.typeName, reason, name: name))
             } else if reading.isText {
                 var compiler = RecipeCompiler(catalog: StreamerCatalog())
                 let recipe = compiler.text("char*")
@@ -102,7 +102,7 @@ struct BranchReading {
         let id = Int(branch.integer("fID"))
         let className = branch.string("fClassName")
         if kind == 3 || kind == 4 {
-            // The data are counts; members tell the same. Only TClonesArray's are listed, as readers of the field do.
+            // The data are counts; members give the same. Only TClonesArray's are listed, as readers of the field do.
             isCounter = kind == 3
             hasData = kind == 3
             columns = [
@@ -158,7 +158,7 @@ struct BranchReading {
         for (index, leaf) in recipe.leaves.enumerated() {
             let name = several || !leaf.path.isEmpty ? leaf.path : nil
             guard leaf.reason == nil else {
-                columns.append(refused(leaf.typeName, leaf.reason!, name: name))
+                columns.append(unsupported(leaf.typeName, leaf.reason!, name: name))
                 continue
             }
             let content: BranchDescription.Content = leaf.isText ? .text(leaf.shape) : .numbers(leaf.type, leaf.shape)
@@ -280,7 +280,8 @@ extension RecipeCompiler {
         }
         guard !(41...59).contains(element.type) else {
             throw InputError(
-                .unsupported, "an array counted anew for each item of a collection (\(element.name)) is not read")
+                .unsupported,
+                "an array with a count of its own for each item of a collection (\(element.name)) is not read")
         }
         let (item, use) = try varying { (me) throws(InputError) in try me.alone(element, flattened: true) }
         return .toEnd(item, use)

@@ -44,7 +44,7 @@ struct ColumnBuilder {
         }
         guard data.border <= data.bytes.count, local.upperBound <= data.entries else {
             throw InputError(
-                .corrupt, "a basket is shorter than it says", expected: "\(data.border) bytes",
+                .corrupt, "a basket is shorter than its header declares", expected: "\(data.border) bytes",
                 found: "\(data.bytes.count)")
         }
         if case .counted = layout, data.offsets != nil || counts != nil { reserveOffsets(local.count) }

@@ -143,7 +143,8 @@ package final class ColumnDecoder {
                         found: "\(data.border)",
                         hint: "The file is damaged: fetch it again or use another replica.")
                 }
-                // Without offsets each entry begins where the one before it ended; only a basket's head may need to be passed over.
+                // Without offsets each entry begins where the one before it ended; only a basket's head may need to be
+                // passed over.
                 let skipped = local.lowerBound
                 let passer = skipped > 0 ? RecipeRunner(recipe, wanted: [], pool: pool) : nil
                 var start = 0
@@ -171,14 +172,14 @@ package final class ColumnDecoder {
             covered = wanted.upperBound
             let local = Int(wanted.lowerBound - basket.firstEntry)..<Int(wanted.upperBound - basket.firstEntry)
             var stored: UnsafeRawBufferPointer?
-            if case .stored = basket.place {
+            if case .stored = basket.location {
                 stored = fetched.slices[next]
                 next += 1
             }
             try baskets.open(basket, stored: stored) { (data) throws(InputError) in
                 guard local.upperBound <= data.entries else {
                     throw InputError(
-                        .corrupt, "a basket holds another number of entries than its tree says",
+                        .corrupt, "a basket holds another number of entries than its tree declares",
                         expected: "\(basket.entries)", found: "\(data.entries)")
                 }
                 try body(data, basket, local)

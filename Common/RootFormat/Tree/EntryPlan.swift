@@ -42,7 +42,7 @@ package struct EntryPlan: Sendable {
             runs[ObjectIdentifier(store)] = run
             ranges.reserveCapacity(ranges.count + indices.count)
             for basket in store.baskets[indices] {
-                if case .stored(let offset, let length) = basket.place {
+                if case .stored(let offset, let length) = basket.location {
                     ranges.append(ByteRange(offset: offset, length: length))
                 }
             }

@@ -16,13 +16,13 @@ indirect enum Recipe: Sendable {
     case skip(Int)
     /// A TObject: version, identifier, bits.
     case rootObject
-    /// A pointer to an object: null, a reference, or an object that says how long it is.
+    /// A pointer to an object: null, a reference, or an object with its length.
     case pointer
     case several([Recipe])
     case fixed(Int, Recipe)
-    /// An array of as many items as a member read before says, behind a byte that is 0 for a null pointer.
+    /// An array of as many items as the value of a member read before, behind a byte that is 0 for a null pointer.
     case counted(register: Int, flagged: Bool, Recipe, LevelUse)
-    /// The upper triangle of a symmetric matrix with as many rows as a member read before says.
+    /// The upper triangle of a symmetric matrix with as many rows as the value of a member read before.
     case triangle(register: Int, Recipe, LevelUse)
     /// Four bytes of count, then items.
     case sequence(Recipe, LevelUse)
@@ -73,7 +73,7 @@ struct RecipeLeaf: Sendable {
     var typeName: String
     /// The class whose member it is.
     var owner = ""
-    /// Set where the member cannot be read: its place is named all the same.
+    /// Set where the member cannot be read: its name is listed all the same.
     var reason: String?
 
     func isSameColumn(as other: RecipeLeaf) -> Bool {

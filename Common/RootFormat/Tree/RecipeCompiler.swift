@@ -6,6 +6,9 @@ import Columns
 /// Follows TStreamerInfo's rules: an object has a version with a byte count before it; a collection that is a member
 /// has one too, a collection inside a collection has none; bases are objects of their own.
 struct RecipeCompiler {
+    /// Compiles something inside of something else: the items of a collection, a member of an object.
+    typealias Part = (inout RecipeCompiler) throws(InputError) -> Recipe
+
     let catalog: StreamerCatalog
     private(set) var leaves: [RecipeLeaf] = []
     private var levels: [Shape.Level] = []
@@ -23,7 +26,7 @@ struct RecipeCompiler {
     init(catalog: StreamerCatalog) { self.catalog = catalog }
 
     func finish(_ body: Recipe) -> BranchRecipe {
-        // A class may have a member of its base's name: that of the base is then told by its class.
+        // A class may have a member of its base's name: that of the base is then named with its class.
         var named = leaves
         var last: [String: Int] = [:]
         for (index, leaf) in leaves.enumerated() {
@@ -58,12 +61,12 @@ struct RecipeCompiler {
         return .text(leaf: leaf(.uint8, typeName, text: true))
     }
 
-    private mutating func refuse(_ typeName: String, _ reason: String) {
+    private mutating func markUnsupported(_ typeName: String, _ reason: String) {
         leaves[leaf(.uint8, typeName)].reason = reason
     }
 
     mutating func varying(
-        _ item: (inout Self) throws(InputError) -> Recipe
+        _ item: Part
     ) throws(InputError) -> (Recipe, Recipe.LevelUse) {
         let first = leaves.count
         let level = levels.count { $0 == .varying }
@@ -75,11 +78,11 @@ struct RecipeCompiler {
 
     /// An array of fixed dimensions; members of split collections have theirs flattened to one, as their readers do.
     mutating func fixed(
-        _ dimensions: [Int], _ item: (inout Self) throws(InputError) -> Recipe
+        _ dimensions: [Int], _ item: Part
     ) throws(InputError) -> Recipe {
         let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }
         guard (1...1 << 24).contains(count) else {
-            throw InputError(.unsupported, "an array of \(dimensions) items is not believable")
+            throw InputError(.unsupported, "an array of \(dimensions) items is not plausible")
         }
         levels += dimensions.map { .fixed($0) }
         defer { levels.removeLast(dimensions.count) }
@@ -88,7 +91,7 @@ struct RecipeCompiler {
     }
 
     private mutating func within(
-        _ name: String, _ body: (inout Self) throws(InputError) -> Recipe
+        _ name: String, _ body: Part
     ) throws(InputError) -> Recipe {
         path.append(name)
         defer { path.removeLast() }
@@ -97,7 +100,9 @@ struct RecipeCompiler {
 
     private mutating func step() throws(InputError) {
         steps += 1
-        guard steps < 100_000 else { throw InputError(.limit, "a class with more members than can be believed") }
+        guard steps < 100_000 else {
+            throw InputError(.limit, "a class has too many members", expected: "fewer than 100000")
+        }
     }
 
     // MARK: Types
@@ -243,7 +248,7 @@ struct RecipeCompiler {
                 if error.code == .limit { throw error }
                 // What follows an unreadable member cannot be found; the object's end can.
                 path.append(element.name)
-                refuse(
+                markUnsupported(
                     element.typeName,
                     "\(error.message) (in \(type.text)::\(element.name)); members behind it are not reached")
                 path.removeLast()
@@ -445,7 +450,7 @@ struct RecipeCompiler {
         case 66: return .rootObject
         case 67: return try object(CxxType("TNamed"))
         case 64, 69:
-            refuse(element.typeName, "a pointer (\(element.typeName)) is not a number")
+            markUnsupported(element.typeName, "a pointer (\(element.typeName)) is not a number")
             return .pointer
         default:
             throw InputError(.unsupported, "no reader for \(element.typeName) (streamer type \(element.type))")

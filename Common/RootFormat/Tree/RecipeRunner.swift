@@ -94,7 +94,7 @@ final class RecipeRunner {
         return value
     }
 
-    /// A version, with the end of what it covers where it says so.
+    /// A version, with the end of what it covers where that is stored.
     private func header() throws(InputError) -> (version: Int, end: Int?) {
         let start = position
         let first = try u16()
@@ -262,7 +262,7 @@ final class RecipeRunner {
         }
         guard complete else {
             guard let stop else {
-                throw InputError(.unsupported, "an object of \(name) does not say where it ends", offset: start)
+                throw InputError(.unsupported, "an object of \(name) has no length of its own", offset: start)
             }
             let outer = end
             end = stop

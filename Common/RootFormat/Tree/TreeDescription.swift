@@ -4,7 +4,7 @@ import Columns
 /// A tree as its metadata describe it: no data read yet.
 package struct TreeDescription: Sendable {
     /// More entries than any file has: what announces more is damaged, and would cost memory before it is found out.
-    static let mostEntries: Int64 = 1 << 35
+    static let maxEntries: Int64 = 1 << 35
 
     package let path: String
     package let title: String
@@ -71,7 +71,7 @@ package struct BranchDescription: Sendable {
     package let branchPath: String
     /// The leaf's name, where the branch has several.
     package let leafName: String?
-    /// The leaf's place in its branch.
+    /// The leaf's index in its branch.
     package let leafIndex: Int
     package let title: String
     /// The C++ type.
@@ -117,7 +117,7 @@ package struct BranchDescription: Sendable {
     /// once.
     package func pieces(bytes limit: Int64, entries: Int64) -> [Range<Int64>] {
         let perEntry = max(1, uncompressedBytes / max(1, self.entries))
-        // Never more than a million pieces, whatever the tree says of its size.
+        // Never more than a million pieces, whatever size the tree declares.
         let most = max(1, min(1 << 20, limit / perEntry), entries >> 20)
         var pieces: [Range<Int64>] = []
         var start: Int64 = 0
@@ -191,15 +191,18 @@ final class BasketStore: Sendable {
         self.counter = counter
     }
 
+    /// Entries of a branch that were compressed together.
     struct Basket: Sendable {
-        enum Place: Sendable {
+        enum Location: Sendable {
+            /// Bytes of the file.
             case stored(offset: Int, length: Int)
+            /// The tree's own record.
             case embedded(EmbeddedBasket)
         }
 
         let firstEntry: Int64
         let entries: Int64
-        let place: Place
+        let location: Location
     }
 
     /// The indices of the baskets that hold any of `range`.

@@ -22,9 +22,9 @@ extension RootFile {
             var objects = ObjectReader(catalog: streamers, displacement: entry.key.headerLength)
             defer { objects.dismantle() }
             let object = try objects.object(of: entry.key.className, &reader)
-            guard (0...TreeDescription.mostEntries).contains(object.integer("fEntries")) else {
+            guard (0...TreeDescription.maxEntries).contains(object.integer("fEntries")) else {
                 throw InputError(
-                    .limit, "the tree's number of entries is not believable", found: "\(object.integer("fEntries"))")
+                    .limit, "the tree's number of entries is not plausible", found: "\(object.integer("fEntries"))")
             }
             guard object.has("fEntries"), object.has("fBranches") else {
                 throw InputError(.unsupported, "the file does not describe its class \(entry.key.className)")

@@ -44,7 +44,7 @@ struct TreeParser {
                     leafIndex: index,
                     title: branch.string("fTitle"), typeName: column.typeName, content: column.content,
                     counter: column.counter,
-                    entries: min(max(0, branch.integer("fEntries")), TreeDescription.mostEntries),
+                    entries: min(max(0, branch.integer("fEntries")), TreeDescription.maxEntries),
                     compressedBytes: max(0, branch.integer("fZipBytes")),
                     uncompressedBytes: max(0, branch.integer("fTotBytes")), storage: .baskets(store, column.layout)))
         }
@@ -72,7 +72,7 @@ struct TreeParser {
         let lengths = branch.integers("fBasketBytes")
         let starts = branch.integers("fBasketEntry")
         let written = Int(branch.integer("fWriteBasket"))
-        let total = min(branch.integer("fEntries"), TreeDescription.mostEntries)
+        let total = min(branch.integer("fEntries"), TreeDescription.maxEntries)
         var found: [BasketStore.Basket] = []
         var next: Int64 = 0
         for index in seeks.indices
@@ -80,15 +80,15 @@ struct TreeParser {
             let end =
                 index + 1 < starts.count && (index + 1 < written || starts[index + 1] > starts[index])
                 ? starts[index + 1] : total
-            guard starts[index] == next, end > starts[index], end <= TreeDescription.mostEntries else { continue }
+            guard starts[index] == next, end > starts[index], end <= TreeDescription.maxEntries else { continue }
             found.append(
                 .init(
                     firstEntry: next, entries: end - next,
-                    place: .stored(offset: Int(seeks[index]), length: Int(lengths[index]))))
+                    location: .stored(offset: Int(seeks[index]), length: Int(lengths[index]))))
             next = end
         }
         for basket in branch.list("fBaskets").compactMap(\.basket) where basket.entries > 0 && next < total {
-            found.append(.init(firstEntry: next, entries: Int64(basket.entries), place: .embedded(basket)))
+            found.append(.init(firstEntry: next, entries: Int64(basket.entries), location: .embedded(basket)))
             next += Int64(basket.entries)
         }
         return found
