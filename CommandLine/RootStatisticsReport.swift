@@ -48,12 +48,12 @@ struct TreeStatistics: Encodable {
         switch (outcome, branch.content) {
         case (.read(let summary), .text): strings.append(TextReport(branch, summary))
         case (.read(let summary), _): branches.append(BranchReport(branch, summary))
-        case (.refused(let error), .unsupported(let reason)):
+        case (.unreadable(let error), .unsupported(let reason)):
             unsupported.append(
                 Refusal(
                     branch: branch.branchPath, field: branch.leafName, typename: branch.typeName,
                     reason: error.message == reason ? reason : "\(error)"))
-        case (.refused(let error), _):
+        case (.unreadable(let error), _):
             unsupported.append(
                 Refusal(
                     branch: branch.branchPath, field: branch.leafName, typename: branch.typeName, reason: "\(error)"))

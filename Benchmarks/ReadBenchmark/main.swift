@@ -1,12 +1,14 @@
-// Times the reader against inflating alone, on the same baskets in the same process. `scripts/bench read` runs it beside the peers.
+// Times the reader against inflating alone, on the same baskets in the same process. `scripts/bench read` runs it
+// beside the peers.
 //
 //     read-benchmark specs|stage|inflate THREADS REPETITIONS FILE...
 //
-// `specs`: minimum, maximum and multiplicity of every branch. `stage`: what a worker does for a job's specs, in chunks of 100,000 events
-// (moments as well, by training, validation and test part). `inflate`: the same baskets inflated, and nothing else.
+// `specs`: minimum, maximum and multiplicity of every branch. `stage`: what a worker does for a job's specs, in chunks
+// of 100,000 events (moments as well, by training, validation and test part). `inflate`: the same baskets inflated, and
+// nothing else.
 //
-// Prints one JSON line a repetition: seconds, events, stored and inflated bytes; of `specs` at last the results. Opening the files and
-// warming up are not timed.
+// Prints one JSON line a repetition: seconds, events, stored and inflated bytes; of `specs` at last the results.
+// Opening the files and warming up are not timed.
 
 import Bytes
 import Cluster
@@ -82,7 +84,7 @@ func run() throws {
 
 func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into results: inout [String: [Double]]) throws {
     switch outcome {
-    case .refused(let error): throw error
+    case .unreadable(let error): throw error
     case .read(let extremes):
         guard let low = extremes.min?.asDouble, let high = extremes.max?.asDouble else { return }
         let width = Double(extremes.multiplicities[0])
@@ -93,8 +95,8 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
 
 /// The specs stage of a job, without the network: the tasks a coordinator would lend, on `threads` readers.
 @Sendable func stage(_ threads: Int) throws -> Int {
-    let intake = Intake(threads: threads)
-    let surveyor = BlockReader(intake, localRoots: ["/"])
+    let resources = ReadResources(threads: threads)
+    let surveyor = BlockReader(resources, localRoots: ["/"])
     var tasks: [(chunk: ChunkTask, plan: ChunkPlan)] = []
     for path in arguments[4...] {
         let survey = try surveyor.survey(FileReplicas(path), tree: "Events", verify: false)
@@ -116,7 +118,7 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
     let failure = Mutex<InputError?>(nil)
     let all = tasks
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
-        let reader = BlockReader(intake, localRoots: ["/"])
+        let reader = BlockReader(resources, localRoots: ["/"])
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < all.count else { return }

@@ -1,6 +1,6 @@
 /// What is wrong with input that came from outside: a file, a message, a request.
 ///
-/// Errors are data: each says what happened, where, what was expected, what was found, and what to do.
+/// Errors are data: each has what happened, where, what was expected, what was found, and what to do.
 package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable, Codable {
         case truncated, badMagic, badLength, badChecksum, corrupt, unsupported, missing, limit
@@ -41,18 +41,18 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        var place: [String] = []
-        if let file { place.append(file) }
-        if let object { place.append(object) }
-        if let offset { place.append("byte \(offset)") }
-        var text = place.isEmpty ? message : "\(message) (\(place.joined(separator: ", ")))"
+        var location: [String] = []
+        if let file { location.append(file) }
+        if let object { location.append(object) }
+        if let offset { location.append("byte \(offset)") }
+        var text = location.isEmpty ? message : "\(message) (\(location.joined(separator: ", ")))"
         if let expected { text += "; expected \(expected)" }
         if let found { text += "; found \(found)" }
         if let hint { text += ". \(hint)" }
         return text
     }
 
-    /// The same error with the places filled in that its thrower did not know.
+    /// The same error with the file and object filled in where its thrower did not know them.
     package func located(file: String? = nil, object: String? = nil) -> InputError {
         var copy = self
         copy.file = copy.file ?? file

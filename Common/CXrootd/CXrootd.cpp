@@ -114,13 +114,13 @@ class Buffers {
 
   void give(Held held) {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (!held.bytes || bytes_ + held.capacity > kMost) return;
+    if (!held.bytes || bytes_ + held.capacity > kMaxBytes) return;
     bytes_ += held.capacity;
     free_.push_back(std::move(held));
   }
 
  private:
-  static constexpr size_t kMost = 48 << 20;
+  static constexpr size_t kMaxBytes = 48 << 20;
   std::mutex mutex_;
   std::vector<Held> free_;
   size_t bytes_ = 0;
@@ -180,7 +180,7 @@ using SharedFile = std::shared_ptr<XrdCl::File>;
 
 SharedFile makeFile() {
   SharedFile file(new XrdCl::File(false), Closer::retire);
-  // A connection that broke is an error here: a file opened anew must be checked to be the same.
+  // A connection that broke is an error here: a file that is opened again must be checked to be the same.
   file->SetProperty("ReadRecovery", "false");
   return file;
 }

@@ -78,12 +78,12 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
         return prefix.map { String(location.path.dropFirst($0.count)) } ?? location.path
     }
 
-    /// Where a file may be read: the URLs given, then where the named sites would have it.
-    package func places(_ urls: [String]) -> [Place] {
-        var places: [Place] = []
+    /// The URLs that a file may be read from: those given, then those at which the named sites would have it.
+    package func replicas(_ urls: [String]) -> [Replica] {
+        var replicas: [Replica] = []
         func add(_ url: String, _ site: String, certain: Bool) {
-            if !places.contains(where: { $0.url == url }) {
-                places.append(Place(site: site, url: url, certain: certain))
+            if !replicas.contains(where: { $0.url == url }) {
+                replicas.append(Replica(site: site, url: url, certain: certain))
             }
         }
         for url in urls where StorageURL(url).kind != .logical {
@@ -98,7 +98,7 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
         }
         for url in urls where localPath(of: url) == nil {
             let name = logicalName(url)
-            for site in sites where !places.contains(where: { $0.site == site.name && $0.certain }) {
+            for site in sites where !replicas.contains(where: { $0.site == site.name && $0.certain }) {
                 for prefix in site.prefixes {
                     for endpoint in site.endpoints {
                         add(StorageURL.join(endpoint, prefix + name), site.name, certain: false)
@@ -106,14 +106,14 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
                 }
             }
         }
-        return places
+        return replicas
     }
 
-    /// One place of a file.
-    package struct Place: Sendable, Hashable {
+    /// A URL that a file may be read from.
+    package struct Replica: Sendable, Hashable {
         package var site: String
         package var url: String
-        /// The user or a replica list named it; otherwise the catalogue says only that it may be there.
+        /// Whether the user or a replica list named it; otherwise the catalogue only expects it there.
         package var certain: Bool
 
         package init(site: String, url: String, certain: Bool) {
@@ -122,27 +122,4 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
             self.certain = certain
         }
     }
-}
-
-/// One content, and where it was said to lie.
-package struct FileReplicas: Codable, Sendable, Hashable {
-    /// The one that the user named first.
-    package var urls: [String]
-    /// Bytes; nil where nobody knows yet.
-    package var size: Int?
-    /// In hexadecimal, as a replica list or a site's own record has it.
-    package var adler32: String?
-    /// What the places have in common: files are ordered by it, and the bundle names them so.
-    package var logicalName: String
-
-    package init(_ urls: [String], logicalName: String? = nil, size: Int? = nil, adler32: String? = nil) {
-        self.urls = urls
-        self.logicalName = logicalName ?? StorageURL(urls.first ?? "").path
-        self.size = size
-        self.adler32 = adler32
-    }
-
-    package init(_ url: String) { self.init([url]) }
-
-    package var url: String { urls.first ?? "" }
 }

@@ -75,7 +75,7 @@ extension CheckedYAML {
                     key,
                     "\(what): unknown key \(name.debugDescription); expected one of \(known.joined(separator: ", "))")
             } else if found.updateValue(value, forKey: name) != nil {
-                fail(key, "\(what): the key \(name) stands twice")
+                fail(key, "\(what): the key \(name) is duplicated")
             }
         }
         for name in required where found[name] == nil { fail(node, "\(what): the key \(name) is missing") }

@@ -25,10 +25,11 @@ package struct SitesFile: CheckedYAML {
         var endpoints: [String: String] = [:]
         for item in list {
             guard let site = site(item, catalog.limits) else { continue }
-            if catalog.site(named: site.name) != nil { fail(item, "site: the name \(site.name) stands twice") }
+            if catalog.site(named: site.name) != nil { fail(item, "site: the name \(site.name) is duplicated") }
             for endpoint in site.endpoints {
                 if let other = endpoints.updateValue(site.name, forKey: endpoint) {
-                    fail(item, "site \(site.name): \(endpoint) is \(other)'s already")
+                    fail(
+                        item, "site \(site.name): the endpoint \(endpoint) is duplicated: the site \(other) has it too")
                 }
             }
             catalog.sites.append(site)
@@ -57,7 +58,9 @@ package struct SitesFile: CheckedYAML {
             }
             site.endpoints.append(location.endpoint)
         }
-        if site.endpoints.isEmpty, let node = fields["endpoints"] { fail(node, "site \(name): no endpoint is named") }
+        if site.endpoints.isEmpty, let node = fields["endpoints"] {
+            fail(node, "site \(name): endpoints: expected at least one; found none")
+        }
         for prefix in texts(fields["prefixes"], "site \(name): prefixes") ?? [] {
             guard prefix.hasPrefix("/") else {
                 fail(
@@ -89,7 +92,7 @@ package struct SitesFile: CheckedYAML {
             ?? limits.bytesInFlight
         limits.gapBytes =
             integer(fields["gap_kilobytes"], "limits: gap_kilobytes", 0...65_536).map { $0 << 10 } ?? limits.gapBytes
-        // XRootD servers refuse vectors near 2 GiB.
+        // XRootD servers reject vectors near 2 GiB.
         limits.requestBytes =
             integer(fields["request_megabytes"], "limits: request_megabytes", 1...1536).map { $0 << 20 }
             ?? limits.requestBytes

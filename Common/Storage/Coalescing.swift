@@ -36,11 +36,12 @@ struct CoalescedRanges {
     /// Bytes that travel, gaps included.
     var bytes: Int { merged.reduce(0) { $0 + $1.length } }
 
-    /// Gives the ranges that lie in a merged one their places.
-    func place(_ home: Int, at pointer: UnsafeRawPointer, in fetch: RangeFetch) {
+    /// Sets the ranges that lie in a merged one.
+    /// - Parameter pointer: to the merged range's bytes.
+    func set(_ home: Int, to pointer: UnsafeRawPointer, in fetch: RangeFetch) {
         for position in members[home] {
             let index = order[position]
-            fetch.place(index, at: pointer + (fetch.ranges[index].offset - merged[home].offset))
+            fetch.set(index, to: pointer + (fetch.ranges[index].offset - merged[home].offset))
         }
     }
 }

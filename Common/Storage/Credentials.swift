@@ -5,17 +5,17 @@ import Glibc
 
 /// Finds what a site wants to see: a WLCG bearer token, an X.509 proxy, the certificates to trust.
 ///
-/// Looked for anew at each open, so that a renewed file is picked up. Secrets are never part of an error, a log line or
-/// a report.
+/// They are looked for at each open, so that a renewed file is picked up. Secrets are never part of an error, a log
+/// line or a report.
 package struct Credentials: Sendable {
     private let settings: SiteCredentials
     private let environment: @Sendable (String) -> String?
-    /// A token that the coordinator lent for this job; kept in memory only.
+    /// A token that the coordinator forwards for this job; kept in memory only.
     private let forwarded: String?
     /// Whether the process's own token may be shown there.
     private let discovers: Bool
 
-    /// - Parameter discovers: false for a place that only an input names: nobody's token is for it.
+    /// - Parameter discovers: false for a site that only an input names: nobody's token is for it.
     package init(
         _ settings: SiteCredentials = .init(), forwarded: String? = nil, discovers: Bool = true,
         environment: @escaping @Sendable (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
@@ -26,11 +26,11 @@ package struct Credentials: Sendable {
         self.environment = environment
     }
 
-    /// A token, where it was found, and until when it is good.
+    /// A token, where it was found, and when it expires.
     package struct Token: Sendable, Equatable {
         package var text: String
         package var origin: String
-        /// Seconds since 1970; nil where the token does not say.
+        /// Seconds since 1970; nil where the token has no expiry.
         package var expires: Double?
     }
 
@@ -40,7 +40,7 @@ package struct Credentials: Sendable {
         guard let found = try discover() else { return nil }
         if let expires = found.expires, expires <= now {
             throw InputError(
-                .refused, "the bearer token has expired", object: found.origin, expected: "a token that is still good",
+                .refused, "the bearer token has expired", object: found.origin, expected: "a token that is valid now",
                 found: "one that ended \(Int(now - expires)) s ago",
                 hint: "Renew it; it is read again at the next open.")
         }
@@ -50,7 +50,7 @@ package struct Credentials: Sendable {
     private func discover() throws(InputError) -> Token? {
         if let path = settings.tokenFile { return try Self.read(path, "the site's token_file \(path)") }
         guard discovers else { return nil }
-        if let forwarded { return Self.parse(forwarded, "the token lent by the coordinator") }
+        if let forwarded { return Self.parse(forwarded, "the token forwarded by the coordinator") }
         if let text = environment("BEARER_TOKEN"), !text.isEmpty { return Self.parse(text, "BEARER_TOKEN") }
         if let path = environment("BEARER_TOKEN_FILE"), !path.isEmpty {
             return try Self.read(path, "BEARER_TOKEN_FILE \(path)")
@@ -133,8 +133,8 @@ package struct Credentials: Sendable {
 
     /// Text of a library may repeat the URL that it was given.
     static func withoutSecrets(_ text: String) -> String {
-        guard let place = text.firstRange(of: "authz=") else { return text }
-        let rest = text[place.upperBound...].drop { !"& )\"'".contains($0) }
-        return text[..<place.upperBound] + "..." + withoutSecrets(String(rest))
+        guard let mark = text.firstRange(of: "authz=") else { return text }
+        let rest = text[mark.upperBound...].drop { !"& )\"'".contains($0) }
+        return text[..<mark.upperBound] + "..." + withoutSecrets(String(rest))
     }
 }

@@ -47,24 +47,9 @@ package final class FileSource: RangeSource {
                 }
                 done += count
             }
-            plan.place(home, at: UnsafeRawPointer(buffer.pointer + filled), in: fetch)
+            plan.set(home, to: UnsafeRawPointer(buffer.pointer + filled), in: fetch)
             filled += range.length
         }
         fetch.keep(buffer, transferred: filled)
     }
-}
-
-/// A buffer that goes back to its pool when nobody uses it any more.
-final class PooledBuffer {
-    private let buffer: AlignedBuffer
-    private let pool: BufferPool
-
-    init(_ buffer: AlignedBuffer, _ pool: BufferPool) {
-        self.buffer = buffer
-        self.pool = pool
-    }
-
-    deinit { pool.give(buffer) }
-
-    var pointer: UnsafeMutableRawPointer { buffer.pointer }
 }

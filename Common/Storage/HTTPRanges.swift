@@ -5,10 +5,10 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// The bytes of an answer, and where in them the ranges asked for are.
+/// The bytes of an answer, and the offsets in them at which the ranges asked for begin.
 struct RangeAnswer: Sendable {
     let buffer: AlignedBuffer
-    let places: [Int]
+    let offsets: [Int]
     let size: Int
     let tag: String?
 }
@@ -17,7 +17,7 @@ struct RangeAnswer: Sendable {
 struct RangeRequest: Sendable {
     let url: String
     let ranges: [ByteRange]
-    /// What an earlier answer said of the file: a later one must agree.
+    /// Size and tag of the file in an earlier answer: a later one must agree.
     let size: Int?
     let tag: String?
 
@@ -25,7 +25,7 @@ struct RangeRequest: Sendable {
 
     var header: String { "bytes=" + ranges.map { "\($0.offset)-\($0.end - 1)" }.joined(separator: ",") }
 
-    /// What an earlier answer said must still hold.
+    /// Compares an answer with an earlier one.
     func checkSame(_ total: Int, _ found: String?) throws(InputError) {
         if let size, size != total { throw changed("\(size) bytes", "\(total)") }
         if let tag, let found, tag != found { throw changed(tag, found) }
@@ -41,7 +41,7 @@ struct RangeRequest: Sendable {
                 found: "200",
                 hint: "Read the file by root://, or copy it.")
         case 416 where ranges.count > 1: throw several("status 416")
-        case 401, 403: throw InputError(.refused, "the site \(site) refuses (HTTP status \(status))")
+        case 401, 403: throw InputError(.refused, "the site \(site) denied access (HTTP status \(status))")
         case 404, 410: throw InputError(.missing, "the site \(site) has no such file (HTTP status \(status))")
         case 412: throw changed(tag ?? "", "another")
         default: throw InputError(.faulty, "the site \(site) answers with an error (HTTP status \(status))")
@@ -135,10 +135,10 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
     }
 
     private static func boundary(_ type: String) -> String? {
-        guard type.lowercased().hasPrefix("multipart/byteranges"), let place = type.firstRange(of: "boundary=") else {
+        guard type.lowercased().hasPrefix("multipart/byteranges"), let mark = type.firstRange(of: "boundary=") else {
             return nil
         }
-        let text = type[place.upperBound...].prefix { $0 != ";" && $0 != " " }
+        let text = type[mark.upperBound...].prefix { $0 != ";" && $0 != " " }
         let bare = text.hasPrefix("\"") ? text.dropFirst().prefix { $0 != "\"" } : text
         return bare.isEmpty || bare.utf8.count > 200 ? nil : String(bare)
     }
@@ -169,11 +169,11 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
         if let boundary = progress.boundary {
             let bytes = UnsafeRawBufferPointer(start: buffer.pointer, count: progress.filled)
             return Response(
-                buffer: buffer, places: try Multipart(bytes, boundary: boundary).places(request),
+                buffer: buffer, offsets: try Multipart(bytes, boundary: boundary).offsets(request),
                 size: request.size ?? 0, tag: progress.tag)
         }
         guard progress.filled == progress.length else { throw shortened(progress.filled, progress.length) }
-        return Response(buffer: buffer, places: [0], size: progress.size ?? 0, tag: progress.tag)
+        return Response(buffer: buffer, offsets: [0], size: progress.size ?? 0, tag: progress.tag)
     }
 
     private func shortened(_ found: Int, _ expected: Int) -> InputError {
@@ -185,35 +185,35 @@ final class RangeReceiver: HTTPClientResponseDelegate, Sendable {
 
 /// A body of several ranges: `multipart/byteranges` (RFC 9110, section 14.6).
 private struct Multipart {
-    private var parts: [(content: RequestRange, place: Int)] = []
+    private var parts: [(content: RequestRange, offset: Int)] = []
     private typealias RequestRange = RangeRequest.ContentRange
 
     init(_ bytes: UnsafeRawBufferPointer, boundary: String) throws(InputError) {
         let delimiter = Array("--\(boundary)".utf8)
-        var place = 0
-        while let start = Self.find(delimiter, bytes, from: place) {
-            place = start + delimiter.count
-            if Self.has(Array("--".utf8), bytes, at: place) { return }
-            guard let end = Self.find(Array("\r\n\r\n".utf8), bytes, from: place, within: 4096) else { break }
-            let head = String(decoding: bytes[place..<end], as: UTF8.self)
+        var offset = 0
+        while let start = Self.find(delimiter, bytes, from: offset) {
+            offset = start + delimiter.count
+            if Self.has(Array("--".utf8), bytes, at: offset) { return }
+            guard let end = Self.find(Array("\r\n\r\n".utf8), bytes, from: offset, within: 4096) else { break }
+            let head = String(decoding: bytes[offset..<end], as: UTF8.self)
             let line = head.split(whereSeparator: \.isNewline).first { $0.lowercased().hasPrefix("content-range:") }
             guard let line, let content = RequestRange(line.dropFirst("content-range:".count).drop { $0 == " " }) else {
                 break
             }
-            place = end + 4
-            guard content.range.length <= bytes.count - place else { break }
-            parts.append((content, place))
-            place += content.range.length
+            offset = end + 4
+            guard content.range.length <= bytes.count - offset else { break }
+            parts.append((content, offset))
+            offset += content.range.length
         }
         throw InputError(
-            .faulty, "the site's answer in parts is not whole", offset: place,
+            .faulty, "the site's answer in parts is not whole", offset: offset,
             found: "\(parts.count) parts in \(bytes.count) bytes")
     }
 
     /// Where each range asked for begins: servers may join ranges, and give them in any order.
-    func places(_ request: RangeRequest) throws(InputError) -> [Int] {
+    func offsets(_ request: RangeRequest) throws(InputError) -> [Int] {
         if let total = parts.first?.content.total { try request.checkSame(total, nil) }
-        var places: [Int] = []
+        var offsets: [Int] = []
         for range in request.ranges {
             guard
                 let part = parts.first(where: {
@@ -224,22 +224,22 @@ private struct Multipart {
                     .faulty, "the site left out a range that was asked for", offset: range.offset,
                     expected: "\(range.length) bytes")
             }
-            places.append(part.place + range.offset - part.content.range.offset)
+            offsets.append(part.offset + range.offset - part.content.range.offset)
         }
-        return places
+        return offsets
     }
 
-    private static func has(_ text: [UInt8], _ bytes: UnsafeRawBufferPointer, at place: Int) -> Bool {
-        place + text.count <= bytes.count && bytes[place..<place + text.count].elementsEqual(text)
+    private static func has(_ text: [UInt8], _ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+        offset + text.count <= bytes.count && bytes[offset..<offset + text.count].elementsEqual(text)
     }
 
     private static func find(
         _ text: [UInt8], _ bytes: UnsafeRawBufferPointer, from start: Int, within limit: Int = 4096
     ) -> Int? {
-        var place = start
-        while place + text.count <= bytes.count, place - start <= limit {
-            if has(text, bytes, at: place) { return place }
-            place += 1
+        var offset = start
+        while offset + text.count <= bytes.count, offset - start <= limit {
+            if has(text, bytes, at: offset) { return offset }
+            offset += 1
         }
         return nil
     }

@@ -16,16 +16,16 @@ package final class HTTPSource: RangeSource {
     private let tag: String?
     private let site: SiteAccess
     /// Ranges of one request; more would make its head too long for some servers.
-    private static let rangesMost = 100
+    private static let maxRanges = 100
 
-    /// Asks for the first byte: the answer tells the size, and whether the server gives ranges.
+    /// Asks for the first byte: the answer has the size, and shows whether the server gives ranges.
     package init(url: String, site: SiteAccess) throws(InputError) {
         self.url = url
         self.site = site
         let request = RangeRequest(
             url: Self.address(url), ranges: [ByteRange(offset: 0, length: 1)], size: nil, tag: nil)
         let head = try PendingAnswer(
-            request, Passport(site, url), site.resources.http, site, nil, seconds: site.limits.openSeconds
+            request, RequestCredentials(site, url), site.resources.http, site, nil, seconds: site.limits.openSeconds
         ).wait(url, "cannot open the file")
         size = head.size
         tag = head.tag
@@ -40,16 +40,16 @@ package final class HTTPSource: RangeSource {
 
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
-        let passport = try Passport(site, url)
-        do throws(InputError) { try read(into: fetch, passport, several: site.vectorsAllowed) } catch {
+        let credentials = try RequestCredentials(site, url)
+        do throws(InputError) { try read(into: fetch, credentials, several: site.vectorsAllowed) } catch {
             guard error.code == .unsupported, site.vectorsAllowed else { throw error }
             // A server that has no several ranges in one request is asked for each by itself.
             site.forbidVectors()
-            try read(into: fetch, passport, several: false)
+            try read(into: fetch, credentials, several: false)
         }
     }
 
-    private func read(into fetch: RangeFetch, _ passport: Passport, several: Bool) throws(InputError) {
+    private func read(into fetch: RangeFetch, _ credentials: RequestCredentials, several: Bool) throws(InputError) {
         let limits = site.limits
         let plan = CoalescedRanges(
             fetch, gap: several ? limits.gapBytes : max(limits.gapBytes, 32 << 10), limit: limits.requestBytes)
@@ -62,7 +62,7 @@ package final class HTTPSource: RangeSource {
                     pending.append(
                         (
                             PendingAnswer(
-                                request, passport, site.resources.http, site, ticket, seconds: limits.readSeconds),
+                                request, credentials, site.resources.http, site, ticket, seconds: limits.readSeconds),
                             pieces
                         ))
                     break
@@ -76,8 +76,8 @@ package final class HTTPSource: RangeSource {
             let (waiting, pieces) = pending[settled]
             settled += 1
             let answer = try waiting.wait(url, "cannot read")
-            for (place, piece) in zip(answer.places, pieces) {
-                plan.place(piece, at: UnsafeRawPointer(answer.buffer.pointer + place), in: fetch)
+            for (offset, piece) in zip(answer.offsets, pieces) {
+                plan.set(piece, to: UnsafeRawPointer(answer.buffer.pointer + offset), in: fetch)
             }
             fetch.keep(answer.buffer, transferred: plan.merged[pieces].reduce(0) { $0 + $1.length })
         }
@@ -88,7 +88,7 @@ package final class HTTPSource: RangeSource {
         var bundles: [Range<Int>] = []
         var bytes = 0
         for (index, range) in merged.enumerated() {
-            if several, let last = bundles.last, last.count < Self.rangesMost,
+            if several, let last = bundles.last, last.count < Self.maxRanges,
                 bytes + range.length <= limits.requestBytes / 4
             {
                 bundles[bundles.count - 1] = last.lowerBound..<index + 1
@@ -118,102 +118,17 @@ package final class HTTPSource: RangeSource {
     }
 }
 
-/// What a request shows of itself: the token, and for TLS the proxy and whom to trust.
-private struct Passport: Sendable {
-    let token: String?
-    let tls: TLSConfiguration?
-
-    init(_ site: SiteAccess, _ url: String) throws(InputError) {
-        guard StorageURL(url).isEncrypted else {
-            (token, tls) = (nil, nil)
-            return
-        }
-        let credentials = site.credentials
-        token = try credentials.token()?.text
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        if let directory = credentials.certificates { configuration.trustRoots = .file(directory) }
-        if token == nil, let path = credentials.proxy {
-            do {
-                configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
-                configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: path, format: .pem))
-            } catch { throw InputError(.refused, "the X.509 proxy cannot be used: \(error)", object: path) }
-        }
-        tls = configuration
-    }
-}
-
-/// An answer that is on its way. What is abandoned owns its bytes, so that an answer that comes late harms nobody.
-///
-/// It comes on the client's own threads: whoever waits here blocks none of the concurrency runtime's.
-private final class PendingAnswer {
-    private let task: Result<HTTPClient.Task<RangeAnswer>, any Error>
-    private let site: SiteAccess
-    private var ticket: SiteAccess.Ticket?
-    private let seconds: Int
-    private let done = DispatchSemaphore(value: 0)
-    private let result = ResultBox()
-
-    private final class ResultBox: Sendable {
-        let value = Mutex<Result<RangeAnswer, any Error>?>(nil)
-    }
-
-    init(
-        _ request: RangeRequest, _ passport: Passport, _ client: HTTPClient, _ site: SiteAccess,
-        _ ticket: SiteAccess.Ticket?, seconds: Int
-    ) {
-        (self.site, self.ticket, self.seconds) = (site, ticket, seconds)
-        do {
-            var message = try HTTPClient.Request(url: request.url)
-            message.tlsConfiguration = passport.tls
-            message.headers.add(name: "Range", value: request.header)
-            if let token = passport.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
-            // Where the content is another by now, the server says so instead of sending it.
-            if let tag = request.tag { message.headers.add(name: "If-Match", value: tag) }
-            let task = client.execute(
-                request: message, delegate: RangeReceiver(request), deadline: .now() + .seconds(Int64(seconds)))
-            let (done, result) = (done, result)
-            task.futureResult.whenComplete { outcome in
-                result.value.withLock { $0 = outcome }
-                done.signal()
-            }
-            self.task = .success(task)
-        } catch { task = .failure(error) }
-    }
-
-    deinit {
-        if let ticket { site.leave(ticket, .failed) }
-        if case .success(let task) = task { task.cancel() }
-    }
-
-    func wait(_ url: String, _ what: String) throws(InputError) -> RangeAnswer {
-        if case .failure(let error) = task { throw HTTPSource.failure(error, url, what) }
-        guard done.wait(timeout: .now() + .seconds(seconds + 2)) == .success,
-            let outcome = result.value.withLock({ $0 })
-        else {
-            throw InputError(
-                .deadline, "\(what): the site \(StorageURL(url).endpoint) did not answer in \(seconds) s", file: url)
-        }
-        switch outcome {
-        case .success(let answer):
-            if let ticket { site.leave(ticket, .read) }
-            ticket = nil
-            return answer
-        case .failure(let error): throw HTTPSource.failure(error, url, what)
-        }
-    }
-}
-
 extension HTTPSource {
-    /// The adler32 that the server tells (RFC 3230).
+    /// The adler32 that the server has of the file (RFC 3230).
     static func digest(_ url: String, at site: SiteAccess) throws(InputError) -> String {
-        let passport = try Passport(site, url)
+        let credentials = try RequestCredentials(site, url)
         let done = DispatchSemaphore(value: 0)
         let result = Mutex<Result<String?, any Error>?>(nil)
         do {
             var message = try HTTPClient.Request(url: address(url), method: .HEAD)
-            message.tlsConfiguration = passport.tls
+            message.tlsConfiguration = credentials.tls
             message.headers.add(name: "Want-Digest", value: "adler32")
-            if let token = passport.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
+            if let token = credentials.token { message.headers.add(name: "Authorization", value: "Bearer \(token)") }
             let answer = site.resources.http.execute(
                 request: message, deadline: .now() + .seconds(Int64(site.limits.openSeconds)))
             answer.whenComplete { outcome in

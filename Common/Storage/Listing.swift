@@ -32,7 +32,7 @@ package struct FileLister: Sendable {
             for file in files { for url in file.urls { if let path = localPath(of: url) { try permit(path) } } }
             return files
         }
-        let replicas = board.catalog.places([pattern])
+        let replicas = board.catalog.replicas([pattern])
         guard !replicas.isEmpty else {
             throw InputError(
                 .missing, "no site of the catalogue can have this logical name", file: pattern,
@@ -63,7 +63,7 @@ package struct FileLister: Sendable {
     }
 
     /// What a replica's site listed, as files.
-    private func files(_ found: [String], _ pattern: String, at replica: SiteCatalog.Place) -> [FileReplicas] {
+    private func files(_ found: [String], _ pattern: String, at replica: SiteCatalog.Replica) -> [FileReplicas] {
         // Another replica was found for the one that the user named: that stays a replica of the file.
         let own = StorageURL(pattern)
         if case .xrootd = own.kind, found.count == 1, let only = found.first,

@@ -16,7 +16,7 @@ package final class MemorySource: RangeSource {
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let missing = fetch.missing
-        for index in missing { fetch.place(index, at: UnsafeRawPointer(buffer.pointer + fetch.ranges[index].offset)) }
+        for index in missing { fetch.set(index, to: UnsafeRawPointer(buffer.pointer + fetch.ranges[index].offset)) }
         fetch.keep(buffer, transferred: missing.reduce(0) { $0 + fetch.ranges[$1].length })
     }
 }

@@ -5,7 +5,7 @@ import FoundationXML
 
 /// Replica lists: Metalink 4 (RFC 5854) and the older 3.0, as grid catalogues give them.
 enum Metalink {
-    /// - Returns: the files it names, each with its places in the order of their priority.
+    /// - Returns: the files it names, each with its replicas in the order of their priority.
     static func parse(_ text: String, url: String) throws(InputError) -> [FileReplicas] {
         let reader = Reader()
         let parser = XMLParser(data: Data(text.utf8))
@@ -24,11 +24,11 @@ enum Metalink {
         var files: [FileReplicas] = []
         for file in reader.files {
             // Priority: the lower the better in version 4; preference: the higher the better in version 3.
-            let urls = file.places.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
+            let urls = file.replicas.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
                 .map(\.element.url)
             guard let first = urls.first else {
                 throw InputError(
-                    .missing, "the replica list names no place that can be read", file: url, object: file.name)
+                    .missing, "the replica list names no replica that can be read", file: url, object: file.name)
             }
             files.append(
                 FileReplicas(
@@ -43,7 +43,7 @@ enum Metalink {
         var name = ""
         var size: Int?
         var adler32: String?
-        var places: [(rank: Int, url: String)] = []
+        var replicas: [(rank: Int, url: String)] = []
     }
 
     private final class Reader: NSObject, XMLParserDelegate {
@@ -82,8 +82,8 @@ enum Metalink {
                     attributes["priority"].flatMap { Int($0) } ?? attributes["preference"].flatMap { Int($0) }.map {
                         1000 - max(0, min($0, 1000))
                     } ?? 999_999
-                // No real file has more places, and each is looked at for each read.
-                if files[last].places.count < 100 { files[last].places.append((rank, content)) }
+                // No real file has more replicas, and each is ranked for each read.
+                if files[last].replicas.count < 100 { files[last].replicas.append((rank, content)) }
             default: break
             }
             text = ""

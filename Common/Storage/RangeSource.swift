@@ -30,26 +30,26 @@ package final class FetchedRanges: @unchecked Sendable {
     package func bytes(_ index: Int) -> [UInt8] { withExtendedLifetime(self) { [UInt8](slices[index]) } }
 }
 
-/// Ranges on their way: what has come stays, whoever brought it, so that another place goes on with the rest.
+/// Ranges on their way: what has come stays, so that another replica can go on with the rest.
 ///
 /// One thread uses it.
 package final class RangeFetch {
     package let ranges: [ByteRange]
-    private var places: [UnsafeRawPointer?]
+    private var pointers: [UnsafeRawPointer?]
     private var owners: [AnyObject] = []
     package private(set) var transferred = 0
 
     package init(_ ranges: [ByteRange]) {
         self.ranges = ranges
-        places = .init(repeating: nil, count: ranges.count)
+        pointers = .init(repeating: nil, count: ranges.count)
     }
 
     /// Indices of the ranges that have not come.
-    package var missing: [Int] { ranges.indices.filter { places[$0] == nil && ranges[$0].length > 0 } }
+    package var missing: [Int] { ranges.indices.filter { pointers[$0] == nil && ranges[$0].length > 0 } }
 
-    func place(_ index: Int, at pointer: UnsafeRawPointer) { places[index] = pointer }
+    func set(_ index: Int, to pointer: UnsafeRawPointer) { pointers[index] = pointer }
 
-    /// Keeps alive what the places point into.
+    /// Keeps alive what pointers point into.
     func keep(_ owner: AnyObject, transferred bytes: Int) {
         owners.append(owner)
         transferred += bytes
@@ -57,12 +57,12 @@ package final class RangeFetch {
 
     /// A range that has come.
     func slice(_ index: Int) -> UnsafeRawBufferPointer? {
-        places[index].map { UnsafeRawBufferPointer(start: $0, count: ranges[index].length) }
+        pointers[index].map { UnsafeRawBufferPointer(start: $0, count: ranges[index].length) }
     }
 
     package func finish() -> FetchedRanges {
         let slices = ranges.indices.map {
-            UnsafeRawBufferPointer(start: ranges[$0].length > 0 ? places[$0] : nil, count: ranges[$0].length)
+            UnsafeRawBufferPointer(start: ranges[$0].length > 0 ? pointers[$0] : nil, count: ranges[$0].length)
         }
         return FetchedRanges(slices: slices, transferred: transferred, owners: owners)
     }
@@ -120,6 +120,6 @@ package func openSource(
         throw InputError(
             .unsupported, "no reader for \(scheme):// URLs", file: url,
             expected: "root://, roots://, http://, https://, davs://, file: or a local path",
-            hint: "Copy the file to a place that one of these reaches.")
+            hint: "Copy the file to a site that one of these reaches.")
     }
 }

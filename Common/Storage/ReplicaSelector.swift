@@ -70,7 +70,7 @@ package struct ReplicaSelector: Sendable {
     }
 
     private struct Replica {
-        let replica: SiteCatalog.Place
+        let replica: SiteCatalog.Replica
         var state = State.untried
         /// Why the last attempt failed.
         var error: SiteError?
@@ -110,13 +110,13 @@ package struct ReplicaSelector: Sendable {
     private var preferred: Int?
 
     /// - Parameter replicas: all that the file may be read from, in any order.
-    package init(_ replicas: [SiteCatalog.Place], policy: Policy = Policy()) {
+    package init(_ replicas: [SiteCatalog.Replica], policy: Policy = Policy()) {
         self.replicas = replicas.map { Replica(replica: $0) }
         self.policy = policy
     }
 
     package var count: Int { replicas.count }
-    package subscript(_ index: Int) -> SiteCatalog.Place { replicas[index].replica }
+    package subscript(_ index: Int) -> SiteCatalog.Replica { replicas[index].replica }
     package func state(_ index: Int) -> State { replicas[index].state }
 
     /// Begins an operation.

@@ -16,7 +16,7 @@ package final class ReplicatedSource: RangeSource {
     private let board: SiteBoard
     private let identify: Identify
     private let verify: Bool
-    private let replicas: [SiteCatalog.Place]
+    private let replicas: [SiteCatalog.Replica]
     private let state: Mutex<State>
 
     /// Opens nothing yet.
@@ -32,7 +32,7 @@ package final class ReplicatedSource: RangeSource {
         self.board = board
         self.identify = identify
         self.verify = verify
-        replicas = board.catalog.places(file.urls)
+        replicas = board.catalog.replicas(file.urls)
         state = Mutex(State(file, replicas, identity: identity))
     }
 
@@ -143,18 +143,18 @@ package final class ReplicatedSource: RangeSource {
     }
 
     private func open(_ replica: Int, _ avoided: [String]) throws(SiteError) -> any RangeSource {
-        let place = replicas[replica]
-        let access = board.access(place.site)
+        let asked = replicas[replica]
+        let access = board.access(asked.site)
         let source: any RangeSource
         do throws(InputError) {
             let (identity, size) = state.withLock { ($0.content.identity, $0.content.size) }
-            source = try openSource(place.url, at: access, avoiding: avoided)
-            if let size, size != source.size { throw changed(place, "\(size) bytes", "\(source.size)") }
+            source = try openSource(asked.url, at: access, avoiding: avoided)
+            if let size, size != source.size { throw changed(asked, "\(size) bytes", "\(source.size)") }
             if let identity {
                 let found = try identify(source)
-                if found != identity { throw changed(place, "identity \(identity)", found) }
+                if found != identity { throw changed(asked, "identity \(identity)", found) }
             }
-        } catch { throw SiteError(site: place.site, error) }
+        } catch { throw SiteError(site: asked.site, error) }
         if verify { try compareChecksum(replica, access) }
         access.opened()
         state.withLock { $0.opened(source, replica) }
@@ -163,23 +163,23 @@ package final class ReplicatedSource: RangeSource {
 
     private func compareChecksum(_ replica: Int, _ access: SiteAccess) throws(SiteError) {
         guard !state.withLock({ $0.content.verified.contains(replica) }) else { return }
-        let place = replicas[replica]
+        let asked = replicas[replica]
         let found: String
-        do throws(InputError) { found = try Checksum.adler32(place.url, at: access) } catch {
-            throw SiteError(site: place.site, error)
+        do throws(InputError) { found = try Checksum.adler32(asked.url, at: access) } catch {
+            throw SiteError(site: asked.site, error)
         }
         let expected = state.withLock { $0.content.check(found, replica) }
         guard expected == found else {
             let error = InputError(
-                .changed, "the file's checksum at the site \(place.site) is another than it should be", file: place.url,
+                .changed, "the file's checksum at the site \(asked.site) is another than it should be", file: asked.url,
                 expected: "adler32 \(expected)", found: found, hint: "This replica is damaged or was replaced.")
-            throw SiteError(site: place.site, error, outcome: .checksumDiffers)
+            throw SiteError(site: asked.site, error, outcome: .checksumDiffers)
         }
     }
 
-    private func changed(_ place: SiteCatalog.Place, _ expected: String, _ found: String) -> InputError {
+    private func changed(_ asked: SiteCatalog.Replica, _ expected: String, _ found: String) -> InputError {
         InputError(
-            .changed, "the site \(place.site) gives another file than the one that was surveyed", file: place.url,
+            .changed, "the site \(asked.site) gives another file than the one that was surveyed", file: asked.url,
             expected: expected, found: found,
             hint: "It was replaced since, or the replicas differ.")
     }
@@ -187,10 +187,10 @@ package final class ReplicatedSource: RangeSource {
     private func fail(
         _ replica: Int, _ source: (any RangeSource)?, _ error: SiteError, _ operation: inout ReplicaSelector.Operation
     ) {
-        let place = replicas[replica]
-        board.access(place.site).failed(error)
+        let asked = replicas[replica]
+        board.access(asked.site).failed(error)
         // Another server than the one that the URL names: a redirector led there.
-        let server = source?.server.flatMap { StorageURL(place.url).isAt($0) ? nil : StorageURL.host(of: $0) }
+        let server = source?.server.flatMap { StorageURL(asked.url).isAt($0) ? nil : StorageURL.host(of: $0) }
         let (now, jitter) = (monotonicSeconds(), Double.random(in: 0..<1))
         operation = state.withLock { [operation] state in
             var changed = operation
@@ -219,7 +219,7 @@ extension ReplicatedSource {
             adler32 = file.adler32.map(Checksum.padded)
         }
 
-        /// The file's name in the disk cache: a file that was changed in place keeps its UUID, but hardly its size.
+        /// The file's name in the disk cache: a file that was changed in asked keeps its UUID, but hardly its size.
         var key: String? { identity.map { "\($0) \(size ?? 0)" } }
 
         /// Compares a replica's checksum; the first one found is what the others must have.
@@ -232,7 +232,7 @@ extension ReplicatedSource {
         }
     }
 
-    /// Everything that changes, in one place.
+    /// Everything that changes.
     private struct State {
         var selector: ReplicaSelector
         var content: Content
@@ -240,7 +240,7 @@ extension ReplicatedSource {
         /// The replica that was opened last.
         var last: Int?
 
-        init(_ file: FileReplicas, _ replicas: [SiteCatalog.Place], identity: String?) {
+        init(_ file: FileReplicas, _ replicas: [SiteCatalog.Replica], identity: String?) {
             selector = ReplicaSelector(replicas)
             content = Content(file, identity: identity)
         }
@@ -260,7 +260,7 @@ extension ReplicatedSource {
         /// The bytes that were read from a replica are of no use.
         /// - Parameter readFrom: the replica that was open when reading began; nil for whichever is open now.
         /// - Returns: false where the error is not another replica's to mend: all that can be rejected was.
-        mutating func reject(_ error: InputError, readFrom: Int?, _ replicas: [SiteCatalog.Place]) -> Bool {
+        mutating func reject(_ error: InputError, readFrom: Int?, _ replicas: [SiteCatalog.Replica]) -> Bool {
             // Another reader has rejected that replica meanwhile; what is open now was not read.
             if let readFrom, let current, current.replica != readFrom, selector.state(readFrom) == .excluded {
                 return true

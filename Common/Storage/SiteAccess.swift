@@ -3,7 +3,8 @@ import Cluster
 import Dispatch
 import Synchronization
 
-/// A worker's dealings with one site: its limits and credentials, what is under way there, and what came of what was.
+/// A worker's access to one site: its limits and credentials, the reads under way there, and the outcomes of earlier
+/// ones.
 ///
 /// Shared by all threads. Waiting here is bounded: everything under way has a deadline.
 package final class SiteAccess: Sendable {
@@ -169,7 +170,7 @@ package final class SiteAccess: Sendable {
 
     // MARK: What came of it
 
-    /// A file was opened. That says little: only a read makes up for failures.
+    /// A file was opened. That is no proof of health: only a read makes up for failures.
     func opened() {
         state.withLock { state in
             state.report.opens += 1
@@ -204,12 +205,12 @@ package final class SiteAccess: Sendable {
         state.withLock { ($0.report.credentialWarning, $0.report.tokenExpires) = (found.warning, found.expires) }
     }
 
-    /// How it did lately.
-    var standing: ReplicaOrder.Standing {
+    /// How the site did lately.
+    var score: ReplicaScore {
         state.withLock { state in
             let pace = state.pace
             let tries = pace.successes + pace.failures + pace.absences
-            return ReplicaOrder.Standing(
+            return ReplicaScore(
                 excluded: state.excluded, bytesPerSecond: pace.seconds > 0.01 ? pace.bytes / pace.seconds : nil,
                 errorRate: tries > 0 ? pace.failures / tries : 0, absenceRate: tries > 0 ? pace.absences / tries : 0,
                 known: pace.successes > 0)

@@ -6,12 +6,12 @@ import Synchronization
 package final class SiteBoard: Sendable {
     private struct State {
         var catalog: SiteCatalog
-        /// The worker's own sites file: what it says of credentials holds before the coordinator's.
+        /// The worker's own sites file: its credentials take precedence over the coordinator's.
         var own: SiteCatalog
         var sites: [String: SiteAccess] = [:]
         var directives: [String: SiteDirective] = [:]
         var forwarded: String?
-        var cache: BlockCache?
+        var cache: RangeCache?
         var cacheFailure: InputError?
     }
 
@@ -28,7 +28,7 @@ package final class SiteBoard: Sendable {
     }
 
     /// The disk cache, where there is one.
-    var cache: BlockCache? { state.withLock { $0.cache } }
+    var cache: RangeCache? { state.withLock { $0.cache } }
 
     /// Why the cache that the sites file names is not used.
     package var cacheFailure: InputError? { state.withLock { $0.cacheFailure } }
@@ -36,7 +36,7 @@ package final class SiteBoard: Sendable {
     private func openCache() {
         guard let wanted = state.withLock({ $0.cache == nil ? $0.catalog.cache : nil }) else { return }
         do throws(InputError) {
-            let cache = try BlockCache(directory: wanted.directory, bytes: wanted.bytes)
+            let cache = try RangeCache(directory: wanted.directory, bytes: wanted.bytes)
             state.withLock { if $0.cache == nil { $0.cache = cache } }
         } catch { state.withLock { $0.cacheFailure = error } }
     }
@@ -63,8 +63,8 @@ package final class SiteBoard: Sendable {
         openCache()
     }
 
-    /// A token lent for the running job, for all sites that have none of their own.
-    package func lend(token: String?) {
+    /// Sets the token that the coordinator forwards for the running job, for all sites that have none of their own.
+    package func forward(token: String?) {
         state.withLock { state in
             state.forwarded = token
             for (name, access) in state.sites { access.configure(access.limits, Self.credentials(name, state)) }
@@ -108,11 +108,11 @@ package final class SiteBoard: Sendable {
     }
 
     /// The order in which replicas should be asked: their indices, the best first.
-    package func ranks(_ replicas: [SiteCatalog.Place]) -> [Int] {
+    package func ranks(_ replicas: [SiteCatalog.Replica]) -> [Int] {
         guard replicas.count > 1 else { return Array(replicas.indices) }
-        let standings = replicas.map { access($0.site).standing }
+        let scores = replicas.map { access($0.site).score }
         var random = SystemRandomNumberGenerator()
-        return ReplicaOrder.order(replicas, standings, &random)
+        return ReplicaOrder.order(replicas, scores, &random)
     }
 
     /// Notes in each site's report what is wrong with this worker's credentials for it, and when they end.

@@ -24,7 +24,9 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         guard result.code == CXR_OK, let handle else { throw storageError(result, "cannot open the file", url) }
         guard let bytes = Int(exactly: info.size) else {
             cxr_close(handle)
-            throw InputError(.faulty, "the site tells a size that no file has", file: url, found: "\(info.size)")
+            throw InputError(
+                .faulty, "the site reported an impossible size", file: url, expected: "0 to \(Int.max) bytes",
+                found: "\(info.size)")
         }
         self.handle = handle
         size = bytes
@@ -41,7 +43,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         let limits = site.limits
         do throws(InputError) { try read(into: fetch, limits, vectors: site.vectorsAllowed) } catch {
             guard error.code == .unsupported, site.vectorsAllowed else { throw error }
-            // A server that refuses vector reads is read by plain ones.
+            // A server without vector reads gets plain ones.
             site.forbidVectors()
             try read(into: fetch, limits, vectors: false)
         }
@@ -75,7 +77,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
             settled += 1
             var offset = 0
             for piece in request.plan.pieces {
-                plan.place(piece, at: data + offset, in: fetch)
+                plan.set(piece, to: data + offset, in: fetch)
                 offset += plan.merged[piece].length
             }
             fetch.keep(request, transferred: request.plan.bytes)
@@ -131,10 +133,10 @@ private final class XrootdRequest {
     ) {
         (self.plan, self.site, self.ticket, seconds) = (plan, site, ticket, limits.readSeconds)
         // XrdCl's own deadline comes later: whatever its threads still write goes to a buffer that is nobody else's.
-        let patience = Int32(clamping: min(limits.readSeconds + 60, 60_000))
+        let timeout = Int32(clamping: min(limits.readSeconds + 60, 60_000))
         let context = Unmanaged.passRetained(site)
         request = cxr_read(
-            file, plan.segments, Int32(plan.segments.count), patience,
+            file, plan.segments, Int32(plan.segments.count), timeout,
             { context, bytes, abandoned in
                 let site = Unmanaged<SiteAccess>.fromOpaque(context!).takeRetainedValue()
                 if abandoned != 0 { site.released(Int(bytes)) }

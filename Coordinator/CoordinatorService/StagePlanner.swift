@@ -54,7 +54,7 @@ struct StagePlanner: Sendable {
 
     private func unit(_ id: Int64, _ urls: [String]) -> WorkUnit {
         var names: [String] = []
-        for place in catalog.places(urls) where !names.contains(place.site) { names.append(place.site) }
+        for replica in catalog.replicas(urls) where !names.contains(replica.site) { names.append(replica.site) }
         return WorkUnit(id: id, queue: names.joined(separator: " "), localPath: urls.first.flatMap(localPath(of:)))
     }
 

@@ -132,7 +132,7 @@ import Testing
             found[place]!.removeFirst()
             switch outcome {
             case .read(let summary): return (description, summary)
-            case .refused(let error):
+            case .unreadable(let error):
                 Issue.record("\(label): \(error)")
                 return nil
             }

@@ -32,7 +32,7 @@ import Testing
         func reader(cached: Bool = false) -> BlockReader {
             var catalog = SiteCatalog()
             if cached { catalog.cache = .init(directory: folder.appending(path: "cache").path, bytes: 1 << 30) }
-            return BlockReader(Intake(SiteBoard(catalog), threads: 1), localRoots: [folder.path])
+            return BlockReader(ReadResources(SiteBoard(catalog), threads: 1), localRoots: [folder.path])
         }
 
         func task(_ survey: Survey, _ urls: [String]) -> ChunkTask {

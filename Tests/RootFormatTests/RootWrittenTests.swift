@@ -7,7 +7,8 @@ import RootFormat
 import Specs
 import Testing
 
-/// Files that ROOT writes here and now, in forms that real files of the corpus do not have, against what ROOT reads back.
+/// Files that ROOT writes here and now, in forms that real files of the corpus do not have, against what ROOT reads
+/// back.
 @Suite struct RootWrittenTests {
     struct Expected: Decodable {
         struct Column: Decodable {
@@ -70,7 +71,7 @@ import Testing
     }
 
     private func friendsAreRead(_ path: String, below root: String) throws {
-        let reader = BlockReader(Intake(threads: 1), localRoots: [root])
+        let reader = BlockReader(ReadResources(threads: 1), localRoots: [root])
         let survey = try reader.survey(FileReplicas(path), tree: "events", verify: false)
         #expect(survey.branches.map(\.name) == ["x", "near.x", "afar.x"])
         func specs(_ branches: [String], roots: [String]) throws -> [BranchStatistics] {
@@ -79,7 +80,7 @@ import Testing
             let task = ChunkTask(
                 InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200])
             let plan = ChunkPlan(branches: branches, split: split)
-            return try SpecsCoding.decode(BlockReader(Intake(threads: 1), localRoots: roots).specs(task, plan).specs)[
+            return try SpecsCoding.decode(BlockReader(ReadResources(threads: 1), localRoots: roots).specs(task, plan).specs)[
                 0
             ].train.branches
         }

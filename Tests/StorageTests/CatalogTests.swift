@@ -16,29 +16,29 @@ import Testing
     }
 
     @Test func aFileIsWhereTheSitesFileSays() {
-        let places = catalog.places(["root://a:1094//eos/cms/old/x.root"])
+        let places = catalog.replicas(["root://a:1094//eos/cms/old/x.root"])
         #expect(
             places.map(\.url) == [
                 "root://a:1094//eos/cms/old/x.root", "root://b:1094//eos/cms/old/x.root", "davs://c/dpm/home/x.root",
             ])
         #expect(places.map(\.certain) == [true, true, false] && places.map(\.site) == ["NEAR", "NEAR", "FAR"])
         #expect(catalog.logicalName("davs://c/dpm/home/y/x.root") == "/y/x.root")
-        #expect(catalog.places(["lfn:/y/x.root"]).map(\.url).contains("davs://c/dpm/home/y/x.root"))
+        #expect(catalog.replicas(["lfn:/y/x.root"]).map(\.url).contains("davs://c/dpm/home/y/x.root"))
         // At no named site, and on this machine: nowhere else.
-        #expect(catalog.places(["/data/x.root"]).map(\.url) == ["/data/x.root"])
+        #expect(catalog.replicas(["/data/x.root"]).map(\.url) == ["/data/x.root"])
         #expect(catalog.siteName("root://z:1//x") == "root://z:1" && catalog.siteName("/data/x") == "local")
     }
 
-    @Test func placesAreChosenInProportionWithAShareForExploring() {
-        let places = ["A", "B", "C"].map { SiteCatalog.Place(site: $0, url: $0, certain: true) }
-        let standings = [
-            ReplicaOrder.Standing(bytesPerSecond: 90e6, known: true), .init(bytesPerSecond: 10e6, known: true),
+    @Test func replicasAreChosenInProportionWithAShareForExploring() {
+        let replicas = ["A", "B", "C"].map { SiteCatalog.Replica(site: $0, url: $0, certain: true) }
+        let scores = [
+            ReplicaScore(bytesPerSecond: 90e6, known: true), .init(bytesPerSecond: 10e6, known: true),
             .init(excluded: true, bytesPerSecond: 500e6, known: true),
         ]
         var random = SeededRandom(seed: 3)
         var first = [0, 0, 0]
         for _ in 0..<20_000 {
-            let order = ReplicaOrder.order(places, standings, &random)
+            let order = ReplicaOrder.order(replicas, scores, &random)
             #expect(order.sorted() == [0, 1, 2] && order[2] == 2)
             first[order[0]] += 1
         }
@@ -46,7 +46,7 @@ import Testing
         #expect(abs(Double(first[1]) / 20_000 - 0.12) < 0.01, "\(first)")
         // Errors count, and places that only the catalogue knows wait.
         let unsure = [
-            SiteCatalog.Place(site: "A", url: "a", certain: true), .init(site: "B", url: "b", certain: false),
+            SiteCatalog.Replica(site: "A", url: "a", certain: true), .init(site: "B", url: "b", certain: false),
         ]
         var earlier = 0
         for _ in 0..<2000 where ReplicaOrder.order(unsure, [.init(), .init()], &random)[0] == 1 { earlier += 1 }
@@ -133,7 +133,7 @@ import Testing
         catalog.sites = [site]
         let board = SiteBoard(catalog)
         _ = (board.access(url: "roots://s//a"), board.access(url: "roots://other//a"))
-        board.lend(token: token(3_000_000_000))
+        board.forward(token: token(3_000_000_000))
         board.checkCredentials()
         #expect(board.reports().map(\.tokenExpires) == [4_000_000_000, nil])
         _ = try file("long", token(1))

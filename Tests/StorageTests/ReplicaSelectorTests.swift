@@ -8,7 +8,7 @@ import Testing
         _ count: Int, certain: Bool = true, policy: ReplicaSelector.Policy = .init()
     ) -> ReplicaSelector {
         let replicas = (0..<count).map {
-            SiteCatalog.Place(site: "S\($0)", url: "root://s\($0)//f", certain: certain || $0 == 0)
+            SiteCatalog.Replica(site: "S\($0)", url: "root://s\($0)//f", certain: certain || $0 == 0)
         }
         return ReplicaSelector(replicas, policy: policy)
     }

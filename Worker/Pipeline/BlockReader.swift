@@ -9,12 +9,12 @@ import Storage
 
 /// Reads what tasks name: lists, surveys, partial specs, feature rows. Its calls block; one thread uses one reader.
 package final class BlockReader {
-    private let intake: Intake
+    private let resources: ReadResources
     private let localRoots: [String]
     private let decoder = ColumnDecoder()
 
-    package init(_ intake: Intake, localRoots: [String]) {
-        self.intake = intake
+    package init(_ resources: ReadResources, localRoots: [String]) {
+        self.resources = resources
         self.localRoots = localRoots
     }
 
@@ -32,12 +32,12 @@ package final class BlockReader {
 
     package func list(_ pattern: String) throws(InputError) -> [FileReplicas] {
         let roots = localRoots
-        return try FileLister(board: intake.board) { (path) throws(InputError) in try Self.permit(path, roots) }
+        return try FileLister(board: resources.board) { (path) throws(InputError) in try Self.permit(path, roots) }
             .expand(pattern)
     }
 
     package func survey(_ file: FileReplicas, tree: String, verify: Bool) throws(InputError) -> Survey {
-        let opened = try intake.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
+        let opened = try resources.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
         return Survey(
             bytes: opened.file.source.size, identity: opened.identity, adler32: opened.adler32,
             entries: opened.tree.entries,
@@ -63,9 +63,9 @@ package final class BlockReader {
         // Branches of friends lie in other trees, of other files perhaps.
         for part in try opened.locate(branches) {
             let plan = try EntryPlan(tree: part.opened.tree, branches: part.branches, entries: entries)
-            bytes += try intake.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(InputError) in
+            bytes += try resources.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(InputError) in
                 let fetched = try part.opened.source.read(plan.ranges)
-                try intake.computing { () throws(InputError) in
+                try resources.computing { () throws(InputError) in
                     try decoder.forEachColumn(plan, fetched) { (index, column) throws(InputError) in
                         try body(part.indices[index], column)
                     }
@@ -78,7 +78,7 @@ package final class BlockReader {
 
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
     package func specs(_ task: ChunkTask, _ plan: ChunkPlan) throws(InputError) -> (specs: [UInt8], bytesRead: Int) {
-        try intake.files.reading(task.input, permit: permit) { (opened) throws(InputError) in
+        try resources.files.reading(task.input, permit: permit) { (opened) throws(InputError) in
             try specs(task, plan, opened)
         }
     }
@@ -109,7 +109,7 @@ package final class BlockReader {
     ) throws(InputError) -> EventStore {
         let branches = schema.channels.map(\.branch) + (labelBranch.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
-        try intake.files.reading(input, permit: permit) { (opened) throws(InputError) in
+        try resources.files.reading(input, permit: permit) { (opened) throws(InputError) in
             _ = try forEachColumn(opened, branches, block.first..<block.end) { columns[$0] = $1 }
         }
         let batch = ColumnBatch(

@@ -2,7 +2,7 @@ import Bytes
 import RootFormat
 import Storage
 
-/// What tells one content from another: the file's UUID, or where its writer gave none, a hash of its size, head and
+/// The identity of a file's content: the file's UUID, or where its writer gave none, a hash of its size, head and
 /// tail.
 enum FileIdentity {
     static func of(_ source: any RangeSource) throws(InputError) -> String {

@@ -53,7 +53,7 @@ package final class OpenFiles: Sendable {
     }
 
     /// Runs work on a task's open tree. Where the bytes of a replica prove damaged, the work runs again with another
-    /// replica's; after an error the next task opens the file anew.
+    /// replica's; after an error the next task opens the file again.
     func reading<T>(
         _ input: InputTree, permit: (String) throws(InputError) -> Void,
         _ work: (OpenedTree) throws(InputError) -> T
@@ -76,7 +76,7 @@ package final class OpenFiles: Sendable {
         }
     }
 
-    /// Reads what a source's open replica says of itself, and fixes its identity for all that follows.
+    /// Reads the header of a source's open replica, and fixes the file's identity for all that follows.
     private static func openRoot(
         _ source: ReplicatedSource, identity: String?
     ) throws(InputError) -> (root: RootFile, identity: String) {

@@ -7,11 +7,11 @@ import Synchronization
 
 /// Reads whole trees once, branch by branch, on several threads: each column is used while it lies in the cache.
 package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
-    /// What came of one branch.
+    /// The result of one branch.
     package enum Outcome: Sendable {
         case read(Consumer)
-        /// It cannot be read; its neighbours can.
-        case refused(InputError)
+        /// The branch cannot be read; others of the tree can.
+        case unreadable(InputError)
     }
 
     /// A tree of an open file, and the branches wanted of it.
@@ -93,19 +93,19 @@ package struct TreeScan<Consumer: ColumnConsumer>: Sendable {
                 for piece in branches[first].pieces(bytes: pieceBytes, entries: entries) {
                     let plan = try EntryPlan(tree: input.tree, branches: readable.map { branches[$0] }, entries: piece)
                     let fetched = try input.file.source.read(plan.ranges)
-                    try decoder.forEachColumn(plan, fetched) { (place, column) throws(InputError) in
-                        consumers[readable[place]]!.add(column)
+                    try decoder.forEachColumn(plan, fetched) { (index, column) throws(InputError) in
+                        consumers[readable[index]]?.add(column)
                     }
                 }
             } catch { failure = error.located(file: input.file.url) }
         }
         return branches.indices.map { index in
             if let reason = branches[index].unsupportedReason {
-                return .refused(
+                return .unreadable(
                     InputError(
                         .unsupported, reason, file: input.file.url, object: "the branch \(branches[index].name)"))
             }
-            return failure.map { .refused($0) } ?? .read(consumers[index]!)
+            return failure.map { .unreadable($0) } ?? .read(consumers[index]!)
         }
     }
 }

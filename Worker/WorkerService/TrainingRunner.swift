@@ -14,7 +14,7 @@ import Wire
 /// Takes part in training rounds: one at a time, on threads of its own.
 final class TrainingRunner: Sendable {
     private let settings: WorkerService.Settings
-    private let intake: Intake
+    private let resources: ReadResources
     /// Reading waits for sites: more threads than cores.
     private let threads: TaskThreads
     private let outbox: Outbox
@@ -27,9 +27,9 @@ final class TrainingRunner: Sendable {
     /// The newest round that this member left by itself, and what it said then.
     private let left = Mutex<(round: Int64, report: TrainingReport)?>(nil)
 
-    init(settings: WorkerService.Settings, intake: Intake, outbox: Outbox, log: Logger) {
+    init(settings: WorkerService.Settings, resources: ReadResources, outbox: Outbox, log: Logger) {
         self.settings = settings
-        self.intake = intake
+        self.resources = resources
         threads = TaskThreads(settings.threads + settings.readAhead)
         self.outbox = outbox
         self.log = log
@@ -122,10 +122,10 @@ final class TrainingRunner: Sendable {
     private func cache(_ digest: String, _ data: DataPlan) -> RowCache {
         kept.withLock { kept in
             if let kept, kept.dataPlan == digest { return kept.cache }
-            let intake = intake
+            let resources = resources
             let roots = settings.localRoots
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(InputError) in
-                try BlockReader(intake, localRoots: roots).events(
+                try BlockReader(resources, localRoots: roots).events(
                     data.blocks[index], of: data.inputs[data.blocks[index].input], data.schema,
                     labelBranch: data.labelBranch, split: data.split)
             }

@@ -11,7 +11,8 @@ import Storage
 import Synchronization
 import Wire
 
-/// A worker: a session with the coordinator, kept up for as long as the process lives, and threads that do what is lent.
+/// A worker: a session with the coordinator, kept up for as long as the process lives, and threads that do what is
+/// lent.
 package struct WorkerService: Sendable {
     package struct Settings: Sendable {
         package var coordinatorHost: String
@@ -49,7 +50,7 @@ package struct WorkerService: Sendable {
     let version: String
     let log: Logger
     private let threads: TaskThreads
-    private let intake: Intake
+    private let resources: ReadResources
     private let outbox = Outbox()
     private let wanted = Wanted()
     private let process = UUID().uuidString
@@ -72,7 +73,8 @@ package struct WorkerService: Sendable {
         self.version = version
         self.log = log
         threads = TaskThreads(settings.threads + settings.readAhead)
-        intake = Intake(SiteBoard(settings.catalog), threads: settings.threads, memoryBytes: settings.memoryBytes)
+        resources = ReadResources(
+            SiteBoard(settings.catalog), threads: settings.threads, memoryBytes: settings.memoryBytes)
     }
 
     /// Gives back what it holds; the process ends after this.
@@ -83,7 +85,7 @@ package struct WorkerService: Sendable {
 
     /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, or drained.
     package func run() async throws -> Ending {
-        let trainer = TrainingRunner(settings: settings, intake: intake, outbox: outbox, log: log)
+        let trainer = TrainingRunner(settings: settings, resources: resources, outbox: outbox, log: log)
         while !Task.isCancelled {
             var trouble: (any Error)?
             do { try await session(trainer) } catch { trouble = error }
@@ -105,8 +107,8 @@ package struct WorkerService: Sendable {
         return .cancelled
     }
 
-    /// The kernels that this processor's linear algebra uses unless told otherwise. A worker that started itself anew knows from before.
-    /// Where what it was told had no effect, it can use nothing else, and says so.
+    /// The kernels that this processor's linear algebra uses unless told otherwise. A worker that started itself anew
+    /// knows from before. Where what it was told had no effect, it can use nothing else, and says so.
     package static let ownKernels: String = {
         let environment = ProcessInfo.processInfo.environment
         guard let own = environment[ownKernelsVariable] else { return LinearAlgebra.kernels }
@@ -149,8 +151,8 @@ package struct WorkerService: Sendable {
                         while !Task.isCancelled {
                             try await Task.sleep(for: .seconds(1))
                             outbox.tick()
-                            intake.board.checkCredentials()
-                            let reports = intake.board.reports()
+                            resources.board.checkCredentials()
+                            let reports = resources.board.reports()
                             if !reports.isEmpty { outbox.send(.sites(reports)) }
                         }
                     }
@@ -194,19 +196,19 @@ package struct WorkerService: Sendable {
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
         case .catalog(let catalog):
-            intake.board.adopt(catalog)
-            if let failure = intake.board.cacheFailure { log.warning("\(failure)") }
-        case .sites(let directives): intake.board.apply(directives)
+            resources.board.adopt(catalog)
+            if let failure = resources.board.cacheFailure { log.warning("\(failure)") }
+        case .sites(let directives): resources.board.apply(directives)
         case .credential:
             // Over an open connection it was not sent by a coordinator of ours.
             guard settings.authority != nil else { return }
-            intake.board.lend(token: payload.isEmpty ? nil : String(decoding: payload, as: UTF8.self))
+            resources.board.forward(token: payload.isEmpty ? nil : String(decoding: payload, as: UTF8.self))
         case .rendezvous(let round, let key): trainer.rendezvous(round: round, key: key, value: payload)
         }
     }
 
     private func work(_ grant: Grant) {
-        let reader = BlockReader(intake, localRoots: settings.localRoots)
+        let reader = BlockReader(resources, localRoots: settings.localRoots)
         let started = DispatchTime.now().uptimeNanoseconds
         var specs: [UInt8] = []
         let result: TaskResult

@@ -20,8 +20,8 @@ typedef struct {
 
 typedef struct {
   uint64_t size;      // bytes in the file
-  int readv_iov_max;  // segments in one vector read, as the server says
-  int readv_ior_max;  // bytes in one segment, as the server says
+  int readv_iov_max;  // segments in one vector read, as the server reports
+  int readv_ior_max;  // bytes in one segment, as the server reports
   char server[256];   // host:port of the data server that gave the file
 } cxr_file_info;
 
@@ -45,7 +45,7 @@ void cxr_close(cxr_file *file);
 typedef void (*cxr_freed)(void *context, uint64_t bytes, int was_abandoned);
 
 /// Starts a read of `count` ranges into one buffer of the request's own, range after range: a plain read of one range, a vector
-/// read of several. NULL where there is no memory; cxr_wait then says so, and `freed` is not called.
+/// read of several. NULL where there is no memory; cxr_wait then reports that, and `freed` is not called.
 cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int timeout_seconds, cxr_freed freed, void *context);
 /// Waits for it. With CXR_OK, `data` is valid until the request is released.
 int cxr_wait(cxr_request *request, int timeout_milliseconds, const uint8_t **data, uint64_t *length, char *error,

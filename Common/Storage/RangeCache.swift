@@ -10,18 +10,18 @@ import Synchronization
 /// bytes. Several processes may share a directory: appending takes a lock on the cache file; readers take none, and
 /// believe only what its checksums confirm, so that a record that was cut by a crash is never served. When there is too
 /// much, the cache files that were used longest ago go.
-package final class BlockCache: Sendable {
+package final class RangeCache: Sendable {
     private struct Index {
         /// Parsed up to here; what follows is younger or torn.
         var end = 0
-        var places: [ByteRange: (position: Int, checksum: UInt64)] = [:]
+        var records: [ByteRange: (position: Int, checksum: UInt64)] = [:]
         var touched = 0
     }
 
     private struct State {
         /// By path; costs are numbers of ranges. Some twenty megabytes at most: what left is read again when it is
         /// needed.
-        var indices = BoundedCache<String, Index>(limit: BlockCache.entriesMost)
+        var indices = BoundedCache<String, Index>(limit: RangeCache.maxEntries)
         /// Bytes in the directory, as far as this process knows.
         var bytes = 0
         /// Bytes added since the directory was scanned; nil before the first scan, which the first addition makes.
@@ -37,9 +37,9 @@ package final class BlockCache: Sendable {
     private static let regionBytes = 4 << 20
     private static let headBytes = 40
     private static let magic: UInt64 = 0x314B_4C42_4D41_4542
-    private static let entriesMost = 200_000
+    private static let maxEntries = 200_000
     /// Larger ranges are not kept.
-    private static let rangeMost = 64 << 20
+    private static let maxRangeBytes = 64 << 20
 
     /// - Parameters:
     ///   - directory: made where it does not exist.
@@ -70,17 +70,17 @@ package final class BlockCache: Sendable {
             let index = refreshed(path, file, identity)
             for number in indices {
                 let range = fetch.ranges[number]
-                guard let place = index.places[range] else { continue }
+                guard let record = index.records[range] else { continue }
                 let buffer = AlignedBuffer(capacity: range.length)
-                guard Self.fill(file, buffer.pointer, range.length, place.position),
-                    XXH3_64bits(buffer.pointer, range.length) == place.checksum
+                guard Self.fill(file, buffer.pointer, range.length, record.position),
+                    XXH3_64bits(buffer.pointer, range.length) == record.checksum
                 else {
                     // The disk gave other bytes than were written: nothing of this file is believed any more.
                     unlink(path)
                     _ = state.withLock { $0.indices.remove(path) }
                     break
                 }
-                fetch.place(number, at: UnsafeRawPointer(buffer.pointer))
+                fetch.set(number, to: UnsafeRawPointer(buffer.pointer))
                 fetch.keep(buffer, transferred: 0)
                 state.withLock { $0.hits += range.length }
             }
@@ -93,7 +93,7 @@ package final class BlockCache: Sendable {
         var index = state.withLock { $0.indices.value(for: path) } ?? Index()
         var status = stat()
         guard fstat(file, &status) == 0 else { return Index() }
-        // Evicted and begun anew by another process.
+        // Evicted, and begun again, by another process.
         if status.st_size < index.end { index = Index() }
         let key = Array(identity.utf8)
         while index.end + Self.headBytes + key.count <= status.st_size {
@@ -102,10 +102,10 @@ package final class BlockCache: Sendable {
             guard whole, let record = Record(head, key) else { break }
             let position = index.end + head.count
             guard position + record.range.length <= status.st_size else { break }
-            index.places[record.range] = (position, record.checksum)
+            index.records[record.range] = (position, record.checksum)
             index.end = position + record.range.length
         }
-        state.withLock { $0.indices.insert(index, for: path, cost: index.places.count) }
+        state.withLock { $0.indices.insert(index, for: path, cost: index.records.count) }
         return index
     }
 
@@ -121,12 +121,12 @@ package final class BlockCache: Sendable {
         }
 
         init?(_ bytes: [UInt8], _ key: [UInt8]) {
-            func number(_ place: Int) -> UInt64 {
-                bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: UInt64.self) }
+            func number(_ offset: Int) -> UInt64 {
+                bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
             }
-            guard number(0) == BlockCache.magic, Array(bytes[BlockCache.headBytes...]) == key,
+            guard number(0) == RangeCache.magic, Array(bytes[RangeCache.headBytes...]) == key,
                 number(32) == Self.check(Array(bytes[..<32]) + key),
-                number(16) <= UInt64(BlockCache.rangeMost), number(8) < 1 << 62
+                number(16) <= UInt64(RangeCache.maxRangeBytes), number(8) < 1 << 62
             else { return nil }
             range = ByteRange(offset: Int(number(8)), length: Int(number(16)))
             checksum = number(24)
@@ -134,7 +134,7 @@ package final class BlockCache: Sendable {
 
         func bytes(_ key: [UInt8]) -> [UInt8] {
             var head: [UInt8] = []
-            for value in [BlockCache.magic, UInt64(range.offset), UInt64(range.length), checksum] {
+            for value in [RangeCache.magic, UInt64(range.offset), UInt64(range.length), checksum] {
                 withUnsafeBytes(of: value) { head += $0 }
             }
             withUnsafeBytes(of: Self.check(head + key)) { head += $0 }
@@ -146,7 +146,7 @@ package final class BlockCache: Sendable {
         }
     }
 
-    /// Forgets a file: what it kept of it was no good.
+    /// Drops everything of a file, whose bytes proved damaged.
     func forget(_ identity: String, size: Int) {
         for region in 0...max(0, size / Self.regionBytes) {
             let path = path(identity, region)
@@ -189,7 +189,7 @@ package final class BlockCache: Sendable {
         let key = Array(identity.utf8)
         for number in members {
             let (range, slice) = (fetch.ranges[number], fetch.slice(number))
-            guard index.places[range] == nil, range.length > 0, range.length <= Self.rangeMost, let slice else {
+            guard index.records[range] == nil, range.length > 0, range.length <= Self.maxRangeBytes, let slice else {
                 continue
             }
             let head = Record(range, checksum: XXH3_64bits(slice.baseAddress, slice.count)).bytes(key)
@@ -248,7 +248,7 @@ package final class BlockCache: Sendable {
         let due = state.withLock { state in
             guard var index = state.indices.peek(path), now - index.touched > 10 else { return false }
             index.touched = now
-            state.indices.insert(index, for: path, cost: index.places.count)
+            state.indices.insert(index, for: path, cost: index.records.count)
             return true
         }
         if due { futimens(file, nil) }

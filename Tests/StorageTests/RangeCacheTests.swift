@@ -4,7 +4,7 @@ import Foundation
 import Storage
 import Testing
 
-@Suite struct BlockCacheTests {
+@Suite struct RangeCacheTests {
     private final class Folder: Sendable {
         let path = FileManager.default.temporaryDirectory.appending(path: "beamline-cache-\(UUID().uuidString)").path
         deinit { try? FileManager.default.removeItem(atPath: path) }
