@@ -26,6 +26,7 @@ package struct BoundedCache<Key: Hashable, Value> {
     /// - Parameter limit: the largest sum of costs, at least 1.
     package init(limit: Int) { self.limit = max(1, limit) }
 
+    /// The number of entries.
     package var count: Int { indices.count }
 
     /// The entry's value, which counts as a use.
@@ -56,6 +57,8 @@ package struct BoundedCache<Key: Hashable, Value> {
         }
     }
 
+    /// Removes an entry, which counts as no eviction.
+    /// - Returns: its value, where it was held.
     @discardableResult
     package mutating func remove(_ key: Key) -> Value? {
         guard let index = indices.removeValue(forKey: key) else { return nil }
@@ -66,6 +69,7 @@ package struct BoundedCache<Key: Hashable, Value> {
         return nodes[index].entry?.value
     }
 
+    /// Removes all entries; the number of evictions stays.
     package mutating func removeAll() {
         nodes.removeSubrange(1...)
         (nodes[0].newer, nodes[0].older) = (0, 0)

@@ -11,9 +11,13 @@ package struct ByteReader: ~Escapable {
         self.position = 0
     }
 
+    /// Bytes of the span.
     package var count: Int { span.byteCount }
+    /// Bytes after the cursor.
     package var remaining: Int { span.byteCount - position }
 
+    /// Moves the cursor.
+    /// - Parameter offset: from the start of the span, up to its end.
     package mutating func seek(to offset: Int) throws(InputError) {
         guard offset >= 0, offset <= span.byteCount else {
             throw InputError(
@@ -23,6 +27,7 @@ package struct ByteReader: ~Escapable {
         position = offset
     }
 
+    /// Passes over `length` bytes.
     package mutating func skip(_ length: Int) throws(InputError) {
         try require(length)
         position += length
@@ -48,15 +53,25 @@ package struct ByteReader: ~Escapable {
         try load(T.self).byteSwapped
     }
 
+    /// The next byte.
     package mutating func u8() throws(InputError) -> UInt8 { try load(UInt8.self) }
+    /// The next 2 bytes as an unsigned number.
     package mutating func u16() throws(InputError) -> UInt16 { try load(UInt16.self) }
+    /// The next 4 bytes as an unsigned number.
     package mutating func u32() throws(InputError) -> UInt32 { try load(UInt32.self) }
+    /// The next 8 bytes as an unsigned number.
     package mutating func u64() throws(InputError) -> UInt64 { try load(UInt64.self) }
+    /// The next byte as a signed number.
     package mutating func i8() throws(InputError) -> Int8 { try load(Int8.self) }
+    /// The next 2 bytes as a signed number.
     package mutating func i16() throws(InputError) -> Int16 { try load(Int16.self) }
+    /// The next 4 bytes as a signed number.
     package mutating func i32() throws(InputError) -> Int32 { try load(Int32.self) }
+    /// The next 8 bytes as a signed number.
     package mutating func i64() throws(InputError) -> Int64 { try load(Int64.self) }
+    /// The next 4 bytes as a real number.
     package mutating func f32() throws(InputError) -> Float { Float(bitPattern: try load(UInt32.self)) }
+    /// The next 8 bytes as a real number.
     package mutating func f64() throws(InputError) -> Double { Double(bitPattern: try load(UInt64.self)) }
 
     /// A 32-bit count of items that each take at least `itemSize` bytes: checked against what remains, so that it can
@@ -72,6 +87,7 @@ package struct ByteReader: ~Escapable {
         return value
     }
 
+    /// A copy of the next `length` bytes.
     package mutating func bytes(_ length: Int) throws(InputError) -> [UInt8] {
         try require(length)
         let start = position

@@ -2,14 +2,19 @@
 ///
 /// Errors are data: each has what happened, where, what was expected, what was found, and what to do.
 package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What kind of error it is, for those that act on it.
     package enum Code: String, Sendable, Codable {
-        case truncated, badMagic, badLength, badChecksum, corrupt, unsupported, missing, limit
+        /// Bytes that cannot be what they should be.
+        case truncated, badMagic, badLength, badChecksum, corrupt
+        /// Valid, and beyond what this version does, or than what there is.
+        case unsupported, missing, limit
+        /// A mistake of the user's.
         case input
-        /// Of a site: it is not there, says nothing in time, answers with an error of its own, refuses, or gives
-        /// another file by now.
-        case unreachable, deadline, faulty, refused, changed
+        /// States of a peer: it cannot be reached, does not answer in time, answers with an error of its own, denies
+        /// access, or has other content by now.
+        case unreachable, deadline, faulty, denied, changed
 
-        /// Another try, later or elsewhere, may do better.
+        /// Whether another attempt, later or elsewhere, may succeed.
         package var isTransient: Bool { self == .unreachable || self == .deadline || self == .faulty }
     }
 

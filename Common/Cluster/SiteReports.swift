@@ -1,6 +1,8 @@
 /// How an access to a site failed.
 package enum SiteFault: String, Codable, Sendable, CaseIterable {
-    case unreachable, deadline, refused, missing, changed, broken
+    case unreachable, deadline, missing, changed, broken
+    /// The site denied access; published with the old spelling.
+    case denied = "refused"
 
     /// Whether it says something about the site, not only about one file.
     package var blamesSite: Bool { self == .unreachable || self == .deadline || self == .broken }
@@ -99,7 +101,8 @@ package struct SiteStatus: Codable, Sendable, Equatable {
     package var retries: Int64 = 0
     package var faults: [SiteReport.FaultCount] = []
     package var lastFault: String?
-    /// Seconds within which half, 95 and 99 of a hundred reads were answered; the upper bound of a power of two of milliseconds.
+    /// Seconds within which half, 95 and 99 of a hundred reads were answered; the upper bound of a power of two of
+    /// milliseconds.
     package var latency50: Double?
     package var latency95: Double?
     package var latency99: Double?

@@ -2,7 +2,7 @@ import Yams
 
 /// A mistake in a file that a person wrote.
 package struct FileMistake: Error, Equatable, Sendable, Codable, CustomStringConvertible {
-    /// From 1.
+    /// The line's number, from 1.
     package var line: Int
     package var text: String
 
@@ -14,6 +14,7 @@ package struct FileMistake: Error, Equatable, Sendable, Codable, CustomStringCon
     package var description: String { "line \(line): \(text)" }
 }
 
+/// All mistakes of a file, sorted by line.
 package struct FileMistakes: Error, Sendable, CustomStringConvertible {
     package var mistakes: [FileMistake]
     package var description: String { mistakes.map(\.description).joined(separator: "\n") }
@@ -53,6 +54,7 @@ extension CheckedYAML {
         }
     }
 
+    /// Notes a mistake at a node's line.
     package mutating func fail(_ node: Node, _ text: String) {
         mistakes.append(FileMistake(line: node.mark?.line ?? 1, text: text))
     }
@@ -82,6 +84,7 @@ extension CheckedYAML {
         return found
     }
 
+    /// What a node is, for errors: a scalar's text, or "a mapping", "a list", "an alias".
     package static func kind(_ node: Node) -> String {
         switch node {
         case .scalar(let scalar): scalar.string.debugDescription
@@ -91,6 +94,7 @@ extension CheckedYAML {
         }
     }
 
+    /// The text of a scalar that is not empty; nil, and a mistake noted, where it is none; nil where there is no node.
     package mutating func text(_ node: Node?, _ what: String) -> String? {
         guard let node else { return nil }
         guard case .scalar(let scalar) = node, !scalar.string.isEmpty else {
@@ -100,12 +104,14 @@ extension CheckedYAML {
         return scalar.string
     }
 
+    /// The texts of a list of scalars, or of one scalar.
     package mutating func texts(_ node: Node?, _ what: String) -> [String]? {
         guard let node else { return nil }
         guard let sequence = node.sequence else { return text(node, what).map { [$0] } }
         return sequence.compactMap { text($0, what) }
     }
 
+    /// A whole number within a range; nil, and a mistake noted, where it is none.
     package mutating func integer(_ node: Node?, _ what: String, _ range: ClosedRange<Int>) -> Int? {
         guard let node else { return nil }
         guard case .scalar(let scalar) = node, let value = Int(scalar.string), range.contains(value) else {
@@ -118,6 +124,7 @@ extension CheckedYAML {
         return value
     }
 
+    /// A finite number that `accepts` allows; nil, and a mistake noted with what was `expected`, where it is none.
     package mutating func real(
         _ node: Node?, _ what: String, _ expected: String, _ accepts: (Double) -> Bool
     ) -> Double? {
@@ -129,6 +136,7 @@ extension CheckedYAML {
         return value
     }
 
+    /// One of the cases of an enumeration, by its raw value; nil, and a mistake noted, where it is none.
     package mutating func choice<T: RawRepresentable & CaseIterable>(_ node: Node?, _ what: String, _: T.Type) -> T?
     where T.RawValue == String {
         guard let node else { return nil }

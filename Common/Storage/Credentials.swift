@@ -40,7 +40,7 @@ package struct Credentials: Sendable {
         guard let found = try discover() else { return nil }
         if let expires = found.expires, expires <= now {
             throw InputError(
-                .refused, "the bearer token has expired", object: found.origin, expected: "a token that is valid now",
+                .denied, "the bearer token has expired", object: found.origin, expected: "a token that is valid now",
                 found: "one that ended \(Int(now - expires)) s ago",
                 hint: "Renew it; it is read again at the next open.")
         }
@@ -69,7 +69,7 @@ package struct Credentials: Sendable {
     private static func read(_ path: String, _ origin: String) throws(InputError) -> Token {
         guard let file = fopen(path, "re") else {
             throw InputError(
-                .refused, "cannot read the bearer token: \(String(cString: strerror(errno)))", object: origin)
+                .denied, "cannot read the bearer token: \(String(cString: strerror(errno)))", object: origin)
         }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 64 << 10)
@@ -125,6 +125,7 @@ package struct Credentials: Sendable {
         do throws(InputError) { return (nil, try token(now: now)?.expires) } catch { return (error.description, nil) }
     }
 
+    /// Seconds since 1970.
     package static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

@@ -28,6 +28,7 @@ package final class FileSource: RangeSource {
 
     deinit { Glibc.close(descriptor) }
 
+    /// Brings the ranges that are missing: see `RangeSource`.
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let plan = CoalescedRanges(fetch, gap: 0, limit: 8 << 20)

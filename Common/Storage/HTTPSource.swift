@@ -38,6 +38,7 @@ package final class HTTPSource: RangeSource {
         return url
     }
 
+    /// Brings the ranges that are missing: see `RangeSource`.
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let credentials = try RequestCredentials(site, url)

@@ -13,6 +13,7 @@ package final class MemorySource: RangeSource {
         bytes.withUnsafeBytes { buffer.bytes.copyMemory(from: $0) }
     }
 
+    /// Brings the ranges that are missing: see `RangeSource`.
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let missing = fetch.missing

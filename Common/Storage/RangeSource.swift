@@ -1,73 +1,6 @@
 import Bytes
 import Cluster
 
-/// `length` bytes from `offset` of a file.
-package struct ByteRange: Hashable, Sendable {
-    package var offset: Int
-    package var length: Int
-
-    package init(offset: Int, length: Int) {
-        self.offset = offset
-        self.length = length
-    }
-
-    package var end: Int { offset + length }
-}
-
-/// The bytes of the ranges that were asked for, in the order asked. They live as long as this object.
-package final class FetchedRanges: @unchecked Sendable {
-    package let slices: [UnsafeRawBufferPointer]
-    /// Bytes that travelled, gaps included.
-    package let transferred: Int
-    private let owners: [AnyObject]
-
-    fileprivate init(slices: [UnsafeRawBufferPointer], transferred: Int, owners: [AnyObject]) {
-        self.slices = slices
-        self.transferred = transferred
-        self.owners = owners
-    }
-
-    package func bytes(_ index: Int) -> [UInt8] { withExtendedLifetime(self) { [UInt8](slices[index]) } }
-}
-
-/// Ranges on their way: what has come stays, so that another replica can go on with the rest.
-///
-/// One thread uses it.
-package final class RangeFetch {
-    package let ranges: [ByteRange]
-    private var pointers: [UnsafeRawPointer?]
-    private var owners: [AnyObject] = []
-    package private(set) var transferred = 0
-
-    package init(_ ranges: [ByteRange]) {
-        self.ranges = ranges
-        pointers = .init(repeating: nil, count: ranges.count)
-    }
-
-    /// Indices of the ranges that have not come.
-    package var missing: [Int] { ranges.indices.filter { pointers[$0] == nil && ranges[$0].length > 0 } }
-
-    func set(_ index: Int, to pointer: UnsafeRawPointer) { pointers[index] = pointer }
-
-    /// Keeps alive what pointers point into.
-    func keep(_ owner: AnyObject, transferred bytes: Int) {
-        owners.append(owner)
-        transferred += bytes
-    }
-
-    /// A range that has come.
-    func slice(_ index: Int) -> UnsafeRawBufferPointer? {
-        pointers[index].map { UnsafeRawBufferPointer(start: $0, count: ranges[index].length) }
-    }
-
-    package func finish() -> FetchedRanges {
-        let slices = ranges.indices.map {
-            UnsafeRawBufferPointer(start: ranges[$0].length > 0 ? pointers[$0] : nil, count: ranges[$0].length)
-        }
-        return FetchedRanges(slices: slices, transferred: transferred, owners: owners)
-    }
-}
-
 /// A file somewhere, read by ranges. Calls block; they are made from a worker's own threads.
 package protocol RangeSource: AnyObject, Sendable {
     var url: String { get }
@@ -82,6 +15,8 @@ package protocol RangeSource: AnyObject, Sendable {
 extension RangeSource {
     package var server: String? { nil }
 
+    /// Reads ranges.
+    /// - Throws: `InputError` where they lie outside the file or cannot be read.
     package func read(_ ranges: [ByteRange]) throws(InputError) -> FetchedRanges {
         let fetch = RangeFetch(ranges)
         try read(into: fetch)

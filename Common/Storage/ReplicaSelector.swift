@@ -17,7 +17,7 @@ package struct ReplicaSelector: Sendable {
     /// How an attempt at a replica ended.
     package enum Outcome: Sendable, Equatable, CaseIterable {
         /// The site denied access; a token may be renewed, so it is asked again.
-        case refused
+        case denied
         /// No answer came within the request's deadline.
         case timedOut
         /// There was no connection, or it broke.
@@ -39,7 +39,7 @@ package struct ReplicaSelector: Sendable {
         package var excludes: Bool {
             switch self {
             case .missing, .unsupported, .damaged, .otherIdentity, .checksumDiffers: true
-            case .refused, .timedOut, .unreachable, .faulty: false
+            case .denied, .timedOut, .unreachable, .faulty: false
             }
         }
     }
@@ -94,6 +94,7 @@ package struct ReplicaSelector: Sendable {
         fileprivate var again: Int?
     }
 
+    /// What an operation does next.
     package enum Decision: Sendable, Equatable {
         /// Ask this replica; its redirector should avoid these hosts.
         case attempt(replica: Int, avoiding: [String])
@@ -115,8 +116,11 @@ package struct ReplicaSelector: Sendable {
         self.policy = policy
     }
 
+    /// The number of replicas.
     package var count: Int { replicas.count }
+    /// The replica with this index.
     package subscript(_ index: Int) -> SiteCatalog.Replica { replicas[index].replica }
+    /// What is known of the replica with this index.
     package func state(_ index: Int) -> State { replicas[index].state }
 
     /// Begins an operation.

@@ -74,7 +74,7 @@ package final class ReplicatedSource: RangeSource {
                 case .damaged, .otherIdentity, .checksumDiffers:
                     if let key = state.withLock({ $0.content.key }) { board.cache?.forget(key, size: size) }
                     guard state.withLock({ $0.reject(error, readFrom: readFrom, replicas) }) else { throw error }
-                case .refused, .timedOut, .unreachable, .faulty, .missing, .unsupported:
+                case .denied, .timedOut, .unreachable, .faulty, .missing, .unsupported:
                     guard !pinned, state.withLock({ $0.content.identity == nil }), let readFrom else { throw error }
                     fail(readFrom, nil, SiteError(site: replicas[readFrom].site, error), &operation)
                 }
@@ -82,6 +82,7 @@ package final class ReplicatedSource: RangeSource {
         }
     }
 
+    /// Brings the ranges that are missing: see `RangeSource`.
     package func read(into fetch: RangeFetch) throws(InputError) {
         let (current, key) = state.withLock { ($0.current, $0.last == nil ? nil : $0.content.key) }
         guard let key else {

@@ -20,7 +20,7 @@ struct RequestCredentials: Sendable {
             do {
                 configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
                 configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: path, format: .pem))
-            } catch { throw InputError(.refused, "the X.509 proxy cannot be used: \(error)", object: path) }
+            } catch { throw InputError(.denied, "the X.509 proxy cannot be used: \(error)", object: path) }
         }
         tls = configuration
     }

@@ -79,10 +79,12 @@ package final class SiteAccess: Sendable {
 
     func forbidVectors() { state.withLock { $0.vectorsAllowed = false } }
 
+    /// Replaces limits and credentials; reads under way keep theirs.
     package func configure(_ limits: SiteLimits, _ credentials: Credentials) {
         state.withLock { ($0.limits, $0.credentials) = (limits, credentials) }
     }
 
+    /// Follows the coordinator: how many reads may be under way, and whether other sites should be preferred.
     package func apply(_ directive: SiteDirective) {
         let woken = state.withLock { state in
             state.readsMost = max(1, directive.reads)

@@ -77,6 +77,7 @@ package final class SiteBoard: Sendable {
         return Credentials(site?.credentials ?? .init(), forwarded: state.forwarded, discovers: site != nil)
     }
 
+    /// The access to the site with this name; made at its first use.
     package func access(_ name: String) -> SiteAccess {
         state.withLock { state in
             if let known = state.sites[name] { return known }
@@ -89,8 +90,10 @@ package final class SiteBoard: Sendable {
         }
     }
 
+    /// The access to the site that a URL belongs to.
     package func access(url: String) -> SiteAccess { access(catalog.siteName(url)) }
 
+    /// Follows the coordinator's directives, also for sites that are used later.
     package func apply(_ directives: [SiteDirective]) {
         for directive in directives {
             let known = state.withLock { state in
@@ -101,6 +104,7 @@ package final class SiteBoard: Sendable {
         }
     }
 
+    /// What this worker saw of each remote site since it started, sorted by name.
     package func reports() -> [SiteReport] {
         state.withLock { Array($0.sites.values) }.filter { $0.site != "local" }.map(\.report).sorted {
             $0.site < $1.site

@@ -22,7 +22,7 @@ extension ReplicaSelector.Outcome {
         switch code {
         case .unreachable: self = .unreachable
         case .deadline: self = .timedOut
-        case .refused: self = .refused
+        case .denied: self = .denied
         case .missing: self = .missing
         case .changed: self = .otherIdentity
         case .unsupported, .input: self = .unsupported
@@ -39,7 +39,7 @@ extension SiteFault {
         switch outcome {
         case .unreachable: self = .unreachable
         case .timedOut: self = .deadline
-        case .refused: self = .refused
+        case .denied: self = .denied
         case .missing: self = .missing
         case .otherIdentity, .checksumDiffers: self = .changed
         case .faulty, .unsupported, .damaged: self = .broken

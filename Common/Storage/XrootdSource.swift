@@ -4,6 +4,7 @@ import Cluster
 
 /// A file at a `root://` site, read by XrdCl: asynchronous vector reads of what is scattered, plain reads of what is
 /// large.
+// SAFETY: its fields are constants; XrdCl's file behind `handle` may be used by several threads.
 package final class XrootdSource: RangeSource, @unchecked Sendable {
     package let url: String
     package let size: Int
@@ -38,6 +39,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
 
     deinit { cxr_close(handle) }
 
+    /// Brings the ranges that are missing: see `RangeSource`.
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
         let limits = site.limits
@@ -84,7 +86,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         }
     }
 
-    fileprivate struct Request {
+    struct Request {
         var segments: [cxr_range] = []
         /// Indices of the merged ranges in it.
         var pieces: [Int] = []
@@ -114,103 +116,5 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         }
         if !current.pieces.isEmpty { requests.append(current) }
         return requests
-    }
-}
-
-/// One read under way; owns its bytes.
-private final class XrootdRequest {
-    let plan: XrootdSource.Request
-    private let request: OpaquePointer?
-    private let site: SiteAccess
-    private let ticket: SiteAccess.Ticket
-    private let seconds: Int
-    private var settled = false
-    private var abandoned = false
-
-    init(
-        _ file: OpaquePointer, _ plan: XrootdSource.Request, _ site: SiteAccess, _ ticket: SiteAccess.Ticket,
-        _ limits: SiteLimits
-    ) {
-        (self.plan, self.site, self.ticket, seconds) = (plan, site, ticket, limits.readSeconds)
-        // XrdCl's own deadline comes later: whatever its threads still write goes to a buffer that is nobody else's.
-        let timeout = Int32(clamping: min(limits.readSeconds + 60, 60_000))
-        let context = Unmanaged.passRetained(site)
-        request = cxr_read(
-            file, plan.segments, Int32(plan.segments.count), timeout,
-            { context, bytes, abandoned in
-                let site = Unmanaged<SiteAccess>.fromOpaque(context!).takeRetainedValue()
-                if abandoned != 0 { site.released(Int(bytes)) }
-            }, context.toOpaque())
-        if request == nil { context.release() }
-    }
-
-    deinit {
-        // Given up before its answer was looked at: another request of the same read failed.
-        if !settled {
-            site.leave(ticket, .abandoned)
-            abandoned = true
-        }
-        let stillWritten = cxr_release(request) != 0
-        if abandoned, !stillWritten { site.released(ticket.bytes) }
-    }
-
-    func wait(_ url: String) throws(InputError) -> UnsafeRawPointer {
-        var data: UnsafePointer<UInt8>?
-        var length: UInt64 = 0
-        let left = max(0, seconds * 1000 - ticket.milliseconds)
-        let result = withErrorText { cxr_wait(request, Int32(left), &data, &length, $0, $1) }
-        settled = true
-        guard result.code == CXR_OK, let data else {
-            let error = storageError(result, "cannot read", url)
-            abandoned = result.code == CXR_DEADLINE
-            site.leave(ticket, abandoned ? .abandoned : .failed)
-            throw error
-        }
-        guard length == UInt64(plan.bytes) else {
-            site.leave(ticket, .failed)
-            throw InputError(
-                .faulty, "the site sent another number of bytes than was asked for", file: url,
-                expected: "\(plan.bytes)", found: "\(length)")
-        }
-        site.leave(ticket, .read)
-        return UnsafeRawPointer(data)
-    }
-}
-
-struct XrootdResult {
-    var code: Int
-    var text: String
-}
-
-func withErrorText(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> XrootdResult {
-    var code: Int32 = 0
-    let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
-        buffer.initialize(repeating: 0)
-        code = body(buffer.baseAddress!, buffer.count)
-        return String(cString: buffer.baseAddress!)
-    }
-    return XrootdResult(code: Int(code), text: text.replacing("\n", with: " "))
-}
-
-func storageError(_ result: XrootdResult, _ what: String, _ url: String) -> InputError {
-    let site = StorageURL(url).endpoint
-    let text = Credentials.withoutSecrets(result.text)
-    switch result.code {
-    case Int(CXR_NOT_FOUND):
-        return InputError(.missing, "\(what): the site \(site) has no such file (\(text))", file: url)
-    case Int(CXR_DEADLINE):
-        return InputError(.deadline, "\(what): the site \(site) did not answer in time (\(text))", file: url)
-    case Int(CXR_DENIED):
-        return InputError(
-            .refused, "\(what): the site \(site) refuses (\(text))", file: url,
-            hint: "A worker shows its token only to sites that the sites file names, and only over TLS.")
-    case Int(CXR_UNSUPPORTED):
-        return InputError(.unsupported, "\(what): the site \(site) does not do this (\(text))", file: url)
-    case Int(CXR_NO_MEMORY): return InputError(.limit, "\(what): there is no memory for it", file: url)
-    case Int(CXR_UNREACHABLE):
-        return InputError(
-            .unreachable, "\(what): the site \(site) cannot be reached (\(text))", file: url,
-            hint: "Check the host and port, and that its server runs.")
-    default: return InputError(.faulty, "\(what): the site \(site) answers with an error (\(text))", file: url)
     }
 }

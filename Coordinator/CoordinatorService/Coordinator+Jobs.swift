@@ -25,7 +25,7 @@ extension Coordinator {
     private func checkLedger(_ failure: String? = nil) throws {
         if let trouble = failure ?? core.trouble {
             throw InputError(
-                .refused, "the ledger cannot be written: \(trouble)",
+                .denied, "the ledger cannot be written: \(trouble)",
                 hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
         }
     }

@@ -168,7 +168,7 @@ private struct TroubleMiddleware: RouterMiddleware {
             throw error
         } catch let error as InputError {
             return try RestService.json(
-                RestService.Failure(error: error.description), error.code == .refused ? .serviceUnavailable : .conflict)
+                RestService.Failure(error: error.description), error.code == .denied ? .serviceUnavailable : .conflict)
         } catch let error as EncodingError {
             return try RestService.json(
                 RestService.Failure(error: "the answer cannot be written as JSON: \(error)"), .internalServerError)

@@ -1,6 +1,7 @@
 import RootFormat
 
-/// A good file, with the places of its RNTuple envelopes: their checksums must be made good again, or damage is never seen behind them.
+/// A good file, with the places of its RNTuple envelopes: their checksums must be made good again, or damage is never
+/// seen behind them.
 struct Seed: Sendable {
     let name: String
     let bytes: [UInt8]
@@ -10,7 +11,7 @@ struct Seed: Sendable {
     init(name: String, bytes: [UInt8]) {
         self.name = name
         self.bytes = bytes
-        (anchors, envelopes) = NTupleChecksums.places(in: bytes)
+        (anchors, envelopes) = NTupleChecksums.ranges(in: bytes)
     }
 }
 

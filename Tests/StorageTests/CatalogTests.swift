@@ -140,6 +140,6 @@ import Testing
         board.checkCredentials()
         #expect(board.reports()[0].credentialWarning?.contains("expired") == true)
         let ended = #expect(throws: InputError.self) { try soon.token(now: 1001) }
-        #expect(ended?.code == .refused && ended?.description.contains("c2lnbmF0dXJl") == false)
+        #expect(ended?.code == .denied && ended?.description.contains("c2lnbmF0dXJl") == false)
     }
 }

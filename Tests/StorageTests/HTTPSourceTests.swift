@@ -52,7 +52,7 @@ import Testing
         #expect(throws: InputError.self) { try source.read([ByteRange(offset: 99_990, length: 11)]) }
     }
 
-    @Test(arguments: [("404", InputError.Code.missing), ("403", .refused), ("500", .faulty), ("whole", .unsupported)])
+    @Test(arguments: [("404", InputError.Code.missing), ("403", .denied), ("500", .faulty), ("whole", .unsupported)])
     func refusalsAreTold(_ mode: String, _ code: InputError.Code) throws {
         let server = try Server()
         let error = #expect(throws: InputError.self) { try openSource(server.url(mode)) }

@@ -15,7 +15,7 @@ import Testing
 
     private func error(_ index: Int, _ outcome: ReplicaSelector.Outcome) -> SiteError {
         let codes: [InputError.Code] = [
-            .refused, .deadline, .unreachable, .faulty, .missing, .unsupported, .corrupt, .changed,
+            .denied, .deadline, .unreachable, .faulty, .missing, .unsupported, .corrupt, .changed,
         ]
         let code = codes.first { ReplicaSelector.Outcome($0) == outcome } ?? .changed
         return SiteError(
@@ -56,9 +56,9 @@ import Testing
             return
         }
         #expect(abs(second - 0.4) < 1e-9)
-        selector.failed(0, in: &operation, error(0, .refused), now: 12, jitter: 0)
+        selector.failed(0, in: &operation, error(0, .denied), now: 12, jitter: 0)
         #expect(selector.next(operation, now: 12) == .giveUp)
-        #expect(selector.error(of: "f") == error(0, .refused).cause)
+        #expect(selector.error(of: "f") == error(0, .denied).cause)
         // A later operation has attempts of its own.
         #expect(selector.next(selector.begin(ranks: [0]), now: 12) == .attempt(replica: 0, avoiding: []))
     }

@@ -38,7 +38,7 @@ import Testing
             ] {
                 let error = #expect(throws: InputError.self) { try read(url, access(sites, token: token)) }
                 #expect(
-                    error?.code == .refused && error?.description.contains(words) == true,
+                    error?.code == .denied && error?.description.contains(words) == true,
                     "\(url) \(token ?? ""): \(String(describing: error))")
                 #expect(error?.description.contains(secret.suffix(40)) == false)
             }
@@ -70,7 +70,7 @@ import Testing
         let open = #expect(throws: InputError.self) {
             try read("root://localhost:\(sites.spare)//store/a", access(sites, token: "secure-token"))
         }
-        #expect(open?.code == .refused)
+        #expect(open?.code == .denied)
         // A host whose certificate nobody trusts gets no token either.
         let stranger = SiteAccess("secure", credentials: Credentials(.init()) { $0 == "BEARER_TOKEN" ? secret : nil })
         let distrust = #expect(throws: InputError.self) { try read(places[1], stranger) }

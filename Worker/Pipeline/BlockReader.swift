@@ -30,12 +30,15 @@ package final class BlockReader {
         }
     }
 
+    /// The files that a pattern names: see `FileLister`.
     package func list(_ pattern: String) throws(InputError) -> [FileReplicas] {
         let roots = localRoots
         return try FileLister(board: resources.board) { (path) throws(InputError) in try Self.permit(path, roots) }
             .expand(pattern)
     }
 
+    /// Opens a file and describes the tree: its identity, entries, blocks, clusters and branches.
+    /// - Parameter verify: compares each replica's checksum.
     package func survey(_ file: FileReplicas, tree: String, verify: Bool) throws(InputError) -> Survey {
         let opened = try resources.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
         return Survey(

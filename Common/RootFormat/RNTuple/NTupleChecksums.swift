@@ -4,7 +4,7 @@ import Storage
 /// Where an uncompressed RNTuple's checksums are, so that a damaged one can be made to pass them: for the fuzzer.
 package enum NTupleChecksums {
     /// The anchors' and the envelopes' bytes, checksums included.
-    package static func places(in bytes: [UInt8]) -> (anchors: [Range<Int>], envelopes: [Range<Int>]) {
+    package static func ranges(in bytes: [UInt8]) -> (anchors: [Range<Int>], envelopes: [Range<Int>]) {
         var anchors: [Range<Int>] = []
         var envelopes: [Range<Int>] = []
         guard let file = try? RootFile(MemorySource(bytes)) else { return ([], []) }
@@ -26,6 +26,7 @@ package enum NTupleChecksums {
         return (anchors, envelopes)
     }
 
+    /// Rewrites the checksums of anchors and envelopes after their bytes were changed.
     package static func repair(_ bytes: inout [UInt8], anchors: [Range<Int>], envelopes: [Range<Int>]) {
         for (range, isLittle) in anchors.map({ ($0, false) }) + envelopes.map({ ($0, true) })
         where range.upperBound <= bytes.count {

@@ -196,10 +196,10 @@ final class PageReader {
             defer { position += page.count }
             let wanted = range.clamped(to: position..<position + page.count)
             guard !wanted.isEmpty else { continue }
-            let place = target + (wanted.lowerBound - range.lowerBound) * size
+            let destination = target + (wanted.lowerBound - range.lowerBound) * size
             try decode(
                 page, of: source.pages, source.fetched.slices[run.firstRange + index], run.physical,
-                wanted.lowerBound - position..<wanted.upperBound - position, place)
+                wanted.lowerBound - position..<wanted.upperBound - position, destination)
         }
     }
 

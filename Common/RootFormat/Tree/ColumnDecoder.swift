@@ -24,7 +24,7 @@ package final class ColumnDecoder {
     }
 
     /// Gives one column after the other, so that each can be used while it lies in the cache.
-    /// - Parameter body: gets the place of the branch in the plan, and its column.
+    /// - Parameter body: gets the index of the branch in the plan, and its column.
     package func forEachColumn(
         _ plan: EntryPlan, _ fetched: FetchedRanges, _ body: (Int, Column) throws(InputError) -> Void
     ) throws(InputError) {

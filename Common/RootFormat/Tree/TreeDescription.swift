@@ -15,6 +15,7 @@ package struct TreeDescription: Sendable {
     /// Trees whose entries belong to this one's, one by one.
     package let friends: [Friend]
 
+    /// Another tree whose entries belong to this one's, by their numbers.
     package struct Friend: Sendable, Equatable {
         /// What its branches are called by: `name.branch`.
         package let name: String
@@ -42,6 +43,7 @@ package struct TreeDescription: Sendable {
         branches.reduce(0) { sum, branch in sum.addingClamped(branch.leafIndex == 0 ? branch[keyPath: bytes] : 0) }
     }
 
+    /// The branch with this name; nil where there is none.
     package func branch(_ name: String) -> BranchDescription? { branches.first { $0.name == name } }
 
     /// The boundaries of the tree's blocks: whole clusters joined up to `limit` entries, longer ones cut into pieces of
@@ -60,101 +62,6 @@ package struct TreeDescription: Sendable {
             }
         }
         return blocks
-    }
-}
-
-/// One column of a tree: a branch, or one leaf of a branch with several.
-package struct BranchDescription: Sendable {
-    /// The branches' names from the top joined by `/`; a leaf of several is added after a dot.
-    package let name: String
-    /// The branch's path without the leaf.
-    package let branchPath: String
-    /// The leaf's name, where the branch has several.
-    package let leafName: String?
-    /// The leaf's index in its branch.
-    package let leafIndex: Int
-    package let title: String
-    /// The C++ type.
-    package let typeName: String
-    package let content: Content
-    /// The branch that counts the items of a jagged one, where there is one.
-    package let counter: String?
-    package let entries: Int64
-    package let compressedBytes: Int64
-    package let uncompressedBytes: Int64
-    let storage: BranchStorage
-
-    package enum Content: Sendable, Equatable {
-        case numbers(DataType, Shape)
-        /// Characters: the innermost level of the shape.
-        case text(Shape)
-        case unsupported(reason: String)
-    }
-
-    package var numbers: (type: DataType, shape: Shape)? {
-        if case .numbers(let type, let shape) = content { (type, shape) } else { nil }
-    }
-    package var unsupportedReason: String? { if case .unsupported(let reason) = content { reason } else { nil } }
-
-    /// What a column of it is: numbers, or the bytes of text.
-    package var column: (type: DataType, shape: Shape)? {
-        switch content {
-        case .numbers(let type, let shape): (type, shape)
-        case .text(let shape): (.uint8, shape)
-        case .unsupported: nil
-        }
-    }
-
-    /// Baskets of a TTree's branch, pages of an RNTuple's column.
-    package var basketCount: Int {
-        switch storage {
-        case .baskets(let store, _): store.baskets.count
-        case .pages(let column): column.pageCount
-        }
-    }
-
-    /// The entries in pieces of whole baskets or clusters of about `bytes` inflated bytes each: how to read it through
-    /// once.
-    package func pieces(bytes limit: Int64, entries: Int64) -> [Range<Int64>] {
-        let perEntry = max(1, uncompressedBytes / max(1, self.entries))
-        // Never more than a million pieces, whatever size the tree declares.
-        let most = max(1, min(1 << 20, limit / perEntry), entries >> 20)
-        var pieces: [Range<Int64>] = []
-        var start: Int64 = 0
-        func cut(at end: Int64) {
-            let end = min(end, entries)
-            while end - start > 2 * most {
-                pieces.append(start..<start + most)
-                start += most
-            }
-            if end - start >= most || end == entries, end > start {
-                pieces.append(start..<end)
-                start = end
-            }
-        }
-        switch storage {
-        case .baskets(let store, _): for basket in store.baskets { cut(at: basket.firstEntry + basket.entries) }
-        case .pages(let column): for cluster in column.pages.clusters { cut(at: cluster.firstEntry + cluster.entries) }
-        }
-        if start < entries { pieces.append(start..<entries) }
-        return pieces
-    }
-
-    /// Whether one reading gives this column and the other: they are members of one streamed object.
-    package func sharesReading(with other: BranchDescription) -> Bool {
-        guard case .baskets(_, .recipe(let mine, _)) = storage, case .baskets(_, .recipe(let theirs, _)) = other.storage
-        else { return false }
-        return mine === theirs
-    }
-
-    /// A unit in brackets at the title's end: `[GeV]`.
-    package var unit: String? {
-        guard title.hasSuffix("]"), let open = title.lastIndex(of: "["), open > title.startIndex else { return nil }
-        let text = title[title.index(after: open)...].dropLast()
-        guard title[title.index(before: open)] == " ", text.contains(where: \.isLetter), !text.contains(",") else {
-            return nil
-        }
-        return String(text)
     }
 }
 
@@ -177,39 +84,6 @@ enum BranchStorage: Sendable {
             case .recipe: nil
             }
         }
-    }
-}
-
-/// The baskets of one branch; its leaves share them.
-final class BasketStore: Sendable {
-    let baskets: [Basket]
-    /// Where the writer left the entries' offsets out: the flat branch that counts the items.
-    let counter: (store: BasketStore, layout: BranchStorage.Layout, type: DataType)?
-
-    init(_ baskets: [Basket], counter: (store: BasketStore, layout: BranchStorage.Layout, type: DataType)? = nil) {
-        self.baskets = baskets
-        self.counter = counter
-    }
-
-    /// Entries of a branch that were compressed together.
-    struct Basket: Sendable {
-        enum Location: Sendable {
-            /// Bytes of the file.
-            case stored(offset: Int, length: Int)
-            /// The tree's own record.
-            case embedded(EmbeddedBasket)
-        }
-
-        let firstEntry: Int64
-        let entries: Int64
-        let location: Location
-    }
-
-    /// The indices of the baskets that hold any of `range`.
-    func indices(_ range: Range<Int64>) -> Range<Int> {
-        let lower = baskets.partitioningIndex { $0.firstEntry + $0.entries > range.lowerBound }
-        let upper = baskets.partitioningIndex { $0.firstEntry >= range.upperBound }
-        return lower..<max(lower, upper)
     }
 }
 

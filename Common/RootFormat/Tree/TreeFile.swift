@@ -4,6 +4,8 @@ import Columns
 extension RootFile {
     /// Reads a tree's metadata.
     /// - Parameter path: `directory/name`; the highest cycle is taken.
+    /// Reads the description of a tree or RNTuple.
+    /// - Throws: `InputError` where there is none of this name, or its description cannot be read.
     package func tree(_ path: String) throws(InputError) -> TreeDescription {
         guard let found = treeKeys.first(where: { $0.path == path }) else {
             let trees = treeKeys.map(\.path)
@@ -14,6 +16,7 @@ extension RootFile {
         return try tree(found)
     }
 
+    /// Reads the description of the tree or RNTuple that a key names.
     package func tree(_ entry: DirectoryKey) throws(InputError) -> TreeDescription {
         do throws(InputError) {
             if entry.isNTuple { return try nTuple(entry) }

@@ -18,6 +18,8 @@ package struct FileLister: Sendable {
         self.permit = permit
     }
 
+    /// The files that a pattern names, sorted within a directory.
+    /// - Throws: `InputError` where it names none, or no site that may have them can list them.
     package func expand(_ pattern: String) throws(InputError) -> [FileReplicas] {
         try expand(pattern, depth: 0)
     }
