@@ -5,7 +5,6 @@
 #include <XrdCl/XrdClFile.hh>
 #include <XrdCl/XrdClFileSystem.hh>
 #include <XrdCl/XrdClXRootDResponses.hh>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -21,7 +20,8 @@
 
 namespace {
 
-std::atomic<int64_t> abandonedBytes{0};
+// What is one for the whole process here (settings, buffers, the closing thread, servers' limits) is so because XrdCl's
+// environment and connections are.
 
 void configure() {
   static std::once_flag once;
@@ -201,7 +201,6 @@ struct State {
   void *context = nullptr;
 
   ~State() {
-    if (abandoned) abandonedBytes -= static_cast<int64_t>(expected);
     Buffers::shared().give(std::move(buffer));
     if (freed) freed(context, expected, abandoned);
   }
@@ -236,7 +235,6 @@ bool abandon(const std::shared_ptr<State> &state) {
   std::lock_guard<std::mutex> lock(state->mutex);
   if (state->done) return false;
   state->abandoned = true;
-  abandonedBytes += static_cast<int64_t>(state->expected);
   return true;
 }
 
@@ -424,8 +422,6 @@ int cxr_release(cxr_request *request) {
   delete request;
   return abandoned;
 }
-
-int64_t cxr_abandoned_bytes(void) { return abandonedBytes.load(); }
 
 int cxr_list(const char *url, int seconds, char **listing, char *error, size_t size) try {
   configure();

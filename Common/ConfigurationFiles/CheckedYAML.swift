@@ -117,7 +117,8 @@ extension CheckedYAML {
         guard case .scalar(let scalar) = node, let value = Int(scalar.string), range.contains(value) else {
             fail(
                 node,
-                "\(what): expected a whole number from \(range.lowerBound) to \(range.upperBound); found \(Self.kind(node))"
+                "\(what): expected a whole number from \(range.lowerBound) to \(range.upperBound); "
+                    + "found \(Self.kind(node))"
             )
             return nil
         }

@@ -52,7 +52,8 @@ package struct SitesFile: CheckedYAML {
             else {
                 fail(
                     fields["endpoints"]!,
-                    "site \(name): endpoints: expected root://host:port, https://host or the like; found \(endpoint.debugDescription)"
+                    "site \(name): endpoints: expected root://host:port, https://host or the like; "
+                        + "found \(endpoint.debugDescription)"
                 )
                 continue
             }

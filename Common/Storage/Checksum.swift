@@ -27,7 +27,7 @@ package enum Checksum {
             }
             return padded(words[1])
         case .http: return padded(try HTTPSource.digest(url, at: site))
-        default:
+        case .local, .logical, .unsupported:
             throw InputError(
                 .unsupported, "only sites can be asked for a checksum", file: url,
                 expected: "root://, http:// or davs://")

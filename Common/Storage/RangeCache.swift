@@ -28,7 +28,6 @@ package final class RangeCache: Sendable {
         var addedSinceScan: Int?
         /// Writing failed: not tried again before this time.
         var pausedUntil = 0
-        var hits = 0
     }
 
     private let directory: String
@@ -53,9 +52,6 @@ package final class RangeCache: Sendable {
                 expected: "a directory that can be written, in one that exists")
         }
     }
-
-    /// Bytes that were served from here.
-    package var hitBytes: Int { state.withLock { $0.hits } }
 
     // MARK: Reading
 
@@ -82,7 +78,6 @@ package final class RangeCache: Sendable {
                 }
                 fetch.set(number, to: UnsafeRawPointer(buffer.pointer))
                 fetch.keep(buffer, transferred: 0)
-                state.withLock { $0.hits += range.length }
             }
             touch(path, file)
         }

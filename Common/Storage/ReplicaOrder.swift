@@ -7,8 +7,8 @@ package enum ReplicaOrder {
     package static let explorePeriod = 20
 
     /// - Parameter scores: for each replica, its site's.
-    /// - Returns: indices of all replicas. Excluded ones come last; those that only the catalogue knows come after the certain ones
-    ///   until a file was found there.
+    /// - Returns: indices of all replicas. Excluded ones come last; those that only the catalogue knows come after the
+    ///   certain ones until a file was found there.
     package static func order(
         _ replicas: [SiteCatalog.Replica], _ scores: [ReplicaScore], _ random: inout some RandomNumberGenerator
     ) -> [Int] {

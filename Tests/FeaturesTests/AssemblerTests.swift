@@ -43,7 +43,7 @@ import Testing
 
     /// The file's entries as one block of training samples.
     private func store() throws -> EventStore {
-        let reader = BlockReader(Intake(threads: 1), localRoots: ["/"])
+        let reader = BlockReader(ReadResources(threads: 1), localRoots: ["/"])
         let file = FileReplicas(Self.file.path)
         let survey = try reader.survey(file, tree: "events", verify: false)
         var split = JobDescription.Split()

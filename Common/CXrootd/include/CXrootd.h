@@ -52,8 +52,6 @@ int cxr_wait(cxr_request *request, int timeout_milliseconds, const uint8_t **dat
              size_t error_size);
 /// Gives up the caller's interest; the buffer is freed once XrdCl is done with it too. Returns 1 where that is still to come.
 int cxr_release(cxr_request *request);
-/// Bytes held by requests that were abandoned and whose callback has not run yet.
-int64_t cxr_abandoned_bytes(void);
 
 /// Lists a directory: `listing` becomes lines of "d name" or "f name", to be freed with cxr_free.
 int cxr_list(const char *url, int timeout_seconds, char **listing, char *error, size_t error_size);

@@ -12,7 +12,10 @@ enum NTupleEncoding: UInt16, Sendable {
         switch self {
         case .real32Trunc: (10...31).contains(bits)
         case .real32Quant: (1...32).contains(bits)
-        default: bits == width
+        case .bit, .byte, .char, .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64, .real16, .real32,
+            .real64, .index32, .index64, .switchTag, .splitInt16, .splitUInt16, .splitInt32, .splitUInt32, .splitInt64,
+            .splitUInt64, .splitReal16, .splitReal32, .splitReal64, .splitIndex32, .splitIndex64:
+            bits == width
         }
     }
 
@@ -30,7 +33,6 @@ enum NTupleEncoding: UInt16, Sendable {
     }
 
     var isIndex: Bool { self == .index32 || self == .index64 || self == .splitIndex32 || self == .splitIndex64 }
-    var isSplit: Bool { (NTupleEncoding.splitInt16.rawValue...NTupleEncoding.splitIndex64.rawValue).contains(rawValue) }
     var isZigzag: Bool { self == .splitInt16 || self == .splitInt32 || self == .splitInt64 }
     var isDelta: Bool { self == .splitIndex32 || self == .splitIndex64 }
 }

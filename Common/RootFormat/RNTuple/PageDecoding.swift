@@ -6,7 +6,10 @@ extension NTupleSchema.Column {
         switch type {
         case .bit: 1
         case .real16, .splitReal16, .real32Trunc, .real32Quant, .switchTag: 4
-        default: bits / 8
+        case .byte, .char, .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64, .real32, .real64, .index32,
+            .index64, .splitInt16, .splitUInt16, .splitInt32, .splitUInt32, .splitInt64, .splitUInt64, .splitReal32,
+            .splitReal64, .splitIndex32, .splitIndex64, nil:
+            bits / 8
         }
     }
 

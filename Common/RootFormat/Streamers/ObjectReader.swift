@@ -186,7 +186,7 @@ struct ObjectReader {
             switch value {
             case .integers(let values): object.set(element.name, .integer(values[0]))
             case .reals(let values): object.set(element.name, .real(values[0]))
-            default: break
+            case .integer, .real, .string, .object: break
             }
         case 7:
             let count = try reader.count32(itemSize: 1)

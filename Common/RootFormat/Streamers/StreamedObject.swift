@@ -33,7 +33,7 @@ final class StreamedObject {
         switch members[name] {
         case .integer(let value): value
         case .real(let value): Int64(exactly: value.rounded(.towardZero)) ?? 0
-        default: 0
+        case .integers, .reals, .string, .object, nil: 0
         }
     }
 
@@ -44,7 +44,7 @@ final class StreamedObject {
         switch members[name] {
         case .integers(let values): values
         case .reals(let values): values.map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
-        default: []
+        case .integer, .real, .string, .object, nil: []
         }
     }
 

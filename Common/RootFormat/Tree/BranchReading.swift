@@ -175,22 +175,21 @@ extension Recipe {
     /// The recipe of a branch with one column as a fixed or counted layout, which is read in bulk.
     fileprivate var plainLayout: BranchStorage.Layout? {
         func numbers(_ recipe: Recipe) -> (encoding: Encoding, count: Int)? {
-            switch recipe {
-            case .number(let encoding, _): (encoding, 1)
-            case .fixed(let count, .number(let encoding, _)): (encoding, count)
-            default: nil
-            }
+            if case .number(let encoding, _) = recipe { return (encoding, 1) }
+            if case .fixed(let count, .number(let encoding, _)) = recipe { return (encoding, count) }
+            return nil
         }
-        switch self {
-        case .toEnd(let item, _): return numbers(item).map { .counted(header: 0, $0.encoding) }
-        case .several(let parts):
+        if case .toEnd(let item, _) = self { return numbers(item).map { .counted(header: 0, $0.encoding) } }
+        if case .several(let parts) = self {
             guard parts.count == 2, case .skip(1) = parts[0], case .toEnd(.number(let encoding, _), _) = parts[1] else {
                 return nil
             }
             return .counted(header: 1, encoding)
-        case .collection(.sequence(.number(let encoding, _), _), _, _): return .counted(header: 10, encoding)
-        default: return numbers(self).map { .fixed(offset: 0, entrySize: $0.encoding.size * $0.count, $0.encoding) }
         }
+        if case .collection(.sequence(.number(let encoding, _), _), _, _) = self {
+            return .counted(header: 10, encoding)
+        }
+        return numbers(self).map { .fixed(offset: 0, entrySize: $0.encoding.size * $0.count, $0.encoding) }
     }
 }
 

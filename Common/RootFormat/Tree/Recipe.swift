@@ -58,7 +58,10 @@ indirect enum Recipe: Sendable {
         case .skip(let count): count == 0
         case .counted(_, let flagged, _, _): !flagged
         case .toEnd, .forEachItem, .triangle: true
-        default: false
+        case .number, .counter, .bits, .text, .longText, .rootObject, .pointer, .sequence, .headed, .collection,
+            .object,
+            .wholeObject, .named, .columns, .headedForEachItem:
+            false
         }
     }
 }

@@ -218,7 +218,8 @@ struct RecipeCompiler {
 
     // MARK: Classes
 
-    /// - Parameter base: whether it is a base of the class being compiled, whose arrays may be counted by the base's members.
+    /// Compiles an object of a class.
+    /// - Parameter base: whether it is a base of the class being compiled, whose arrays may be counted by its members.
     mutating func object(_ type: CxxType, base: Bool = false) throws(InputError) -> Recipe {
         try step()
         depth += 1
