@@ -19,7 +19,9 @@ extension InputError {
         switch code {
         case .unreachable, .deadline: ExitStatus.unreachable
         case .input, .missing: ExitStatus.usage
-        default: ExitStatus.refused
+        case .truncated, .badMagic, .badLength, .badChecksum, .corrupt, .unsupported, .limit, .faulty, .denied,
+            .changed:
+            ExitStatus.refused
         }
     }
 }

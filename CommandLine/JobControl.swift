@@ -3,9 +3,12 @@ import Cluster
 import Foundation
 import Ledger
 
-/// `pause`, `resume`, `retry`: what a job is told.
+extension JobID: ExpressibleByArgument {}
+extension WorkerID: ExpressibleByArgument {}
+
+/// `pause`, `resume`, `retry`.
 enum JobControl {
-    static func tell(_ job: Int64, _ command: String, _ options: ClientOptions, query: String = "") async throws {
+    static func tell(_ job: JobID, _ command: String, _ options: ClientOptions, query: String = "") async throws {
         let data = try await options.client.data("POST", "/api/v1/jobs/\(job)/\(command)\(query)")
         let status = try JSONDecoder().decode(JobStatus.self, from: data)
         print("job \(job): \(status.stage)\(status.paused ? ", paused" : "")")
@@ -18,7 +21,7 @@ struct Pause: AsyncParsableCommand {
         discussion: "Example:\n  beamline pause 1")
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @OptionGroup var options: ClientOptions
 
@@ -30,7 +33,7 @@ struct Resume: AsyncParsableCommand {
         abstract: "Lets a paused job go on.", discussion: "Example:\n  beamline resume 1")
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @OptionGroup var options: ClientOptions
 
@@ -49,7 +52,7 @@ struct Retry: AsyncParsableCommand {
             """)
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @Flag(help: "Leave out the files that could not be read.")
     var withoutUnreadable = false
@@ -73,7 +76,7 @@ struct Fetch: AsyncParsableCommand {
             """)
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @Option(help: "Where to; made where it does not exist.")
     var directory = "."
@@ -113,8 +116,8 @@ struct Workers: AsyncParsableCommand {
         if workers.isEmpty { print("no worker is joined; beamline worker --coordinator host:port starts one") }
         for worker in workers {
             var line =
-                "\(worker.id)\t\(worker.name)\t\(worker.state)\t\(worker.threads) threads\t\(worker.held) tasks held, \(worker.counted) counted"
-            if let round = worker.round { line += "\tround \(round), \(worker.phase ?? "")" }
+                "\(worker.id)\t\(worker.name)\t\(worker.state.rawValue)\t\(worker.threads) threads\t\(worker.held) tasks held, \(worker.counted) counted"
+            if let round = worker.round { line += "\tround \(round), \(worker.phase?.rawValue ?? "")" }
             if worker.silentSeconds > 3 { line += "\tsilent for \(Int(worker.silentSeconds)) s" }
             if let reason = worker.reason { line += "\t\(reason)" }
             print(line)
@@ -127,7 +130,7 @@ struct Drain: AsyncParsableCommand {
         abstract: "Lets a worker finish what it has and end.", discussion: "Example:\n  beamline drain 7")
 
     @Argument(help: "The worker's number, as `beamline workers` shows it.")
-    var worker: Int64
+    var worker: WorkerID
 
     @OptionGroup var options: ClientOptions
 

@@ -19,7 +19,7 @@ struct Submit: AsyncParsableCommand {
             var description: String
             var baseDirectory: String
         }
-        struct Submitted: Decodable { var id: Int64 }
+        struct Submitted: Decodable { var id: JobID }
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
             printError("cannot read the job file \(file)")
             throw ExitStatus.usage
@@ -39,7 +39,7 @@ struct Status: AsyncParsableCommand {
     )
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @Flag(help: "Follow it to its end.")
     var watch = false
@@ -57,7 +57,7 @@ struct Status: AsyncParsableCommand {
     }
 
     /// A progress bar on a terminal, plain lines where the stage or the epoch changes otherwise.
-    static func watch(_ id: Int64, _ client: RestClient) async throws {
+    static func watch(_ id: JobID, _ client: RestClient) async throws {
         let terminal = isatty(STDOUT_FILENO) != 0
         var last = ""
         var misses = 0
@@ -83,7 +83,7 @@ struct Status: AsyncParsableCommand {
             if status.isFinal {
                 if terminal { print("") }
                 print(StatusText.full(status))
-                if status.stage != "done" { throw ExitStatus.jobFailed }
+                if status.stage != .done { throw ExitStatus.jobFailed }
                 return
             }
             try await Task.sleep(for: .milliseconds(300))
@@ -184,7 +184,7 @@ struct Cancel: AsyncParsableCommand {
         abstract: "Cancels a job.", discussion: "Example:\n  beamline cancel 1")
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @OptionGroup var options: ClientOptions
 
@@ -200,7 +200,7 @@ struct SpecsCommand: AsyncParsableCommand {
         discussion: "Examples:\n  beamline specs 1\n  beamline specs 1 --format mlaas4hep > specs.json")
 
     @Argument(help: "The job's number.")
-    var job: Int64
+    var job: JobID
 
     @Flag(help: "Print JSON.")
     var json = false

@@ -112,7 +112,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         let coordinator: Coordinator
         var settings = Coordinator.Settings(state: URL(filePath: state))
         settings.scheduling.leaseSeconds = lease
-        settings.scheduling.patienceSeconds = patience
+        settings.scheduling.retrySeconds = patience
         settings.catalog = catalog
         settings.version = Beamline.version
         settings.bearerToken = token
@@ -152,7 +152,7 @@ func openFiles() -> Set<Int32> {
 /// - Parameter inherited: the files that its parent gave it, and may watch.
 func startAnew(kernels: String, inherited: Set<Int32>) throws {
     setenv("OPENBLAS_CORETYPE", kernels, 1)
-    setenv(WorkerService.ownKernelsVariable, WorkerService.ownKernels, 1)
+    setenv(WorkerService.ownKernelsVariable, WorkerService.ownKernels.text, 1)
     for number in openFiles().subtracting(inherited) { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
     var none = sigset_t()
     sigemptyset(&none)
@@ -240,7 +240,7 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.cacheBytes = max(1, cacheMegabytes) << 20
         let drained = drainedStatus
         let worker = WorkerService(settings, version: Beamline.version, log: makeLogger(name))
-        try await runUntilSignalled(before: { await worker.sayGoodbye() }) {
+        try await runUntilSignalled(before: { await worker.leave() }) {
             switch try await worker.run() {
             case .restart(let kernels): try startAnew(kernels: kernels, inherited: inherited)
             case .drained: Foundation.exit(drained)

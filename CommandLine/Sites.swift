@@ -46,11 +46,12 @@ enum SitesTable {
         ]
         let rows = sites.map { site in
             [
-                site.site, site.excludedFor.map { "\(site.state) \(Int($0) + 1) s" } ?? site.state, "\(site.files)",
+                site.site, site.excludedFor.map { "\(site.state.rawValue) \(Int($0) + 1) s" } ?? site.state.rawValue,
+                "\(site.files)",
                 "\(site.reads)",
                 String(format: "%.1f", Double(site.bytes) / 1e6), String(format: "%.1f", site.megabytesPerSecond),
                 "\(site.readsInFlight)",
-                "\(site.readsMost)", "\(site.retries)", errors(site), latency(site.latency50), latency(site.latency95),
+                "\(site.maxReads)", "\(site.retries)", errors(site), latency(site.latency50), latency(site.latency95),
                 latency(site.latency99),
             ]
         }

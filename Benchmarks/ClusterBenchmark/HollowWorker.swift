@@ -50,8 +50,9 @@ struct HollowWorker: Sendable {
         try await withGRPCClient(transport: transport) { client in
             let workers = Beamline_Workers.Client(wrapping: client)
             let (messages, outgoing) = AsyncStream.makeStream(of: Beamline_Envelope.self)
-            let hello = Hello(name: name, threads: threads, readAhead: readAhead, localRoots: [], version: "bench")
-            outgoing.yield(try WireCoding.envelope(WorkerMessage.hello(hello)))
+            let request = JoinRequest(
+                name: name, threads: threads, readAhead: readAhead, localRoots: [], version: "bench")
+            outgoing.yield(try WireCoding.envelope(WorkerMessage.join(request)))
             let held = Held()
             try await workers.session { writer in
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -61,7 +62,7 @@ struct HollowWorker: Sendable {
                             try await Task.sleep(for: .seconds(1))
                             outgoing.yield(
                                 try WireCoding.envelope(
-                                    WorkerMessage.beat(Beat(held: held.leases.withLock { Array($0) }))))
+                                    WorkerMessage.heartbeat(Heartbeat(held: held.leases.withLock { Array($0) }))))
                         }
                     }
                     defer { group.cancelAll() }
@@ -94,7 +95,9 @@ struct HollowWorker: Sendable {
                                     ))
                             }
                         case .refused(_, let reason): FileHandle.standardError.write(Data("refused: \(reason)\n".utf8))
-                        default: break
+                        case .startRound, .stopRound, .rendezvous, .catalog, .sites, .credential, .drained,
+                            .useKernels:
+                            break
                         }
                     }
                 }

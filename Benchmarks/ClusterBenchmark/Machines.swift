@@ -22,14 +22,14 @@ struct Machines {
 
     func run() throws -> Line {
         var settings = Scheduler.Settings()
-        settings.readsMost = { _ in .max }
+        settings.maxReads = { _ in .max }
         let empty = residentBytes()
         var scheduler = Scheduler(settings, Restored(), now: 0)
-        for id in 1...Int64(workers) {
+        for id in (1...workers).map({ WorkerID($0) }) {
             scheduler.handle(
                 .joined(
                     worker: id,
-                    Hello(name: "worker-\(id)", threads: Self.slots, readAhead: 0, localRoots: [], version: "1")),
+                    JoinRequest(name: "worker-\(id)", threads: Self.slots, readAhead: 0, localRoots: [], version: "1")),
                 now: 0)
         }
         scheduler.settle()
@@ -47,12 +47,12 @@ struct Machines {
     }
 
     private func job() -> RestoredJob {
-        var job = RestoredJob(id: 1, description: JobDescription(name: "bench", datasets: []), stage: .specs)
+        var job = RestoredJob(id: JobID(1), description: JobDescription(name: "bench", datasets: []), stage: .specs)
         for file in 0..<(chunks + Self.chunksPerFile - 1) / Self.chunksPerFile {
             let cuts = (1...Int32(min(Self.chunksPerFile, chunks - file * Self.chunksPerFile))).map { $0 }
-            job.units.append(WorkUnit(id: Int64(file + 1), queue: "site\(file % 20)", cuts: cuts))
+            job.units.append(WorkUnit(id: .file(FileID(file + 1)), sites: ["site\(file % 20)"], cuts: cuts))
         }
-        job.unitsAll = job.units.count
+        job.unitCount = job.units.count
         return job
     }
 
@@ -60,7 +60,7 @@ struct Machines {
     /// - Returns: how many events that took, and the memory at most.
     private func drive(_ scheduler: inout Scheduler) -> (events: Int, most: Int) {
         var held: [[LeaseName]] = .init(repeating: [], count: workers + 1)
-        var flying: [(worker: Int64, lease: LeaseName)] = []
+        var flying: [(worker: WorkerID, lease: LeaseName)] = []
         var next = 0
         var now = 0.0
         var beaten = 0
@@ -69,9 +69,9 @@ struct Machines {
         scheduler.settle()
         while true {
             for (worker, reply) in scheduler.take().replies {
-                guard case .lend(let loan) = reply else { continue }
-                flying.append((worker, loan.lease))
-                held[Int(worker)].append(loan.lease)
+                guard case .assign(let assignment) = reply else { continue }
+                flying.append((worker, assignment.lease))
+                held[Int(worker.rawValue)].append(assignment.lease)
             }
             if next > 1 << 16 {
                 flying.removeFirst(next)
@@ -80,7 +80,7 @@ struct Machines {
             guard next < flying.count else { break }
             let done = min(Self.batch, flying.count - next)
             for (worker, lease) in flying[next..<next + done] {
-                held[Int(worker)].removeAll { $0 == lease }
+                held[Int(worker.rawValue)].removeAll { $0 == lease }
                 // Of so many seconds that chunks do not grow.
                 scheduler.handle(
                     .receipt(
@@ -94,7 +94,8 @@ struct Machines {
             while beaten < Int(now * Double(workers)) {
                 let worker = beaten % workers + 1
                 scheduler.handle(
-                    .message(worker: Int64(worker), .beat(Beat(held: held[worker])), payload: []), now: now)
+                    .message(worker: WorkerID(worker), .heartbeat(Heartbeat(held: held[worker])), payload: []), now: now
+                )
                 beaten += 1
                 events += 1
             }
@@ -103,7 +104,8 @@ struct Machines {
             events += 1
             if events / 100_000 != (events - done) / 100_000 { most = max(most, residentBytes()) }
         }
-        precondition(scheduler.jobs[1]?.stage != .specs || scheduler.leases.isComplete(1), "the job did not end")
+        let id = JobID(1)
+        precondition(scheduler.jobs[id]?.stage != .specs || scheduler.leases.isComplete(id), "the job did not end")
         return (events, max(most, residentBytes()))
     }
 }

@@ -76,7 +76,7 @@ package struct JobDescription: Codable, Sendable, Equatable {
         package var optimizer = Optimizer.adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
         package var loss = Loss.binary
         package var layers: [Layer] = []
-        /// OpenBLAS's kernel type for all workers; nil for the least type of those that are there first.
+        /// OpenBLAS's kernel type for all workers; nil for the oldest type of those that are there first.
         package var kernels: String?
         package init() {}
     }
@@ -92,7 +92,7 @@ package struct JobDescription: Codable, Sendable, Equatable {
 
     package enum Verify: String, Codable, Sendable, CaseIterable { case adler32 }
 
-    /// `forward`: the coordinator's bearer token is lent to the workers.
+    /// `forward`: the workers get the coordinator's bearer token while the job runs.
     package enum CredentialUse: String, Codable, Sendable, CaseIterable { case forward }
 
     package enum OnError: String, Codable, Sendable, CaseIterable { case fail, skip }
@@ -106,15 +106,22 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package var split = Split()
     package var labelBranch: String?
     package var onError = OnError.fail
-    /// Ask each place for its checksum and compare.
+    /// Ask each replica's site for its checksum and compare.
     package var verify: Verify?
     package var credentials: CredentialUse?
     package var train: Training?
     package var publish: Publish?
     /// Jobs of a higher one come first; among equals, work is shared.
     package var priority = 0
-    /// The most workers that work on it at once.
-    package var workersMost: Int?
+    /// Workers that may work on it at once; nil for all.
+    package var maxWorkers: Int?
+
+    private enum CodingKeys: String, CodingKey {
+        case name, datasets, branches, features, chunkEvents, split, labelBranch, onError, verify, credentials, train,
+            publish,
+            priority
+        case maxWorkers = "workersMost"
+    }
 
     /// All that is to be listed: every dataset's files, URLs or globs, in order.
     package var patterns: [(dataset: Int, pattern: String)] {

@@ -17,18 +17,18 @@ package struct JobStatus: Codable, Sendable, Equatable {
     }
 
     package struct Stage: Codable, Sendable, Equatable {
-        package var stage: String
+        package var stage: JobStage
         package var seconds: Double
 
-        package init(stage: String, seconds: Double) {
+        package init(stage: JobStage, seconds: Double) {
             self.stage = stage
             self.seconds = seconds
         }
     }
 
-    package var id: Int64
+    package var id: JobID
     package var name: String
-    package var stage: String
+    package var stage: JobStage
     /// Why it failed.
     package var error: String?
     /// What it waits for, where it waits.
@@ -37,7 +37,7 @@ package struct JobStatus: Codable, Sendable, Equatable {
     package var notes: [String] = []
     /// How long each stage took, the last one so far.
     package var stages: [Stage] = []
-    /// Nothing is lent to it until it is resumed.
+    /// None of its tasks is assigned until it is resumed.
     package var paused = false
     package var tasksDone = 0
     package var tasksAll = 0
@@ -51,41 +51,48 @@ package struct JobStatus: Codable, Sendable, Equatable {
     package var epochs = 0
     package var step: Int64 = 0
     package var steps: Int64 = 0
-    package var round: Int64 = 0
+    /// The newest training round; 0 before the first.
+    package var round = RoundNumber(0)
     package var loss: Double?
     package var etaSeconds: Double?
     package var metrics: [EpochMetrics] = []
     package var test: PartMetrics?
     package var published: [String] = []
 
-    package init(id: Int64, name: String, stage: String) {
+    package init(id: JobID, name: String, stage: JobStage) {
         self.id = id
         self.name = name
         self.stage = stage
     }
 
-    package var isFinal: Bool { ["done", "failed", "cancelled"].contains(stage) }
+    package var isFinal: Bool { stage.isFinal }
+}
+
+/// Whether a worker gets tasks.
+package enum WorkerState: String, Codable, Sendable, CaseIterable {
+    case working, draining
+    /// It failed too often and is assigned nothing more. The text is that of the published interface.
+    case quarantined = "set aside"
 }
 
 /// What `workers` shows of a worker.
 package struct WorkerStatus: Codable, Sendable, Equatable {
-    package var id: Int64
+    package var id: WorkerID
     package var name: String
-    /// working, draining, set aside
-    package var state: String
-    /// Why it is set aside.
+    package var state: WorkerState
+    /// Why it is quarantined.
     package var reason: String?
     package var threads = 0
-    /// Of its linear algebra.
+    /// The kernels of its linear algebra.
     package var kernels = ""
     /// Tasks that it has, and tasks of it that were counted.
     package var held = 0
     package var counted = 0
-    package var round: Int64?
-    package var phase: String?
+    package var round: RoundNumber?
+    package var phase: RoundPhase?
     package var silentSeconds = 0.0
 
-    package init(id: Int64, name: String, state: String) {
+    package init(id: WorkerID, name: String, state: WorkerState) {
         self.id = id
         self.name = name
         self.state = state

@@ -1,4 +1,4 @@
-/// What a worker is lent.
+/// What a worker is to do.
 package enum TaskBody: Codable, Sendable, Equatable {
     /// Expand a pattern of a dataset into files.
     case list(pattern: String)
@@ -22,7 +22,7 @@ package struct InputTree: Codable, Sendable, Hashable {
     package var file: FileReplicas
     package var tree: String
     package var identity: String
-    /// Each place's checksum must be the file's.
+    /// Each replica's checksum must be the file's.
     package var verify: Bool
 
     package init(_ file: FileReplicas, tree: String, identity: String, verify: Bool = false) {
@@ -113,10 +113,10 @@ package enum TaskResult: Codable, Sendable, Equatable {
 
 /// A lease's name: the task, and the fencing token that only grows.
 package struct LeaseName: Codable, Sendable, Hashable {
-    package var task: Int64
-    package var token: Int64
+    package var task: TaskID
+    package var token: Token
 
-    package init(task: Int64, token: Int64) {
+    package init(task: TaskID, token: Token) {
         self.task = task
         self.token = token
     }
@@ -124,8 +124,8 @@ package struct LeaseName: Codable, Sendable, Hashable {
 
 /// A member's view of a training round.
 package struct RoundOrder: Codable, Sendable, Equatable {
-    package var job: Int64
-    package var round: Int64
+    package var job: JobID
+    package var round: RoundNumber
     package var rank: Int
     /// The members' names, by rank.
     package var members: [String]
@@ -143,8 +143,8 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var kernels: String
 
     package init(
-        job: Int64, round: Int64, rank: Int, members: [String], owners: [Int], dataPlan: String, trainingPlan: String,
-        checkpoint: String?, checkpointStep: Int64, epochs: Int, kernels: String
+        job: JobID, round: RoundNumber, rank: Int, members: [String], owners: [Int], dataPlan: String,
+        trainingPlan: String, checkpoint: String?, checkpointStep: Int64, epochs: Int, kernels: String
     ) {
         self.job = job
         self.round = round
@@ -206,8 +206,8 @@ package enum TrainingReport: Codable, Sendable, Equatable {
     case failed(reason: String, fatal: Bool, input: Int?)
 }
 
-/// What a worker is and can do.
-package struct Hello: Codable, Sendable, Equatable {
+/// What a worker is and can do; the first message of a session.
+package struct JoinRequest: Codable, Sendable, Equatable {
     package var name: String
     package var threads: Int
     /// Tasks that it reads for beside those that its threads compute.
@@ -220,8 +220,8 @@ package struct Hello: Codable, Sendable, Equatable {
     /// The kernels that its linear algebra uses.
     package var kernels = ""
     /// Those that it would use by itself.
-    package var ownKernels = ""
-    /// Of this life of the process: one that joins again with the same has not died meanwhile.
+    package var ownKernels = OwnKernels.upTo("")
+    /// A name of this life of the process: one that joins again with the same has not died meanwhile.
     package var process = ""
 
     package init(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String) {
@@ -233,14 +233,14 @@ package struct Hello: Codable, Sendable, Equatable {
     }
 }
 
-/// Said every second: what a worker holds. The coordinator renews those leases, and says again what the worker should know and does not.
-package struct Beat: Codable, Sendable, Equatable {
+/// What a worker holds, every second. The coordinator renews those leases, and sends again what the worker should know and does not.
+package struct Heartbeat: Codable, Sendable, Equatable {
     package struct InRound: Codable, Sendable, Equatable {
-        package var round: Int64
+        package var round: RoundNumber
         package var phase: RoundPhase
         package var step: Int64
 
-        package init(round: Int64, phase: RoundPhase, step: Int64) {
+        package init(round: RoundNumber, phase: RoundPhase, step: Int64) {
             self.round = round
             self.phase = phase
             self.step = step
@@ -269,7 +269,7 @@ package struct Receipt: Codable, Sendable, Equatable {
     }
 }
 
-/// A task that is lent to the worker. `plan` comes with chunks.
+/// A task that is assigned to the worker. `plan` comes with chunks.
 package struct Grant: Codable, Sendable, Equatable {
     package var lease: LeaseName
     package var body: TaskBody
@@ -283,33 +283,46 @@ package struct Grant: Codable, Sendable, Equatable {
 }
 
 package enum WorkerMessage: Codable, Sendable, Equatable {
-    case hello(Hello)
-    case beat(Beat)
+    case join(JoinRequest)
+    case heartbeat(Heartbeat)
     case receipts([Receipt])
     /// The address of this member, as payload, for the others.
-    case rendezvous(round: Int64, key: String)
-    case training(round: Int64, TrainingReport)
+    case rendezvous(round: RoundNumber, key: String)
+    case training(round: RoundNumber, TrainingReport)
     /// What it saw of each site so far.
     case sites([SiteReport])
     /// It ends, and gives back what it holds.
-    case goodbye
+    case leave
+
+    private enum CodingKeys: String, CodingKey {
+        case join = "hello"
+        case heartbeat = "beat"
+        case receipts, rendezvous, training, sites
+        case leave = "goodbye"
+    }
 }
 
 package enum CoordinatorMessage: Codable, Sendable, Equatable {
-    case welcome(worker: Int64, leaseSeconds: Double)
+    case welcome(worker: WorkerID, leaseSeconds: Double)
     case grants([Grant])
     case acknowledged([LeaseName])
     case refused(LeaseName, reason: String)
     case startRound(RoundOrder)
-    case stopRound(round: Int64)
-    case rendezvous(round: Int64, key: String)
+    case stopRound(round: RoundNumber)
+    case rendezvous(round: RoundNumber, key: String)
     /// The sites file, at the session's start.
     case catalog(SiteCatalog)
     case sites([SiteDirective])
     /// A bearer token for the running job's sites, as payload; empty where there is none. Sent over TLS only.
     case credential
     /// The worker is drained and may end.
-    case dismissed
+    case drained
     /// A job that the worker is to train uses other kernels: it starts itself anew with these.
     case useKernels(String)
+
+    private enum CodingKeys: String, CodingKey {
+        case welcome, grants, acknowledged, refused, startRound, stopRound, rendezvous, catalog, sites, credential,
+            useKernels
+        case drained = "dismissed"
+    }
 }

@@ -1,15 +1,17 @@
-/// What of a training depends on where and when it ran; `run.json` beside the bundle, which has nothing of this.
+/// Where and when a training ran: `run.json` beside the bundle, which holds nothing of this.
 package struct RunRecord: Codable, Sendable, Equatable {
     package struct Member: Codable, Sendable, Equatable {
         package var name: String
         /// The kernel type that its linear algebra used, and the one that its processor would choose.
         package var kernels: String
-        package var ownKernels: String
+        package var ownKernels: OwnKernels
         /// The first and the last training round that it took part in.
-        package var firstRound: Int64
-        package var lastRound: Int64
+        package var firstRound: RoundNumber
+        package var lastRound: RoundNumber
 
-        package init(name: String, kernels: String, ownKernels: String, firstRound: Int64, lastRound: Int64) {
+        package init(
+            name: String, kernels: String, ownKernels: OwnKernels, firstRound: RoundNumber, lastRound: RoundNumber
+        ) {
             self.name = name
             self.kernels = kernels
             self.ownKernels = ownKernels
@@ -18,9 +20,9 @@ package struct RunRecord: Codable, Sendable, Equatable {
         }
     }
 
-    package var job: Int64
+    package var job: JobID
     package var name: String
-    /// Of the coordinator.
+    /// The coordinator's version.
     package var version: String
     /// The bundle's SHA-256.
     package var bundle: String
@@ -32,7 +34,7 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var members: [Member]
 
     package init(
-        job: Int64, name: String, version: String, bundle: String, kernels: String, submitted: Double,
+        job: JobID, name: String, version: String, bundle: String, kernels: String, submitted: Double,
         finished: Double?, members: [Member]
     ) {
         self.job = job

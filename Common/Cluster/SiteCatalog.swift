@@ -4,8 +4,8 @@ package struct SiteLimits: Codable, Sendable, Equatable {
     package var openSeconds = 15
     /// Seconds for one read request.
     package var readSeconds = 30
-    /// The most reads of all workers together that are under way at once; the health keeper stays below.
-    package var readsMost = 256
+    /// Reads of all workers together that may be under way at once; `SitePolicy` stays below.
+    package var maxReads = 256
     /// Bytes that one worker has asked of the site and not got yet.
     package var bytesInFlight = 128 << 20
     /// Ranges nearer than this are read as one, bytes.
@@ -13,6 +13,11 @@ package struct SiteLimits: Codable, Sendable, Equatable {
     /// One request's bytes at most.
     package var requestBytes = 8 << 20
     package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case openSeconds, readSeconds, bytesInFlight, gapBytes, requestBytes
+        case maxReads = "readsMost"
+    }
 }
 
 /// Where a site's credentials are found on a worker. Paths, never the secrets themselves.

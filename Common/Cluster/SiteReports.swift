@@ -86,10 +86,13 @@ package struct SiteDirective: Codable, Sendable, Equatable {
     }
 }
 
+/// How healthy a site is.
+package enum SiteState: String, Codable, Sendable, CaseIterable { case healthy, excluded, probing }
+
 /// What `beamline sites` shows.
 package struct SiteStatus: Codable, Sendable, Equatable {
     package var site: String
-    package var state: String
+    package var state: SiteState
     /// Seconds until it is tried again, where it is excluded.
     package var excludedFor: Double?
     package var files = 0
@@ -97,7 +100,7 @@ package struct SiteStatus: Codable, Sendable, Equatable {
     package var bytes: Int64 = 0
     package var megabytesPerSecond = 0.0
     package var readsInFlight = 0
-    package var readsMost = 0
+    package var maxReads = 0
     package var retries: Int64 = 0
     package var faults: [SiteReport.FaultCount] = []
     package var lastFault: String?
@@ -112,7 +115,14 @@ package struct SiteStatus: Codable, Sendable, Equatable {
     /// When the first of the workers' tokens ends, seconds since 1970.
     package var tokenExpires: Double?
 
-    package init(site: String, state: String) {
+    private enum CodingKeys: String, CodingKey {
+        case site, state, excludedFor, files, reads, bytes, megabytesPerSecond, readsInFlight, retries, faults,
+            lastFault,
+            latency50, latency95, latency99, longestWait, abandonedBytes, warnings, tokenExpires
+        case maxReads = "readsMost"
+    }
+
+    package init(site: String, state: SiteState) {
         self.site = site
         self.state = state
     }

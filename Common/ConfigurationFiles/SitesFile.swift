@@ -87,7 +87,7 @@ package struct SitesFile: CheckedYAML {
         var limits = usual
         limits.openSeconds = integer(fields["open_seconds"], "limits: open_seconds", 1...3600) ?? limits.openSeconds
         limits.readSeconds = integer(fields["read_seconds"], "limits: read_seconds", 1...3600) ?? limits.readSeconds
-        limits.readsMost = integer(fields["reads"], "limits: reads", 1...100_000) ?? limits.readsMost
+        limits.maxReads = integer(fields["reads"], "limits: reads", 1...100_000) ?? limits.maxReads
         limits.bytesInFlight =
             integer(fields["megabytes_in_flight"], "limits: megabytes_in_flight", 1...65_536).map { $0 << 20 }
             ?? limits.bytesInFlight

@@ -27,7 +27,7 @@ package final class SiteAccess: Sendable {
     private struct State {
         var limits: SiteLimits
         var credentials: Credentials
-        var readsMost: Int
+        var maxReads: Int
         var excluded = false
         var vectorsAllowed = true
         var nextTicket: UInt64 = 0
@@ -68,7 +68,7 @@ package final class SiteAccess: Sendable {
         self.resources = resources
         state = Mutex(
             State(
-                limits: limits, credentials: credentials, readsMost: min(32, limits.readsMost),
+                limits: limits, credentials: credentials, maxReads: min(32, limits.maxReads),
                 report: SiteReport(site: site)))
     }
 
@@ -87,7 +87,7 @@ package final class SiteAccess: Sendable {
     /// Follows the coordinator: how many reads may be under way, and whether other sites should be preferred.
     package func apply(_ directive: SiteDirective) {
         let woken = state.withLock { state in
-            state.readsMost = max(1, directive.reads)
+            state.maxReads = max(1, directive.reads)
             state.excluded = directive.excluded
             defer { state.waiters = [] }
             return state.waiters
@@ -115,7 +115,7 @@ package final class SiteAccess: Sendable {
                 if held > state.limits.bytesInFlight { return (nil, true) }
                 let fits =
                     state.underWay.isEmpty
-                    || state.underWay.count < state.readsMost
+                    || state.underWay.count < state.maxReads
                         && state.bytesInFlight + held + bytes <= state.limits.bytesInFlight
                 guard fits else {
                     if wait { state.waiters.append(semaphore) }

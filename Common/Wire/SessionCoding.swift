@@ -2,19 +2,21 @@ import Bytes
 import Cluster
 import Foundation
 
-/// What is said often, in fields of its own.
+/// Frequent messages, in fields of their own.
 extension WireCoding {
     package static func name(_ lease: LeaseName) -> Beamline_LeaseName {
         var name = Beamline_LeaseName()
-        (name.task, name.token) = (lease.task, lease.token)
+        (name.task, name.token) = (lease.task.rawValue, lease.token.rawValue)
         return name
     }
 
     /// In one message.
-    private static let receiptsMost = 8192
-    private static let payloadMost = 8 << 20
+    private static let maxReceipts = 8192
+    private static let maxPayload = 8 << 20
 
-    private static func lease(_ name: Beamline_LeaseName) -> LeaseName { LeaseName(task: name.task, token: name.token) }
+    private static func lease(_ name: Beamline_LeaseName) -> LeaseName {
+        LeaseName(task: TaskID(name.task), token: Token(name.token))
+    }
 
     // MARK: From the worker
 
@@ -36,10 +38,10 @@ extension WireCoding {
 
     package static func messages(ofWorker envelope: Beamline_Envelope) throws -> [WorkerMessage] {
         var messages: [WorkerMessage] = []
-        guard envelope.receipts.count <= receiptsMost, envelope.payload.count <= payloadMost else {
+        guard envelope.receipts.count <= maxReceipts, envelope.payload.count <= maxPayload else {
             throw InputError(
                 .limit, "a message is too large",
-                expected: "at most \(receiptsMost) receipts and \(payloadMost) bytes beside them",
+                expected: "at most \(maxReceipts) receipts and \(maxPayload) bytes beside them",
                 found: "\(envelope.receipts.count) receipts, \(envelope.payload.count) bytes")
         }
         if !envelope.body.isEmpty { messages.append(try value(WorkerMessage.self, envelope.body)) }
@@ -84,7 +86,7 @@ extension WireCoding {
         return grants
     }
 
-    /// Reads what a coordinator says. Plans and inputs that come again and again are understood once.
+    /// Reads what a coordinator sends. Plans and inputs that come again and again are decoded once.
     package struct CoordinatorReader: Sendable {
         private var plan: (bytes: Data, value: ChunkPlan)?
         private var input: (bytes: Data, value: InputTree)?

@@ -6,11 +6,11 @@ import Scheduling
 
 /// What people ask for.
 extension Coordinator {
-    package func submit(_ job: JobDescription) throws -> Int64 {
+    package func submit(_ job: JobDescription) throws -> JobID {
         if job.credentials == .forward, settings.bearerToken == nil {
             throw InputError(
                 .input,
-                "credentials: forward lends tokens over TLS only, and this coordinator's workers connect without",
+                "credentials: forward sends tokens over TLS only, and this coordinator's workers connect without",
                 hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
         }
         try checkLedger()
@@ -23,7 +23,7 @@ extension Coordinator {
 
     /// Nothing is taken on while it could not be remembered.
     private func checkLedger(_ failure: String? = nil) throws {
-        if let trouble = failure ?? core.trouble {
+        if let trouble = failure ?? core.ledgerFailure {
             throw InputError(
                 .denied, "the ledger cannot be written: \(trouble)",
                 hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
@@ -34,50 +34,49 @@ extension Coordinator {
     package enum Command: String, CaseIterable, Sendable { case pause, resume, cancel, retry }
 
     /// - Returns: false where the job's stage does not allow it; nil where there is no such job.
-    package func command(_ command: Command, job id: Int64, withoutUnreadable: Bool = false) throws -> Bool? {
+    package func command(_ command: Command, job id: JobID, withoutUnreadable: Bool = false) throws -> Bool? {
         guard let job = try ledger.job(id) else { return nil }
         try checkLedger()
-        guard command != .retry else {
-            if withoutUnreadable, job.stage.isFinal, try ledger.unreadable(id) == 0 {
-                throw InputError(
-                    .input, "no file made job \(id) fail: there is nothing to leave out",
-                    hint: "Retry it without --without-unreadable.")
-            }
-            guard
-                let restored = try ledger.retry(
-                    id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970)
-            else { return false }
-            files.forget(job: id)
-            process([.submitted(try planner.complete(restored))])
-            return true
-        }
-        guard !job.stage.isFinal else { return false }
+        guard job.stage.isFinal == (command == .retry) else { return false }
         switch command {
         case .pause: try checkLedger(process([.pause(job: id)]))
         case .resume: try checkLedger(process([.resume(job: id)]))
-        default: try checkLedger(process([.cancel(job: id)]))
+        case .cancel: try checkLedger(process([.cancel(job: id)]))
+        case .retry: return try retry(id, withoutUnreadable: withoutUnreadable)
         }
         return true
     }
 
+    private func retry(_ id: JobID, withoutUnreadable: Bool) throws -> Bool {
+        if withoutUnreadable, try ledger.unreadable(id) == 0 {
+            throw InputError(
+                .input, "no file made job \(id) fail: there is nothing to leave out",
+                hint: "Retry it without --without-unreadable.")
+        }
+        guard
+            let restored = try ledger.retry(id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970)
+        else { return false }
+        files.forget(job: id)
+        process([.submitted(try planner.complete(restored))])
+        return true
+    }
+
     /// - Returns: false where there is no such worker.
-    package func drain(_ worker: Int64) throws -> Bool {
+    package func drain(_ worker: WorkerID) throws -> Bool {
         guard core.scheduler.workers[worker] != nil else { return false }
         try checkLedger(process([.drain(worker: worker)]))
         return true
     }
 
-    package func story(_ subject: StorySubject, _ id: Int64) throws -> [Ledger.StoryLine]? {
-        try ledger.story(subject, id)
-    }
+    package func story(_ subject: StorySubject) throws -> [Ledger.StoryLine]? { try ledger.story(subject) }
 
-    package func bundle(_ id: Int64) throws -> [UInt8]? {
+    package func bundle(_ id: JobID) throws -> [UInt8]? {
         guard let digest = try ledger.job(id)?.bundle else { return nil }
         return try blobs.get(digest)
     }
 
     /// Nil where the job has no finished model.
-    package func runRecord(_ id: Int64) throws -> RunRecord? {
+    package func runRecord(_ id: JobID) throws -> RunRecord? {
         guard let job = try ledger.job(id), let bundle = job.bundle else { return nil }
         return RunRecord(
             job: id, name: job.description.name, version: settings.version, bundle: bundle, kernels: job.kernels ?? "",
@@ -86,7 +85,7 @@ extension Coordinator {
     }
 
     /// - Returns: JSON; nil where there is no such job.
-    package func specs(_ id: Int64, format: String?) throws -> Data? {
+    package func specs(_ id: JobID, format: String?) throws -> Data? {
         guard let job = try ledger.job(id) else { return nil }
         let merged = try MergedSpecs(ledger, job: job)
         guard !merged.fileEntries.isEmpty else {

@@ -68,7 +68,7 @@ extension Coordinator {
     }
 
     /// Pushes to each node that has not acknowledged yet, again and again until all have or the job ends.
-    func publish(_ id: Int64) {
+    func publish(_ id: JobID) {
         guard publishing.insert(id).inserted else { return }
         Task {
             while await pushOnce(id) { try? await Task.sleep(for: .seconds(1)) }
@@ -77,7 +77,7 @@ extension Coordinator {
     }
 
     /// - Returns: whether it must be tried again.
-    private func pushOnce(_ id: Int64) async -> Bool {
+    private func pushOnce(_ id: JobID) async -> Bool {
         guard let live = core.scheduler.jobs[id], live.stage == .publish else { return false }
         if live.paused { return true }
         do {

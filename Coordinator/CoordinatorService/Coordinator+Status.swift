@@ -7,29 +7,28 @@ import Scheduling
 extension Coordinator {
     package func statuses() throws -> [JobStatus] { try ledger.jobs().map(status) }
 
-    package func status(_ id: Int64) throws -> JobStatus? { try ledger.job(id).map(status) }
+    package func status(_ id: JobID) throws -> JobStatus? { try ledger.job(id).map(status) }
 
     package func siteStatuses() -> [SiteStatus] { core.scheduler.sites.statuses(now: Self.now()) }
 
     package func workerStatuses() -> [WorkerStatus] {
         core.scheduler.workers.values.map { worker in
             var status = WorkerStatus(
-                id: worker.id, name: worker.hello.name,
-                state: worker.setAside != nil ? "set aside" : worker.draining ? "draining" : "working")
-            status.reason = worker.setAside
-            status.threads = worker.hello.threads
-            status.kernels = worker.hello.kernels
+                id: worker.id, name: worker.request.name, state: worker.state)
+            status.reason = worker.quarantined
+            status.threads = worker.request.threads
+            status.kernels = worker.request.kernels
             status.held = core.scheduler.leases.heldCount(worker.id)
             status.counted = worker.counted
             status.round = worker.round?.round
-            status.phase = worker.round?.phase.rawValue
-            status.silentSeconds = Self.now() - worker.heard
+            status.phase = worker.round?.phase
+            status.silentSeconds = Self.now() - worker.lastMessage
             return status
         }
     }
 
     private func status(_ record: Ledger.JobRecord) throws -> JobStatus {
-        var status = JobStatus(id: record.id, name: record.description.name, stage: record.stage.rawValue)
+        var status = JobStatus(id: record.id, name: record.description.name, stage: record.stage)
         status.error = record.error
         status.notes = record.notes
         status.paused = record.paused
@@ -45,19 +44,19 @@ extension Coordinator {
             let end =
                 index + 1 < stages.count
                 ? stages[index + 1].started : entry.stage.isFinal ? entry.started : Date().timeIntervalSince1970
-            return .init(stage: entry.stage.rawValue, seconds: max(0, end - entry.started))
+            return .init(stage: entry.stage, seconds: max(0, end - entry.started))
         }
         if let job = core.scheduler.jobs[record.id] { describe(job, &status) }
-        if !record.stage.isFinal, let trouble = core.trouble {
-            status.waiting = "the ledger, which cannot be written: \(trouble)"
+        if !record.stage.isFinal, let failure = core.ledgerFailure {
+            status.waiting = "the ledger, which cannot be written: \(failure)"
         }
         return status
     }
 
     private func describe(_ job: JobMachine, _ status: inout JobStatus) {
         if job.stage.hasTasks { describeTasks(job, &status) }
-        if job.description.credentials != nil { status.waiting = core.scheduler.credentialTrouble ?? status.waiting }
-        status.round = job.rounds.round
+        if job.description.credentials != nil { status.waiting = core.scheduler.missingCredential ?? status.waiting }
+        if let round = job.round { status.round = round }
         if job.stage == .publish { status.waiting = job.publishWaits }
         if let progress = job.progress {
             let batch = Double(job.description.train?.batch ?? 1)
@@ -73,9 +72,9 @@ extension Coordinator {
         }
         if let eta = status.etaSeconds, !(0...1e9).contains(eta) { status.etaSeconds = nil }
         status.notes += credentialNotes(etaSeconds: status.etaSeconds)
-        if job.stage.trains, job.rounds.membership == nil {
+        if job.stage.trains, job.membership == nil {
             status.waiting =
-                job.rounds.state == .idle || !core.scheduler.hasTrainers(job.id)
+                job.isWithoutRounds || !core.scheduler.hasTrainers(job.id)
                 ? "a worker that may read all the job's files"
                     + (job.kernels.map { " and use the kernels \($0)" } ?? "") : nil
         }
@@ -102,7 +101,7 @@ extension Coordinator {
             status.waiting = "a worker to join"
         } else if let blocked = core.scheduler.leases.waitingQueues(job.id).compactMap(\.localPath).first(where: {
             path in
-            !workers.values.contains { mayRead(path, below: $0.hello.localRoots) }
+            !workers.values.contains { mayRead(path, below: $0.request.localRoots) }
         }) {
             status.waiting = "a worker that may read \(blocked) (started with --local-files)"
         } else {
@@ -127,7 +126,7 @@ extension Coordinator {
     /// What a job waits for at its sites: one that is excluded, or one that has not answered for long.
     private func siteTrouble(_ job: JobMachine) -> String? {
         let statuses = siteStatuses()
-        let queued = Set(core.scheduler.leases.waitingQueues(job.id).flatMap { Scheduler.siteNames($0.name) })
+        let queued = Set(core.scheduler.leases.waitingQueues(job.id).flatMap(\.sites))
         for status in statuses where status.excludedFor != nil && queued.contains(status.site) {
             return
                 "the site \(status.site), excluded for another \(Int(status.excludedFor ?? 0) + 1) s: \(status.lastFault ?? "errors")"

@@ -44,13 +44,14 @@ package actor Coordinator {
     let log: Logger
     let settings: Settings
     var core: CoordinatorCore<SitedLedger>
-    var sessions: [Int64: Session] = [:]
+    var sessions: [WorkerID: Session] = [:]
     var files: FileCache
     /// Each job's stage: when it began in this life, and what its sites gave since.
-    var stages: [Int64: (stage: JobStage, started: Double, traffic: [String: Traffic])] = [:]
-    var publishing: Set<Int64> = []
+    var stages: [JobID: (stage: JobStage, started: Double, traffic: [String: Traffic])] = [:]
+    var publishing: Set<JobID> = []
     /// What the workers have now; never logged, never in the ledger.
     var lentToken: String?
+    /// Numbers of workers that the ledger has given out and that are not used yet.
     private var workerNumbers: Range<Int64> = 0..<0
     nonisolated let mailbox = Mailbox<Scheduler.Event>(limit: 20_000, bytesLimit: 256 << 20)
 
@@ -70,7 +71,7 @@ package actor Coordinator {
         files = FileCache(ledger, settings.catalog)
         var scheduling = settings.scheduling
         let catalog = settings.catalog
-        scheduling.readsMost = { catalog.limits(ofSite: $0).readsMost }
+        scheduling.maxReads = { catalog.limits(ofSite: $0).maxReads }
         core = try CoordinatorCore(
             scheduling, store: SitedLedger(ledger, planner), now: Self.now(), planner: { planner.plan($0, $1) })
     }
@@ -161,27 +162,31 @@ package actor Coordinator {
 
     /// What cannot be right about a receipt.
     private func mistake(_ receipt: Receipt) -> String? {
-        guard let loan = core.scheduler.leases.loan(receipt.lease, worker: 0), let job = core.scheduler.jobs[loan.job]
+        guard let extent = core.scheduler.leases.extent(receipt.lease.task), let job = core.scheduler.jobs[extent.job]
         else { return nil }
         do {
             switch job.stage {
             case .specs:
-                guard let file = try files.file(loan.unit) else { return "its file is not in the ledger" }
-                let boundaries = file.boundaries(loan)
-                try ReceiptCheck.specs(receipt, boundaries: boundaries, branches: try files.plan(loan.job).branches)
-                count(receipt, loan, file, boundaries)
+                guard let id = extent.unit.file, let file = try files.file(id) else {
+                    return "its file is not in the ledger"
+                }
+                let boundaries = file.boundaries(extent)
+                try ReceiptCheck.specs(receipt, boundaries: boundaries, branches: try files.plan(job.id).branches)
+                count(receipt, job.id, file, boundaries)
             case .survey: try ReceiptCheck.survey(receipt)
-            default: try ReceiptCheck.list(receipt)
+            case .list: try ReceiptCheck.list(receipt)
+            case .queued, .train, .evaluate, .publish, .done, .failed, .cancelled:
+                return "stage \(job.stage.rawValue) has no tasks"
             }
             return nil
         } catch { return "\(error)" }
     }
 
-    private func count(_ receipt: Receipt, _ loan: Loan, _ file: FileCache.Entry, _ boundaries: ArraySlice<Int64>) {
-        guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.judge(receipt.lease) == .count else {
+    private func count(_ receipt: Receipt, _ job: JobID, _ file: FileCache.Entry, _ boundaries: ArraySlice<Int64>) {
+        guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.check(receipt.lease) == .count else {
             return
         }
-        stages[loan.job]?.traffic[file.site, default: Traffic()].add(
+        stages[job]?.traffic[file.site, default: Traffic()].add(
             events: boundaries.last! - boundaries.first!, bytes: Int64(max(0, min(bytes, 1 << 50))))
     }
 
@@ -213,56 +218,63 @@ package actor Coordinator {
 
     // MARK: Sessions
 
-    /// A worker said hello.
-    func join(_ hello: Hello, send: AsyncStream<Beamline_Envelope>.Continuation) throws -> Int64 {
-        guard (1...256).contains(hello.name.utf8.count), (1...65_536).contains(hello.threads),
-            (0...65_536).contains(hello.readAhead), hello.localRoots.count <= 1000,
-            hello.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), hello.version.utf8.count <= 256,
-            hello.kernels.utf8.count <= 256, hello.ownKernels.utf8.count <= 256, hello.process.utf8.count <= 64
+    /// Takes in a worker.
+    /// - Throws: an error where the request is invalid.
+    func join(_ request: JoinRequest, send: AsyncStream<Beamline_Envelope>.Continuation) throws -> WorkerID {
+        guard (1...256).contains(request.name.utf8.count), (1...65_536).contains(request.threads),
+            (0...65_536).contains(request.readAhead), request.localRoots.count <= 1000,
+            request.localRoots.allSatisfy({ $0.utf8.count <= 4096 }), request.version.utf8.count <= 256,
+            request.kernels.utf8.count <= 256, request.ownKernels.text.utf8.count <= 256,
+            request.process.utf8.count <= 64
         else {
             throw InputError(
-                .input, "a worker's hello makes no sense",
-                expected: "a name of at most 256 bytes, 1 to 65536 threads, at most 1000 directories")
+                .input, "a worker's join request is invalid",
+                expected: "a name of 1 to 256 bytes, 1 to 65536 threads, at most 1000 directories",
+                found:
+                    "a name of \(request.name.utf8.count) bytes, \(request.threads) threads, \(request.localRoots.count) directories"
+            )
         }
         if workerNumbers.isEmpty {
             let last = try ledger.next("worker", by: 1000)
             workerNumbers = last - 999..<last + 1
         }
-        let id = workerNumbers.removeFirst()
-        sessions[id] = Session(name: hello.name, send: send)
+        let id = WorkerID(workerNumbers.removeFirst())
+        sessions[id] = Session(name: request.name, send: send)
         tell(id, .catalog(settings.catalog))
         if let lentToken { tell(id, .credential, payload: Array(lentToken.utf8)) }
-        post(.joined(worker: id, hello))
+        post(.joined(worker: id, request))
         return id
     }
 
     /// Its connection ended.
-    func leave(_ id: Int64) {
+    func leave(_ id: WorkerID) {
         guard let session = sessions.removeValue(forKey: id) else { return }
         session.send.finish()
         post(.left(worker: id, died: true))
     }
 
-    func isJoined(_ id: Int64) -> Bool { sessions[id] != nil }
+    func isJoined(_ id: WorkerID) -> Bool { sessions[id] != nil }
 
-    func tell(_ worker: Int64, _ message: CoordinatorMessage, payload: [UInt8] = []) {
+    func tell(_ worker: WorkerID, _ message: CoordinatorMessage, payload: [UInt8] = []) {
         guard sessions[worker] != nil else { return }
         do { hand(try WireCoding.envelope(message, payload: payload), to: worker) } catch { log.error("\(error)") }
     }
 
-    /// One envelope for each worker with all that it is lent and that is acknowledged.
-    private func send(_ replies: [(worker: Int64, reply: Scheduler.Reply)]) {
-        var often: [Int64: Beamline_Envelope] = [:]
+    /// Sends each worker one envelope with all its assignments and acknowledgements.
+    private func send(_ replies: [(worker: WorkerID, reply: Scheduler.Reply)]) {
+        var often: [WorkerID: Beamline_Envelope] = [:]
         for (worker, reply) in replies where sessions[worker] != nil {
             switch reply {
             case .message(.acknowledged(let leases), _):
                 often[worker, default: .init()].acknowledged += leases.map(WireCoding.name)
             case .message(let message, let payload): tell(worker, message, payload: payload)
-            case .lend(let loan):
+            case .assign(let assignment):
                 do {
-                    add(try files.grant(loan, core.scheduler.jobs[loan.job]), to: &often[worker, default: .init()])
+                    add(
+                        try files.grant(assignment, core.scheduler.jobs[assignment.job]),
+                        to: &often[worker, default: .init()])
                 } catch {
-                    log.error("task \(loan.lease.task) cannot be lent: \(error)")
+                    log.error("task \(assignment.lease.task) cannot be assigned: \(error)")
                 }
             }
         }
@@ -282,7 +294,7 @@ package actor Coordinator {
     }
 
     /// One that does not listen is dropped before it fills the memory.
-    private func hand(_ envelope: Beamline_Envelope, to worker: Int64) {
+    private func hand(_ envelope: Beamline_Envelope, to worker: WorkerID) {
         guard let session = sessions[worker], case .dropped = session.send.yield(envelope) else { return }
         log.warning("worker \(worker) (\(session.name)) does not take what is sent to it; its session is ended")
         sessions[worker] = nil
@@ -306,7 +318,7 @@ package actor Coordinator {
             lentToken = token
             for id in sessions.keys { tell(id, .credential, payload: Array((token ?? "").utf8)) }
         }
-        if trouble != core.scheduler.credentialTrouble { post(.credentials(missing: trouble)) }
+        if trouble != core.scheduler.missingCredential { post(.credentials(missing: trouble)) }
     }
 }
 

@@ -14,7 +14,7 @@ struct MergedSpecs: Sendable {
     var whole = PartialSpecs(branches: [])
     /// For each dataset, the samples of each part.
     var datasetRows: [PartTable<Int64>] = []
-    var fileEntries: [(file: Int64, url: String, logical: String, entries: Int64)] = []
+    var fileEntries: [(file: FileID, url: String, logical: String, entries: Int64)] = []
     /// For training: every file's tree, and every block with its rows.
     var inputs: [InputTree] = []
     var blocks: [TrainingBlock] = []
@@ -77,7 +77,7 @@ struct MergedSpecs: Sendable {
             var entries: Int64
         }
         /// Absent in a bundle, which knows no job numbers.
-        var job: Int64?
+        var job: JobID?
         var events: Int64
         var parts: [String: Int64]
         var datasets: [String: [String: Int64]]

@@ -28,7 +28,7 @@ enum ReceiptCheck {
             guard !files.contains(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) else {
                 throw broken("a list has a file without places", receipt)
             }
-        default: throw broken("a receipt is not of its task's kind", receipt)
+        case .surveyed, .counted: throw broken("a receipt is not of its task's kind", receipt)
         }
     }
 
@@ -49,7 +49,7 @@ enum ReceiptCheck {
                         && branch.fixedValues.map(widths.contains) ?? true
                 })
             else { throw broken("a survey's branches make no sense", receipt) }
-        default: throw broken("a receipt is not of its task's kind", receipt)
+        case .listed, .counted: throw broken("a receipt is not of its task's kind", receipt)
         }
     }
 
@@ -58,7 +58,7 @@ enum ReceiptCheck {
         switch receipt.result {
         case .failed: return
         case .counted: break
-        default: throw broken("a receipt is not of its task's kind", receipt)
+        case .listed, .surveyed: throw broken("a receipt is not of its task's kind", receipt)
         }
         let blocks = try SpecsCoding.decode(receipt.specs)
         guard blocks.count == boundaries.count - 1, blocks.allSatisfy({ $0.train.branches.count == branches }) else {

@@ -19,7 +19,7 @@ struct RestService {
         var description: String
         var baseDirectory: String?
     }
-    struct Submitted: Codable { var id: Int64 }
+    struct Submitted: Codable { var id: JobID }
     struct Failure: Codable {
         var error: String
         var mistakes: [FileMistake]?
@@ -34,8 +34,9 @@ struct RestService {
         addReading(group(.reader))
         addSteering(group(.submitter))
         group(.admin).post("workers/:id/drain") { _, context in
-            guard try await coordinator.drain(Self.id(context)) else {
-                return try Self.json(Failure(error: "no worker \(Self.id(context)) is joined"), .notFound)
+            let worker: WorkerID = Self.id(context)
+            guard try await coordinator.drain(worker) else {
+                return try Self.json(Failure(error: "no worker \(worker) is joined"), .notFound)
             }
             return try Self.json(await coordinator.workerStatuses())
         }
@@ -65,16 +66,18 @@ struct RestService {
             return try Self.json(status)
         }
         api.get("jobs/:id/bundle") { _, context in
-            guard let bytes = try await coordinator.bundle(Self.id(context)) else {
-                return try Self.json(Failure(error: "job \(Self.id(context)) has no finished model"), .notFound)
+            let job: JobID = Self.id(context)
+            guard let bytes = try await coordinator.bundle(job) else {
+                return try Self.json(Failure(error: "job \(job) has no finished model"), .notFound)
             }
             return Response(
                 status: .ok, headers: [.contentType: "application/x-tar"],
                 body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
         }
         api.get("jobs/:id/run") { _, context in
-            guard let record = try await coordinator.runRecord(Self.id(context)) else {
-                return try Self.json(Failure(error: "job \(Self.id(context)) has no finished model"), .notFound)
+            let job: JobID = Self.id(context)
+            guard let record = try await coordinator.runRecord(job) else {
+                return try Self.json(Failure(error: "job \(job) has no finished model"), .notFound)
             }
             return try Self.json(record)
         }
@@ -90,9 +93,7 @@ struct RestService {
             } catch let error as InputError { return try Self.json(Failure(error: error.description), .conflict) }
         }
         api.get("stories/:subject/:id") { _, context in
-            guard let subject = context.parameters.get("subject").flatMap(StorySubject.init(rawValue:)),
-                let story = try await coordinator.story(subject, Self.id(context))
-            else {
+            guard let subject = Self.subject(context), let story = try await coordinator.story(subject) else {
                 return try Self.json(
                     Failure(
                         error:
@@ -135,8 +136,19 @@ struct RestService {
         }
     }
 
-    private static func id(_ context: BasicRequestContext) -> Int64 {
-        context.parameters.get("id", as: Int64.self) ?? -1
+    /// The number in the address; one that nothing has where it is none.
+    private static func id<ID: Identifier>(_ context: BasicRequestContext) -> ID {
+        ID(context.parameters.get("id", as: Int64.self) ?? -1)
+    }
+
+    private static func subject(_ context: BasicRequestContext) -> StorySubject? {
+        switch context.parameters.get("subject") {
+        case "job": .job(id(context))
+        case "chunk", "task": .task(id(context))
+        case "worker": .worker(id(context))
+        case "ledger": .ledger
+        case .some, nil: nil
+        }
     }
 
     private static func unknownJob(_ context: BasicRequestContext) -> Response {

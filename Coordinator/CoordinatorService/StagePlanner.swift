@@ -12,17 +12,21 @@ struct StagePlanner: Sendable {
     let catalog: SiteCatalog
 
     /// What a stage needs before it can begin.
-    func plan(_ id: Int64, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
+    func plan(_ id: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
         do {
             guard let job = try ledger.job(id) else { return .failure(PlanFailure("the ledger has no job \(id)")) }
             var plan = StagePlan()
             switch stage {
-            case .list: plan.units = job.description.patterns.enumerated().map { unit(Int64($0), [$1.pattern]) }
+            case .list: plan.units = job.description.patterns.enumerated().map { unit(.pattern($0), [$1.pattern]) }
             case .survey:
-                plan.units = try ledger.files(id).filter { $0.skipped == nil }.map { unit($0.id, $0.replicas.urls) }
+                plan.units = try ledger.files(id).filter { $0.skipped == nil }.map {
+                    unit(.file($0.id), $0.replicas.urls)
+                }
             case .specs: try planChunks(job, &plan)
             case .train, .evaluate: try planTraining(job, &plan)
-            default: break
+            case .publish: break
+            case .queued, .done, .failed, .cancelled:
+                return .failure(PlanFailure("stage \(stage.rawValue) cannot be planned"))
             }
             return .success(plan)
         } catch let failure as PlanFailure { return .failure(failure) } catch {
@@ -45,17 +49,22 @@ struct StagePlanner: Sendable {
             job.stage == .list
             ? [:] : Dictionary(uniqueKeysWithValues: try ledger.files(job.id).map { ($0.id, $0.replicas.urls) })
         job.units = job.units.map { old in
-            var new = unit(old.id, job.stage == .list ? [patterns[Int(old.id)].pattern] : files[old.id] ?? [])
+            let urls =
+                switch old.id {
+                case .pattern(let index): [patterns[index].pattern]
+                case .file(let id): files[id] ?? []
+                }
+            var new = unit(old.id, urls)
             (new.cuts, new.next) = (old.cuts, old.next)
             return new
         }
         return job
     }
 
-    private func unit(_ id: Int64, _ urls: [String]) -> WorkUnit {
+    private func unit(_ id: UnitID, _ urls: [String]) -> WorkUnit {
         var names: [String] = []
         for replica in catalog.replicas(urls) where !names.contains(replica.site) { names.append(replica.site) }
-        return WorkUnit(id: id, queue: names.joined(separator: " "), localPath: urls.first.flatMap(localPath(of:)))
+        return WorkUnit(id: id, sites: names, localPath: urls.first.flatMap(localPath(of:)))
     }
 
     private func planChunks(_ job: Ledger.JobRecord, _ plan: inout StagePlan) throws {
@@ -66,7 +75,7 @@ struct StagePlanner: Sendable {
             let key = survey.identity + "|" + job.description.datasets[file.dataset].tree
             if let other = seen.updateValue(file.url, forKey: key) {
                 throw PlanFailure(
-                    "the same input stands twice: \(other) and \(file.url) have one identity; name it once")
+                    "one input is named twice: \(other) and \(file.url) have one identity; name it once")
             }
         }
         let resolution: BranchResolution
@@ -76,15 +85,15 @@ struct StagePlanner: Sendable {
             throw PlanFailure(error.sentences.joined(separator: "; "))
         }
         plan.notes = resolution.leftOut.map { "left out: \($0)" }
-        plan.writes = [.branches(job: job.id, resolution.branches)]
-        plan.blocksMost = Ledger.blocksMost(resolution.branches.count)
+        plan.writes = [.job(job.id, .branches(resolution.branches))]
+        plan.maxBlocks = Ledger.maxBlocks(resolution.branches.count)
         for file in files {
             let cuts = ChunkPlanner.cuts(
                 file.survey!.boundaries, clusters: file.survey!.clusters, events: job.description.chunkEvents,
-                blocks: Int(plan.blocksMost))
+                blocks: Int(plan.maxBlocks))
             guard !cuts.isEmpty else { continue }
-            plan.writes.append(.cuts(file: file.id, cuts))
-            var unit = unit(file.id, file.replicas.urls)
+            plan.writes.append(.file(file.id, .cuts(cuts)))
+            var unit = unit(.file(file.id), file.replicas.urls)
             unit.cuts = cuts
             plan.units.append(unit)
         }
@@ -102,13 +111,13 @@ struct StagePlanner: Sendable {
             plans = try StoredPlans(data: made.data, training: made.training, storedIn: blobs)
         }
         if job.dataPlan != plans.dataDigest || job.trainingPlan != plans.trainingDigest {
-            plan.writes.append(.plans(job: job.id, data: plans.dataDigest, training: plans.trainingDigest))
+            plan.writes.append(.job(job.id, .plans(data: plans.dataDigest, training: plans.trainingDigest)))
         }
         let files = try ledger.fileNumbers(job.id)
         plan.training = TrainingFacts(
             dataPlan: plans.dataDigest, trainingPlan: plans.trainingDigest, lanes: plans.data.lanes.count,
             localPaths: plans.data.inputs.compactMap { localPath(of: $0.file.url) },
-            files: plans.data.inputs.map { files[$0.file.url] ?? 0 })
+            files: plans.data.inputs.map { files[$0.file.url] })
     }
 
     private func makePlans(
@@ -138,5 +147,5 @@ final class SitedLedger: LedgerStore, Sendable {
 
     func commit(_ writes: [LedgerWrite], at time: Double) throws { try ledger.commit(writes, at: time) }
     func restore() throws -> Restored { try planner.complete(ledger.restore()) }
-    func counted(_ task: Int64) throws -> (token: Int64, digest: String)? { try ledger.counted(task) }
+    func counted(_ task: TaskID) throws -> (token: Token, digest: String)? { try ledger.counted(task) }
 }

@@ -46,9 +46,9 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         if let failure { throw failure }
     }
 
-    /// The number of a session's worker, once it said hello.
+    /// The number of a session's worker, once it has joined.
     private final class Joined: Sendable {
-        let worker = Mutex<Int64?>(nil)
+        let worker = Mutex<WorkerID?>(nil)
     }
 
     private func listen(
@@ -64,11 +64,11 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
                     await coordinator.mailbox.room()
                     coordinator.post(
                         .message(worker: worker, message, payload: [UInt8](envelope.payload)), bytes: bytes)
-                } else if case .hello(let hello) = message {
-                    let worker = try await coordinator.join(hello, send: send)
+                } else if case .join(let request) = message {
+                    let worker = try await coordinator.join(request, send: send)
                     joined.worker.withLock { $0 = worker }
                 } else {
-                    throw RPCError(code: .failedPrecondition, message: "a session begins with hello")
+                    throw RPCError(code: .failedPrecondition, message: "a session begins with a join request (hello)")
                 }
             }
         }

@@ -27,7 +27,7 @@ extension JobFileParser {
         job.credentials = choice(fields["credentials"], "credentials", JobDescription.CredentialUse.self)
         job.priority = integer(fields["priority"], "priority", -100...100) ?? 0
         if let node = fields["workers"] {
-            job.workersMost = integer(
+            job.maxWorkers = integer(
                 self.fields(node, "workers", known: ["most"])["most"], "workers: most", 1...1_000_000)
         }
         if let node = fields["train"] {

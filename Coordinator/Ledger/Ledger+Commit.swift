@@ -17,78 +17,89 @@ extension Ledger: LedgerStore {
 
     private static func apply(_ write: LedgerWrite, _ time: Double, _ db: Database) throws {
         switch write {
-        case .lend(let loan, let stage):
+        case .task(let write): try apply(write, db)
+        case .file(let file, let write): try apply(write, to: file, db)
+        case .job(let job, let write): try apply(write, to: job, time, db)
+        case .story(let subject, let text): try add(text, to: subject, time, db)
+        }
+    }
+
+    static func add(_ text: String, to subject: StorySubject, _ time: Double, _ db: Database) throws {
+        let (kind, id) = subject.stored
+        try run("INSERT INTO story (subject, id, at, text) VALUES (?, ?, ?, ?)", [kind, id, time, text], db)
+    }
+
+    private static func apply(_ write: TaskWrite, _ db: Database) throws {
+        switch write {
+        case .assign(let assignment, let stage):
             try run(
                 "INSERT INTO task (id, job, stage, unit, first, \"end\", token, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    loan.lease.task, loan.job, stage.rawValue, loan.unit, loan.first, loan.end, loan.lease.token,
-                    loan.worker,
+                    assignment.lease.task, assignment.job, stage.rawValue, assignment.unit.stored,
+                    assignment.extent.first, assignment.extent.end, assignment.lease.token, assignment.worker,
                 ], db)
-        case .lendAnew(let loan):
+        case .reassign(let assignment):
             try run(
                 "UPDATE task SET token = ?, second = 0, worker = ?, attempts = attempts + 1 WHERE id = ? AND counted IS NULL",
-                [loan.lease.token, loan.worker, loan.lease.task], db)
-        case .lendTwice(let loan, let first):
+                [assignment.lease.token, assignment.worker, assignment.lease.task], db)
+        case .speculate(let assignment, let first):
             try run(
                 "UPDATE task SET token = ?, second = ? WHERE id = ? AND counted IS NULL",
-                [first, loan.lease.token, loan.lease.task], db)
+                [first, assignment.lease.token, assignment.lease.task], db)
         case .count(let receipt): try count(receipt, db)
         case .retire(let lease):
             try run(
                 "UPDATE task SET token = CASE WHEN token = ?1 THEN second ELSE token END, second = 0 WHERE id = ?2 AND counted IS NULL AND (token = ?1 OR second = ?1)",
                 [lease.token, lease.task], db)
-        case .pardon(let task): try run("UPDATE task SET kills = MAX(0, kills - 1) WHERE id = ?", [task], db)
-        case .kill(let task): try run("UPDATE task SET kills = kills + 1 WHERE id = ?", [task], db)
-        case .stage(let job, let stage, let error): try enter(job, stage, error, time, db)
-        case .cuts(let file, let cuts): try run("UPDATE file SET cuts = ? WHERE id = ?", [bytes(cuts), file], db)
-        case .skip(let file, let reason, let tasks):
+        case .crash(let task): try run("UPDATE task SET kills = kills + 1 WHERE id = ?", [task], db)
+        case .clear(let task): try run("UPDATE task SET kills = MAX(0, kills - 1) WHERE id = ?", [task], db)
+        }
+    }
+
+    private static func apply(_ write: FileWrite, to file: FileID, _ db: Database) throws {
+        switch write {
+        case .cuts(let cuts): try run("UPDATE file SET cuts = ? WHERE id = ?", [bytes(cuts), file], db)
+        case .skip(let reason, let tasks):
             try run("UPDATE file SET skipped = ?, specs = NULL, block_rows = NULL WHERE id = ?", [reason, file], db)
             try deleteTasks("id IN (SELECT task FROM partial WHERE file = ?)", [file], db)
             try run("DELETE FROM partial WHERE file = ?", [file], db)
             for task in tasks { try run("DELETE FROM task WHERE id = ?", [task], db) }
-        case .unreadable(let file, let reason):
-            try run("UPDATE file SET unreadable = ? WHERE id = ?", [reason, file], db)
-        case .story(let subject, let id, let text):
-            try run(
-                "INSERT INTO story (subject, id, at, text) VALUES (?, ?, ?, ?)",
-                [StorySubject.allCases.firstIndex(of: subject), id, time, text], db)
-        default: try applyToJob(write, time, db)
+        case .unreadable(let reason): try run("UPDATE file SET unreadable = ? WHERE id = ?", [reason, file], db)
         }
     }
 
-    private static func applyToJob(_ write: LedgerWrite, _ time: Double, _ db: Database) throws {
+    private static func apply(_ write: JobWrite, to job: JobID, _ time: Double, _ db: Database) throws {
         switch write {
-        case .branches(let job, let names):
-            try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
-        case .plans(let job, let data, let training):
+        case .stage(let stage, let error): try enter(job, stage, error, time, db)
+        case .branches(let names): try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
+        case .plans(let data, let training):
             try run("UPDATE job SET data_plan = ?, training_plan = ? WHERE id = ?", [data, training, job], db)
-        case .notes(let job, let notes):
+        case .notes(let notes):
             let known = try String.fetchOne(db, sql: "SELECT notes FROM job WHERE id = ?", arguments: [job]) ?? "[]"
             let all = try value([String].self, known)
             try run(
                 "UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
-        case .kernels(let job, let kernels): try run("UPDATE job SET kernels = ? WHERE id = ?", [kernels, job], db)
-        case .member(let job, let round, let name, let kernels, let own):
+        case .kernels(let kernels): try run("UPDATE job SET kernels = ? WHERE id = ?", [kernels, job], db)
+        case .member(let round, let name, let kernels, let own):
             try run(
                 """
                 INSERT INTO member (job, name, kernels, own_kernels, first_round, last_round) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
                 ON CONFLICT (job, name, kernels) DO UPDATE SET last_round = excluded.last_round
-                """, [job, name, kernels, own, round], db)
-        case .round(let job, let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
-        case .checkpoint(let job, let checkpoint): try record(checkpoint, job, db)
-        case .test(let job, let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
-        case .bundle(let job, let digest): try run("UPDATE job SET bundle = ? WHERE id = ?", [digest, job], db)
-        case .publication(let job, let node, let digest):
+                """, [job, name, kernels, own.text, round], db)
+        case .round(let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
+        case .checkpoint(let checkpoint): try record(checkpoint, job, db)
+        case .test(let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
+        case .bundle(let digest): try run("UPDATE job SET bundle = ? WHERE id = ?", [digest, job], db)
+        case .publication(let node, let digest):
             try run(
                 "INSERT OR REPLACE INTO publication (job, node, digest, acknowledged) VALUES (?, ?, ?, 1)",
                 [job, node, digest], db)
-        case .paused(let job, let paused): try run("UPDATE job SET paused = ? WHERE id = ?", [paused, job], db)
-        default: break
+        case .paused(let paused): try run("UPDATE job SET paused = ? WHERE id = ?", [paused, job], db)
         }
     }
 
     private static func count(_ receipt: CountedReceipt, _ db: Database) throws {
-        let lease = receipt.loan.lease
+        let lease = receipt.assignment.lease
         try run(
             "UPDATE task SET counted = ?1, digest = ?2 WHERE id = ?3 AND counted IS NULL AND (token = ?1 OR second = ?1)",
             [lease.token, receipt.digest, lease.task], db)
@@ -98,16 +109,17 @@ extension Ledger: LedgerStore {
             for file in files {
                 try run(
                     "INSERT OR IGNORE INTO file (job, dataset, logical, url, replicas) VALUES (?, ?, ?, ?, ?)",
-                    [receipt.loan.job, receipt.dataset, file.logicalName, file.url, try json(file)], db)
+                    [receipt.assignment.job, receipt.dataset, file.logicalName, file.url, try json(file)], db)
             }
-        case .surveyed(let survey): try record(survey, of: receipt.loan.unit, db)
-        case .counted: try addPartial(receipt, db)
+        case .surveyed(let survey):
+            if let file = receipt.assignment.unit.file { try record(survey, of: file, db) }
+        case .counted: if let file = receipt.assignment.unit.file { try addPartial(receipt, of: file, db) }
         case .failed: break
         }
     }
 
     /// A list of branches is kept once, whatever the number of files that have it.
-    private static func record(_ survey: Survey, of file: Int64, _ db: Database) throws {
+    private static func record(_ survey: Survey, of file: FileID, _ db: Database) throws {
         let branches = try json(survey.branches)
         let digest = Digest.sha256(branches)
         try run("INSERT OR IGNORE INTO layout (body, digest) VALUES (?, ?)", [branches, digest], db)
@@ -119,19 +131,19 @@ extension Ledger: LedgerStore {
     }
 
     /// A complete file's partial specs are folded in the order of its blocks, and dropped, with the tasks that made them.
-    private static func addPartial(_ receipt: CountedReceipt, _ db: Database) throws {
-        let file = receipt.loan.unit
-        let task = receipt.loan.lease.task
+    private static func addPartial(_ receipt: CountedReceipt, of file: FileID, _ db: Database) throws {
+        let task = receipt.assignment.lease.task
+        let first = receipt.assignment.extent.first
         guard receipt.completes else {
             return try run(
                 "INSERT INTO partial (file, first, task, specs) VALUES (?, ?, ?, ?)",
-                [file, receipt.loan.first, task, Data(receipt.specs)], db)
+                [file, first, task, Data(receipt.specs)], db)
         }
         var chunks = try Row.fetchAll(
             db.cachedStatement(sql: "SELECT first, specs FROM partial WHERE file = ?"), arguments: [file]
         )
         .map { (first: $0["first"] as Int32, specs: [UInt8]($0["specs"] as Data)) }
-        chunks.append((receipt.loan.first, receipt.specs))
+        chunks.append((first, receipt.specs))
         let folded = try FoldedSpecs(chunks.sorted { $0.first < $1.first }.map(\.specs))
         try run(
             "UPDATE file SET specs = ?, block_rows = ? WHERE id = ?",
@@ -153,7 +165,7 @@ extension Ledger: LedgerStore {
         try run("DELETE FROM task WHERE " + which, arguments, db)
     }
 
-    private static func enter(_ job: Int64, _ stage: JobStage, _ error: String?, _ time: Double, _ db: Database) throws
+    private static func enter(_ job: JobID, _ stage: JobStage, _ error: String?, _ time: Double, _ db: Database) throws
     {
         let old = try String.fetchOne(db, sql: "SELECT stage FROM job WHERE id = ?", arguments: [job]) ?? ""
         // What a failed or cancelled job has done stays, for a retry.
@@ -165,7 +177,7 @@ extension Ledger: LedgerStore {
         try run("INSERT OR IGNORE INTO stage (job, stage, started) VALUES (?, ?, ?)", [job, stage.rawValue, time], db)
     }
 
-    private static func record(_ checkpoint: StoredCheckpoint, _ job: Int64, _ db: Database) throws {
+    private static func record(_ checkpoint: StoredCheckpoint, _ job: JobID, _ db: Database) throws {
         try run(
             """
             INSERT INTO checkpoint (job, digest, step, round) VALUES (?, ?, ?, ?) ON CONFLICT (job)
@@ -178,7 +190,7 @@ extension Ledger: LedgerStore {
         }
     }
 
-    package func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
+    package func counted(_ task: TaskID) throws -> (token: Token, digest: String)? {
         try database.read { db in
             try Row.fetchOne(
                 db.cachedStatement(sql: "SELECT counted, digest FROM task WHERE id = ? AND counted IS NOT NULL"),
@@ -200,10 +212,11 @@ extension Ledger: LedgerStore {
         return try database.read { db in
             var restored = Restored()
             let deleted = try Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'tasks'") ?? 0
-            restored.nextTask = max(deleted, try Int64.fetchOne(db, sql: "SELECT MAX(id) FROM task") ?? 0) + 1
+            restored.nextTask = TaskID(max(deleted, try Int64.fetchOne(db, sql: "SELECT MAX(id) FROM task") ?? 0)).next
             // Tokens of a later life are larger than all of an earlier one.
-            restored.nextToken = life << 36 + 1
-            restored.nextRound = (try Int64.fetchOne(db, sql: "SELECT MAX(round) FROM job") ?? 0) + 1
+            restored.nextToken = Token(life << 36 + 1)
+            restored.nextRound =
+                (try RoundNumber.fetchOne(db, sql: "SELECT MAX(round) FROM job") ?? RoundNumber(0)).next
             for job in live { restored.jobs.append(try Self.restored(job, db)) }
             return restored
         }
@@ -219,24 +232,26 @@ extension Ledger: LedgerStore {
         job.epochs =
             try Int.fetchOne(db, sql: "SELECT MAX(epoch) FROM epoch WHERE job = ?", arguments: [record.id]) ?? 0
         guard record.stage.hasTasks else { return job }
-        var cursors: [Int64: (end: Int32, open: Int)] = [:]
+        var cursors: [UnitID: (end: Int32, open: Int)] = [:]
         let rows = try Row.fetchCursor(
             db, sql: "SELECT * FROM task WHERE job = ? AND stage = ? ORDER BY id",
             arguments: [record.id, record.stage.rawValue])
         while let row = try rows.next() {
-            let unit: Int64 = row["unit"]
+            let unit = UnitID(stored: row["unit"], stage: record.stage)
             let isOpen = (row["counted"] as Int64?) == nil
             let known = cursors[unit] ?? (0, 0)
             cursors[unit] = (max(known.end, row["end"]), known.open + (isOpen ? 1 : 0))
             guard isOpen else { continue }
             job.tasks.append(
                 OpenTask(
-                    id: row["id"], unit: unit, first: row["first"], end: row["end"], token: row["token"],
-                    secondToken: row["second"], attempts: row["attempts"], kills: row["kills"]))
+                    id: row["id"],
+                    extent: TaskExtent(job: record.id, unit: unit, first: row["first"], end: row["end"]),
+                    token: Token(stored: row["token"]), secondToken: Token(stored: row["second"]),
+                    attempts: row["attempts"], crashes: row["kills"]))
         }
         let units = try units(record, db)
-        job.unitsAll = units.count + (record.stage == .specs ? try foldedFiles(record.id, db) : 0)
-        job.blocksMost = blocksMost(record.branches?.count ?? 0)
+        job.unitCount = units.count + (record.stage == .specs ? try foldedFiles(record.id, db) : 0)
+        job.maxBlocks = maxBlocks(record.branches?.count ?? 0)
         job.units = units.compactMap { unit in
             var unit = unit
             guard let cursor = cursors[unit.id] else { return unit }
@@ -247,12 +262,12 @@ extension Ledger: LedgerStore {
     }
 
     /// So that a task's partial specs fit one message.
-    package static func blocksMost(_ branches: Int) -> Int32 { Int32(max(1, (32 << 20) / (24 + 168 * branches))) }
+    package static func maxBlocks(_ branches: Int) -> Int32 { Int32(max(1, (32 << 20) / (24 + 168 * branches))) }
 
-    /// What a stage's work is, without queues: those are named by the caller, who knows the sites.
+    /// A stage's units, without their sites: the caller knows those.
     private static func units(_ record: JobRecord, _ db: Database) throws -> [WorkUnit] {
         if record.stage == .list {
-            return record.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "") }
+            return record.description.patterns.indices.map { WorkUnit(id: .pattern($0), sites: []) }
         }
         let rows = try Row.fetchAll(
             db,
@@ -260,13 +275,13 @@ extension Ledger: LedgerStore {
                 "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL \(record.stage == .specs ? "AND specs IS NULL" : "") ORDER BY dataset, logical, url",
             arguments: [record.id])
         return rows.compactMap { row in
-            guard record.stage == .specs else { return WorkUnit(id: row["id"], queue: "") }
+            guard record.stage == .specs else { return WorkUnit(id: .file(row["id"]), sites: []) }
             let cuts = (row["cuts"] as Data?).map(integers) ?? []
-            return cuts.isEmpty ? nil : WorkUnit(id: row["id"], queue: "", cuts: cuts)
+            return cuts.isEmpty ? nil : WorkUnit(id: .file(row["id"]), sites: [], cuts: cuts)
         }
     }
 
-    private static func foldedFiles(_ job: Int64, _ db: Database) throws -> Int {
+    private static func foldedFiles(_ job: JobID, _ db: Database) throws -> Int {
         try Int.fetchOne(
             db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL",
             arguments: [job]) ?? 0

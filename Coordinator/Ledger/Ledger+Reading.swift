@@ -6,7 +6,7 @@ import Specs
 
 extension Ledger {
     /// Visits the folded specs of files that are not skipped, in the canonical order: dataset, logical name.
-    package func forEachFolded(_ job: Int64, _ body: (_ file: FileRecord, _ specs: FoldedSpecs) throws -> Void) throws {
+    package func forEachFolded(_ job: JobID, _ body: (_ file: FileRecord, _ specs: FoldedSpecs) throws -> Void) throws {
         try database.read { db in
             let rows = try Row.fetchCursor(
                 db,
@@ -29,24 +29,25 @@ extension Ledger {
     }
 
     /// What made an object's state; nil where nothing is known of it.
-    package func story(_ subject: StorySubject, _ id: Int64) throws -> [StoryLine]? {
+    package func story(_ subject: StorySubject) throws -> [StoryLine]? {
+        let (kind, id) = subject.stored
         let lines = try database.read { db in
             try Row.fetchAll(
                 db, sql: "SELECT at, text FROM story WHERE subject = ? AND id = ? ORDER BY rowid",
-                arguments: [StorySubject.allCases.firstIndex(of: subject), id]
+                arguments: [kind, id]
             ).map { StoryLine(at: $0["at"], text: $0["text"]) }
         }
         switch subject {
-        case .job:
+        case .job(let id):
             guard try job(id) != nil else { return nil }
             let stages = try stages(id).map { StoryLine(at: $0.started, text: "stage \($0.stage.rawValue)") }
             return (stages + lines).sorted { $0.at < $1.at }
-        case .chunk: return try chunkStory(id, lines)
-        case .worker: return lines.isEmpty ? nil : lines
+        case .task(let id): return try taskStory(id, lines)
+        case .worker, .ledger: return lines.isEmpty ? nil : lines
         }
     }
 
-    private func chunkStory(_ id: Int64, _ lines: [StoryLine]) throws -> [StoryLine]? {
+    private func taskStory(_ id: TaskID, _ lines: [StoryLine]) throws -> [StoryLine]? {
         guard
             let row = try database.read({ db in
                 try Row.fetchOne(db, sql: "SELECT * FROM task WHERE id = ?", arguments: [id])
@@ -54,37 +55,31 @@ extension Ledger {
         else {
             return lines.isEmpty ? nil : lines
         }
-        let unit: Int64 = row["unit"]
-        let what = row["stage"] as String == "list" ? "pattern \(unit)" : try file(unit)?.url ?? "file \(unit)"
-        let blocks = row["stage"] as String == "specs" ? ", blocks \(row["first"] as Int)..<\(row["end"] as Int)" : ""
+        let job: JobID = row["job"]
+        let stage = try Self.stage(row["stage"], of: job)
+        let what =
+            switch UnitID(stored: row["unit"], stage: stage) {
+            case .pattern(let index): "pattern \(index)"
+            case .file(let file): try self.file(file)?.url ?? "file \(file)"
+            }
+        let blocks = stage == .specs ? ", blocks \(row["first"] as Int)..<\(row["end"] as Int)" : ""
         var story = [
-            StoryLine(
-                at: lines.first?.at ?? 0,
-                text: "job \(row["job"] as Int64), stage \(row["stage"] as String): \(what)\(blocks)")
+            StoryLine(at: lines.first?.at ?? 0, text: "job \(job), stage \(stage.rawValue): \(what)\(blocks)")
         ]
         story += lines
-        let attempts: Int = row["attempts"]
         let last = lines.last?.at ?? 0
-        story.append(
-            StoryLine(
-                at: last,
-                text:
-                    "lent \(attempts) times, the last to worker \(row["worker"] as Int64) under token \(row["token"] as Int64)"
-            ))
-        if let second = row["second"] as Int64?, second != 0 {
-            story.append(StoryLine(at: last, text: "lent a second time under token \(second)"))
-        }
-        if let kills = row["kills"] as Int?, kills > 0 {
-            story.append(StoryLine(at: last, text: "\(kills) workers died with it"))
-        }
-        if let token = row["counted"] as Int64? {
-            story.append(StoryLine(at: last, text: "counted under token \(token)"))
-        }
+        func add(_ text: String) { story.append(StoryLine(at: last, text: text)) }
+        let (attempts, worker): (Int, WorkerID) = (row["attempts"], row["worker"])
+        let token = Token(stored: row["token"]).map { " under token \($0)" } ?? ", whose token is retired"
+        add("assigned \(attempts) times, the last to worker \(worker)\(token)")
+        if let second = Token(stored: row["second"]) { add("assigned to a second worker under token \(second)") }
+        if let crashes = row["kills"] as Int?, crashes > 0 { add("\(crashes) workers died with it") }
+        if let token = row["counted"] as Token? { add("counted under token \(token)") }
         return story
     }
 
     /// How many of a job's files made it fail.
-    package func unreadable(_ job: Int64) throws -> Int {
+    package func unreadable(_ job: JobID) throws -> Int {
         try database.read { db in
             try Int.fetchOne(
                 db, sql: "SELECT COUNT(*) FROM file WHERE job = ? AND unreadable IS NOT NULL", arguments: [job]) ?? 0
@@ -104,13 +99,13 @@ extension Ledger {
     }
 
     /// Who took part in a job's training.
-    package func members(_ job: Int64) throws -> [RunRecord.Member] {
+    package func members(_ job: JobID) throws -> [RunRecord.Member] {
         try database.read { db in
             try Row.fetchAll(
                 db, sql: "SELECT * FROM member WHERE job = ? ORDER BY first_round, name, kernels", arguments: [job]
             ).map {
                 RunRecord.Member(
-                    name: $0["name"], kernels: $0["kernels"], ownKernels: $0["own_kernels"],
+                    name: $0["name"], kernels: $0["kernels"], ownKernels: OwnKernels(text: $0["own_kernels"]),
                     firstRound: $0["first_round"], lastRound: $0["last_round"])
             }
         }
@@ -119,7 +114,7 @@ extension Ledger {
     /// A failed or cancelled job goes back to where it was.
     /// - Parameter withoutUnreadable: files that failed it are left out, and a training begins anew from the specs that are left.
     /// - Returns: nil where there is nothing to be retried.
-    package func retry(_ id: Int64, withoutUnreadable: Bool, at time: Double) throws -> RestoredJob? {
+    package func retry(_ id: JobID, withoutUnreadable: Bool, at time: Double) throws -> RestoredJob? {
         guard let job = try job(id), job.stage == .failed || job.stage == .cancelled else { return nil }
         try transaction { db in
             var stage = job.failedStage ?? .queued
@@ -147,7 +142,7 @@ extension Ledger {
                 }
             }
             try db.execute(sql: "UPDATE file SET unreadable = NULL WHERE job = ?", arguments: [id])
-            // Earlier failures are forgiven: the sites are other than they were.
+            // Earlier failures count no more: the sites may have changed.
             try db.execute(
                 sql: "UPDATE task SET kills = 0, token = 0, second = 0 WHERE job = ? AND counted IS NULL",
                 arguments: [id])
@@ -157,11 +152,10 @@ extension Ledger {
                 arguments: [stage.rawValue, id])
             try db.execute(
                 sql: "DELETE FROM stage WHERE job = ? AND stage IN ('failed', 'cancelled', 'done')", arguments: [id])
-            try db.execute(
-                sql: "INSERT INTO story (subject, id, at, text) VALUES (0, ?, ?, ?)",
-                arguments: [id, time, "tried again" + (withoutUnreadable ? ", without what could not be read" : "")])
+            let suffix = withoutUnreadable ? ", without what could not be read" : ""
+            try Self.add("tried again" + suffix, to: .job(id), time, db)
         }
-        let record = try self.job(id)!
+        guard let record = try self.job(id) else { return nil }
         return try database.read { db in try Self.restored(record, db) }
     }
 }

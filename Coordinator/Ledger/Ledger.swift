@@ -48,7 +48,7 @@ package final class Ledger: Sendable {
     // MARK: Jobs
 
     package struct JobRecord: Sendable {
-        package var id: Int64
+        package var id: JobID
         package var description: JobDescription
         package var stage: JobStage
         package var error: String?
@@ -64,21 +64,21 @@ package final class Ledger: Sendable {
         package var paused: Bool
         /// Where a retry would go on.
         package var failedStage: JobStage?
-        /// Of training.
-        package var round: Int64
-        /// Of its training.
+        /// The newest training round; nil before the first.
+        package var round: RoundNumber?
+        /// The kernels that its training uses.
         package var kernels: String?
         package var submitted: Double
         package var finished: Double?
     }
 
-    package func addJob(_ job: JobDescription, at time: Double) throws -> Int64 {
-        var id: Int64 = 0
+    package func addJob(_ job: JobDescription, at time: Double) throws -> JobID {
+        var id = JobID(0)
         try transaction { db in
             try db.execute(
                 sql: "INSERT INTO job (name, description, stage, submitted) VALUES (?, ?, ?, ?)",
                 arguments: [job.name, try Self.json(job), JobStage.queued.rawValue, time])
-            id = db.lastInsertedRowID
+            id = JobID(db.lastInsertedRowID)
             for (ordinal, dataset) in job.datasets.enumerated() {
                 try db.execute(
                     sql: "INSERT INTO dataset (job, ordinal, name, label) VALUES (?, ?, ?, ?)",
@@ -92,31 +92,44 @@ package final class Ledger: Sendable {
         try database.read { db in try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").map(Self.job) }
     }
 
-    package func job(_ id: Int64) throws -> JobRecord? {
+    package func job(_ id: JobID) throws -> JobRecord? {
         try database.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]).map(Self.job)
         }
     }
 
+    /// - Throws: an error that names the stage, where this program does not know it.
+    static func stage(_ name: String, of job: JobID) throws -> JobStage {
+        guard let stage = JobStage(rawValue: name) else {
+            throw InputError(
+                .unsupported, "the ledger has a job in a stage that this program does not know", object: "job \(job)",
+                expected: JobStage.allCases.map(\.rawValue).joined(separator: ", "), found: name,
+                hint: "A newer version of beamline wrote it: start that version.")
+        }
+        return stage
+    }
+
     private static func job(_ row: Row) throws -> JobRecord {
-        JobRecord(
-            id: row["id"], description: try value(JobDescription.self, row["description"]),
-            stage: JobStage(rawValue: row["stage"]) ?? .failed, error: row["error"],
+        let id: JobID = row["id"]
+        return JobRecord(
+            id: id, description: try value(JobDescription.self, row["description"]),
+            stage: try stage(row["stage"], of: id), error: row["error"],
             notes: try value([String].self, row["notes"]),
             branches: try (row["branches"] as String?).map { try value([String].self, $0) },
             combinedManifest: row["manifest"], dataPlan: row["data_plan"], trainingPlan: row["training_plan"],
             bundle: row["bundle"],
             test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) }, paused: row["paused"],
-            failedStage: (row["failed_stage"] as String?).flatMap(JobStage.init(rawValue:)), round: row["round"],
+            failedStage: try (row["failed_stage"] as String?).map { try stage($0, of: id) },
+            round: (row["round"] as RoundNumber?).flatMap { $0.rawValue == 0 ? nil : $0 },
             kernels: row["kernels"],
             submitted: row["submitted"], finished: row["finished"])
     }
 
     /// When each stage of a job began, in their order; seconds since 1970.
-    package func stages(_ job: Int64) throws -> [(stage: JobStage, started: Double)] {
+    package func stages(_ job: JobID) throws -> [(stage: JobStage, started: Double)] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT stage, started FROM stage WHERE job = ?", arguments: [job])
-                .compactMap { row in JobStage(rawValue: row["stage"]).map { ($0, row["started"]) } }
+                .map { row in (try Self.stage(row["stage"], of: job), row["started"]) }
                 .sorted { $0.started < $1.started }
         }
     }
@@ -124,8 +137,8 @@ package final class Ledger: Sendable {
     // MARK: Files
 
     package struct FileRecord: Sendable {
-        package var id: Int64
-        package var job: Int64
+        package var id: FileID
+        package var job: JobID
         package var dataset: Int
         package var logical: String
         package var replicas: FileReplicas
@@ -173,7 +186,7 @@ package final class Ledger: Sendable {
     }
 
     /// The branches as the first file's survey saw them.
-    package func surveyedBranches(_ job: Int64) throws -> [String: SurveyedBranch] {
+    package func surveyedBranches(_ job: JobID) throws -> [String: SurveyedBranch] {
         try database.read { db in
             let row = try Row.fetchOne(
                 db,
@@ -186,13 +199,13 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// A job's files by their first places.
-    package func fileNumbers(_ job: Int64) throws -> [String: Int64] {
+    /// A job's files by the first of their URLs.
+    package func fileNumbers(_ job: JobID) throws -> [String: FileID] {
         try database.read { db in
             Dictionary(
                 try Row.fetchAll(
                     db, sql: "SELECT id, url FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]
-                ).map { ($0["url"] as String, $0["id"] as Int64) },
+                ).map { ($0["url"] as String, $0["id"] as FileID) },
                 uniquingKeysWith: { first, _ in first })
         }
     }
@@ -207,7 +220,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    package func file(_ id: Int64) throws -> FileRecord? {
+    package func file(_ id: FileID) throws -> FileRecord? {
         try database.read { db in
             try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map {
                 try whole($0, db)
@@ -216,7 +229,7 @@ package final class Ledger: Sendable {
     }
 
     /// The frozen list: sorted by dataset, logical name and URL.
-    package func files(_ job: Int64) throws -> [FileRecord] {
+    package func files(_ job: JobID) throws -> [FileRecord] {
         try database.read { db in
             try Row.fetchAll(
                 db, sql: "SELECT * FROM file WHERE job = ? ORDER BY dataset, logical, url", arguments: [job]
@@ -225,7 +238,7 @@ package final class Ledger: Sendable {
     }
 
     /// How many files a job has, and the entries of those that are not skipped; without reading every survey.
-    package func totals(_ job: Int64) throws -> (files: Int, entries: Int64) {
+    package func totals(_ job: JobID) throws -> (files: Int, entries: Int64) {
         try database.read { db in
             let row = try Row.fetchOne(
                 db,
@@ -238,7 +251,7 @@ package final class Ledger: Sendable {
 
     // MARK: Training and publishing
 
-    package func checkpoint(_ job: Int64) throws -> (digest: String, step: Int64, round: Int64)? {
+    package func checkpoint(_ job: JobID) throws -> (digest: String, step: Int64, round: RoundNumber)? {
         try database.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [job]).map {
                 ($0["digest"], $0["step"], $0["round"])
@@ -246,14 +259,14 @@ package final class Ledger: Sendable {
         }
     }
 
-    package func epochs(_ job: Int64) throws -> [EpochMetrics] {
+    package func epochs(_ job: JobID) throws -> [EpochMetrics] {
         try database.read { db in
             try String.fetchAll(db, sql: "SELECT metrics FROM epoch WHERE job = ? ORDER BY epoch", arguments: [job]).map
             { try Self.value(EpochMetrics.self, $0) }
         }
     }
 
-    package func publications(_ job: Int64) throws -> [(node: String, digest: String, acknowledged: Bool)] {
+    package func publications(_ job: JobID) throws -> [(node: String, digest: String, acknowledged: Bool)] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM publication WHERE job = ? ORDER BY node", arguments: [job])
                 .map { ($0["node"], $0["digest"], $0["acknowledged"]) }
@@ -293,7 +306,7 @@ package enum LedgerFailure: Error, CustomStringConvertible, Equatable {
         switch self {
         case .takenOver: "another coordinator has opened this ledger; only the newest may write"
         case .fenced(let lease):
-            "the receipt for task \(lease.task) is under token \(lease.token), which the ledger did not lend last"
+            "the receipt for task \(lease.task) is under token \(lease.token), which is not the task's"
         }
     }
 }

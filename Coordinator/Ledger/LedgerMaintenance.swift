@@ -40,7 +40,7 @@ package struct LedgerMaintenance {
         }
     }
 
-    private func check(_ job: Int64, _ name: String, _ stage: String, _ db: Database, _ report: inout Report) throws {
+    private func check(_ job: JobID, _ name: String, _ stage: String, _ db: Database, _ report: inout Report) throws {
         var counted: Int64 = 0
         var files = 0
         let rows = try Row.fetchCursor(
@@ -49,8 +49,7 @@ package struct LedgerMaintenance {
             let file = try Ledger.file(row)
             guard let data = row["specs"] as Data? else {
                 // An empty file has none; one that is not complete yet has parts.
-                let isDue =
-                    JobStage(rawValue: stage).map { [.train, .evaluate, .publish, .done].contains($0) } ?? false
+                let isDue = [.train, .evaluate, .publish, .done].contains(try Ledger.stage(stage, of: job))
                 if isDue, (file.survey?.entries ?? 0) > 0 {
                     report.mistakes.append("job \(job): \(file.url) has no specs in stage \(stage)")
                 }

@@ -15,6 +15,10 @@ extension Ledger {
         }
         migrator.registerMigration("4") { db in try db.execute(sql: fourth) }
         migrator.registerMigration("5") { db in try db.execute(sql: fifth) }
+        // What happened to the ledger itself was told as the story of worker 0, which does not exist.
+        migrator.registerMigration("6") { db in
+            try db.execute(sql: "UPDATE story SET subject = 3 WHERE subject = 2 AND id = 0")
+        }
         return migrator
     }
 
@@ -45,7 +49,7 @@ extension Ledger {
         CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         """
 
-    /// Tasks are cut when they are lent, and a file's partial specs are folded when its last one is counted, so that what stays grows with the
+    /// Tasks are cut when they are assigned, and a file's partial specs are folded when its last one is counted, so that what stays grows with the
     /// files. Jobs that were under way begin anew: their results are the same.
     ///
     /// - task: blocks `first..<end` of a unit (a pattern's ordinal, or a file); `token` and `second` are the tokens that count (0 for none),
@@ -56,7 +60,7 @@ extension Ledger {
     /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives (FoldedSpecs);
     ///   `unreadable`, what a retry may leave out.
     /// - member: who took part in a job's training rounds, with what kernels.
-    /// - story: what happened to a job (0), a chunk (1), a worker (2), for people.
+    /// - story: what happened to a job (0), a task (1), a worker (2), for people.
     private static let fourth = """
         DROP TABLE receipt; DROP TABLE lease; DROP TABLE task;
         CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, unit INTEGER NOT NULL,

@@ -1,14 +1,14 @@
 import Cluster
 
-/// Drives the scheduler over a ledger: events in batches, each batch one transaction, and nothing said before it is committed.
+/// Drives the scheduler over a ledger: events in batches, each batch one transaction, and no message is sent before it is committed.
 ///
-/// Where a transaction fails, what the scheduler holds is no longer what the ledger says: it is thrown away and made anew from the ledger, as
-/// after a crash, and every session is ended; workers join again and say once more what was not acknowledged.
+/// Where a transaction fails, the scheduler is no longer what the ledger holds: it is thrown away and made anew from the ledger, as after a
+/// crash, and every session is ended; workers join again and send once more what was not acknowledged.
 package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendable {
-    package typealias Planner = @Sendable (_ job: Int64, _ stage: JobStage) -> Result<StagePlan, PlanFailure>
+    package typealias Planner = @Sendable (_ job: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure>
 
     package struct Outcome: Sendable {
-        package var replies: [(worker: Int64, reply: Scheduler.Reply)] = []
+        package var replies: [(worker: WorkerID, reply: Scheduler.Reply)] = []
         package var requests: [Scheduler.Request] = []
         package var log: [(warning: Bool, text: String)] = []
         /// Why nothing of the batch was done.
@@ -18,7 +18,7 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
     package private(set) var scheduler: Scheduler
     package let store: Store
     /// Why nothing is granted: the ledger cannot be written.
-    package private(set) var trouble: String?
+    package private(set) var ledgerFailure: String?
     private let planner: Planner
     private let settings: Scheduler.Settings
 
@@ -35,8 +35,8 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
     ///   - time: seconds since 1970, for the records.
     package mutating func process(_ events: [Scheduler.Event], now: Double, time: Double) -> Outcome {
         var outcome = Outcome()
-        if trouble != nil, !recover(now, time, &outcome) {
-            outcome.failure = trouble
+        if ledgerFailure != nil, !recover(now, time, &outcome) {
+            outcome.failure = ledgerFailure
             for case .joined(let worker, _) in events { outcome.requests.append(.close(worker: worker)) }
             return outcome
         }
@@ -72,7 +72,7 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
             case .plan: break
             case .recall(let worker, let lease, let digest):
                 outcome.replies.append((worker, .message(recall(lease, digest), payload: [])))
-            default: outcome.requests.append(request)
+            case .bundle, .publish, .removeBlob, .close: outcome.requests.append(request)
             }
         }
         return true
@@ -88,7 +88,7 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
     }
 
     private mutating func fail(_ reason: String, _ outcome: inout Outcome) {
-        trouble = reason
+        ledgerFailure = reason
         outcome.failure = reason
         outcome.log.append((true, "the ledger cannot be written, so nothing is granted or acknowledged: \(reason)"))
         outcome.replies = []
@@ -98,15 +98,15 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
     /// Makes the scheduler anew where the ledger can be written again.
     private mutating func recover(_ now: Double, _ time: Double, _ outcome: inout Outcome) -> Bool {
         do {
-            try store.commit([.story(.worker, 0, "the ledger is written again")], at: time)
+            try store.commit([.story(.ledger, "the ledger is written again")], at: time)
             let closing = scheduler.workers.keys.map { Scheduler.Request.close(worker: $0) }
             scheduler = Scheduler(settings, try store.restore(), now: now)
             for request in closing where !outcome.requests.contains(request) { outcome.requests.append(request) }
             outcome.log.append((true, "the ledger is written again"))
-            trouble = nil
+            ledgerFailure = nil
             return true
         } catch {
-            trouble = "\(error)"
+            ledgerFailure = "\(error)"
             return false
         }
     }

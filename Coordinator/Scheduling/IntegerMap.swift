@@ -1,10 +1,39 @@
 import Cluster
 
+/// A key that is one number of 64 bits.
+package protocol IntegerKey: Sendable {
+    var mapKey: Int64 { get }
+    init(mapKey: Int64)
+}
+
+extension Identifier where Self: IntegerKey {
+    package var mapKey: Int64 { rawValue }
+    package init(mapKey: Int64) { self.init(rawValue: mapKey) }
+}
+
+extension JobID: IntegerKey {}
+extension TaskID: IntegerKey {}
+extension WorkerID: IntegerKey {}
+
+/// Files are their numbers; patterns are the negative ones, from -1 down.
+extension UnitID: IntegerKey {
+    package var mapKey: Int64 {
+        switch self {
+        case .pattern(let index): -1 - Int64(index)
+        case .file(let id): id.rawValue
+        }
+    }
+
+    package init(mapKey: Int64) {
+        self = mapKey < 0 ? .pattern(Int(-1 - mapKey)) : .file(FileID(mapKey))
+    }
+}
+
 /// Values by number, without order: insertion, removal and lookup in constant time, and the same layout in every process, which Swift's
 /// Dictionary does not give (its hashes are seeded) and OrderedDictionary does not give for removals.
 ///
 /// Open addressing with linear probing; a removal moves what follows back, so that there are no tombstones.
-package struct IntegerMap<Value: Sendable>: Sendable {
+package struct IntegerMap<Key: IntegerKey, Value: Sendable>: Sendable {
     private var keys: [Int64] = []
     private var values: [Value?] = []
     package private(set) var count = 0
@@ -22,14 +51,14 @@ package struct IntegerMap<Value: Sendable>: Sendable {
         return index
     }
 
-    package subscript(key: Int64) -> Value? {
-        get { keys.isEmpty ? nil : values[find(key)] }
+    package subscript(key: Key) -> Value? {
+        get { keys.isEmpty ? nil : values[find(key.mapKey)] }
         set {
-            guard let newValue else { return remove(key) }
+            guard let newValue else { return remove(key.mapKey) }
             if 4 * (count + 1) > 3 * keys.count { grow() }
-            let index = find(key)
+            let index = find(key.mapKey)
             if values[index] == nil { count += 1 }
-            keys[index] = key
+            keys[index] = key.mapKey
             values[index] = newValue
         }
     }
@@ -37,9 +66,9 @@ package struct IntegerMap<Value: Sendable>: Sendable {
     /// Changes a value where it lies.
     /// - Returns: nil where there is none.
     @discardableResult
-    package mutating func change<Result>(_ key: Int64, _ body: (inout Value) -> Result) -> Result? {
+    package mutating func change<Result>(_ key: Key, _ body: (inout Value) -> Result) -> Result? {
         guard !keys.isEmpty else { return nil }
-        let index = find(key)
+        let index = find(key.mapKey)
         return values[index] == nil ? nil : body(&values[index]!)
     }
 
@@ -75,5 +104,7 @@ package struct IntegerMap<Value: Sendable>: Sendable {
     }
 
     /// The keys, ascending.
-    package var sortedKeys: [Int64] { values.indices.filter { values[$0] != nil }.map { keys[$0] }.sorted() }
+    package var sortedKeys: [Key] {
+        values.indices.filter { values[$0] != nil }.map { keys[$0] }.sorted().map(Key.init(mapKey:))
+    }
 }

@@ -1,61 +1,19 @@
 import Cluster
 
-/// A job's stages, in order.
-package enum JobStage: String, Codable, Sendable, CaseIterable {
-    case queued, list, survey, specs, train, evaluate, publish, done, failed, cancelled
-
-    package var isFinal: Bool { self == .done || self == .failed || self == .cancelled }
-    /// Stages whose work is lent as tasks.
-    package var hasTasks: Bool { self == .list || self == .survey || self == .specs }
-    package var trains: Bool { self == .train || self == .evaluate }
-
-    /// The stage after this one is complete.
-    package func next(for job: JobDescription) -> JobStage {
-        switch self {
-        case .queued: .list
-        case .list: .survey
-        case .survey: .specs
-        case .specs: job.train == nil ? .done : .train
-        case .train: .evaluate
-        case .evaluate: job.publish == nil ? .done : .publish
-        case .publish: .done
-        case .done, .failed, .cancelled: self
-        }
-    }
-}
-
 /// One job from its submission to its end.
 ///
 ///     queued --> list --> survey --> specs --> train --> evaluate --> publish --> done
 ///                 each stage: planning --(its plan is committed)--> working --(nothing left)--> the next stage's planning
 ///     any but the last three --> failed | cancelled;   failed | cancelled --(retry)--> planning of the stage that failed
-///     paused: beside the stage; nothing is lent and no round runs, receipts still count
+///     paused: beside the stage; nothing is assigned and no round runs, receipts still count
 package struct JobMachine: Sendable {
     package enum State: Sendable, Equatable {
-        /// The stage's plan is being made; its number tells late answers from the one that is awaited.
+        /// The stage's plan is being made; a late answer for another stage is told apart by the stage.
         case planning(JobStage)
         case working(JobStage)
     }
 
-    package let id: Int64
-    package let description: JobDescription
-    /// The description's, which makes them anew each time.
-    package let patterns: [(dataset: Int, pattern: String)]
-    package private(set) var state: State
-    package var paused: Bool
-    package var unitsAll = 0
-    package var unitsDone = 0
-    package var rounds: RoundKeeper
-    package var facts: TrainingFacts?
-    package var checkpoint: StoredCheckpoint?
-    /// Epochs whose metrics are in the ledger.
-    package var epochs = 0
-    /// What its training's linear algebra uses, once that is settled.
-    package var kernels: String?
-    package var progress: Progress?
-    package var publishWaits: String?
-    package var notes: [String] = []
-
+    /// The newest progress that the first member of a training round reported.
     package struct Progress: Sendable, Equatable {
         package var step: Int64
         package var epoch: Int
@@ -64,6 +22,26 @@ package struct JobMachine: Sendable {
         package var loss: Double
     }
 
+    package let id: JobID
+    package let description: JobDescription
+    /// The description's patterns, which it makes anew each time.
+    package let patterns: [(dataset: Int, pattern: String)]
+    package private(set) var state: State
+    package private(set) var paused: Bool
+    package private(set) var unitCount = 0
+    package private(set) var unitsDone = 0
+    private(set) var rounds: RoundKeeper
+    package private(set) var facts: TrainingFacts?
+    package private(set) var checkpoint: StoredCheckpoint?
+    /// Epochs whose metrics are in the ledger.
+    package private(set) var epochs = 0
+    /// What the training's linear algebra uses, once that is settled.
+    package private(set) var kernels: String?
+    package private(set) var progress: Progress?
+    /// Why the model is not published yet.
+    package private(set) var publishWaits: String?
+    private var notes: [String] = []
+
     package init(_ job: RestoredJob) {
         id = job.id
         description = job.description
@@ -71,8 +49,8 @@ package struct JobMachine: Sendable {
         // Work that the ledger has goes on; what else a stage needs is planned anew.
         state = job.stage.hasTasks ? .working(job.stage) : .planning(job.stage == .queued ? .list : job.stage)
         paused = job.paused
-        unitsAll = job.unitsAll
-        unitsDone = job.unitsAll - job.units.count
+        unitCount = job.unitCount
+        unitsDone = job.unitCount - job.units.count
         rounds = RoundKeeper(lanes: max(1, job.description.train?.lanes ?? 1), lastRound: job.round)
         checkpoint = job.checkpoint
         epochs = job.epochs
@@ -87,24 +65,108 @@ package struct JobMachine: Sendable {
 
     package var isWorking: Bool { if case .working = state { true } else { false } }
 
-    /// The job's next stage, to be planned.
-    package mutating func plan(_ stage: JobStage) { state = .planning(stage) }
+    /// Whether its tasks may be assigned now.
+    var assigns: Bool { isWorking && stage.hasTasks && !paused }
 
-    /// The plan of the stage is there.
+    /// Whether its training rounds may run now.
+    var trains: Bool { isWorking && stage.trains && !paused }
+
+    package var membership: RoundKeeper.Membership? { rounds.membership }
+
+    /// The newest round; nil before the first.
+    package var round: RoundNumber? { rounds.round }
+
+    /// Whether it waits for workers that may train it.
+    package var isWithoutRounds: Bool { rounds.state == .idle }
+
+    /// Workers that can train it at once.
+    var maxTrainers: Int { min(rounds.lanes, description.maxWorkers ?? .max) }
+
+    // MARK: Stages
+
+    /// The job's next stage, to be planned.
+    mutating func plan(_ stage: JobStage) { state = .planning(stage) }
+
+    /// The plan of a stage is there.
     /// - Returns: false where it is not the one that is awaited.
-    package mutating func begin(_ stage: JobStage) -> Bool {
+    mutating func begin(_ stage: JobStage, _ plan: StagePlan, now: Double) -> Bool {
         guard state == .planning(stage) else { return false }
         state = .working(stage)
+        (unitCount, unitsDone) = (plan.units.count, 0)
+        if stage.trains { facts = plan.training }
+        if trains { rounds.begin(now: now) }
         return true
     }
+
+    /// Goes from training to evaluation in the round that runs.
+    mutating func evaluate() { state = .working(.evaluate) }
+
+    mutating func unitIsDone() { unitsDone += 1 }
+
+    /// - Returns: those of the notes that are new.
+    mutating func add(_ new: [String]) -> [String] {
+        let new = new.filter { !notes.contains($0) }
+        notes += new
+        return new
+    }
+
+    /// - Returns: what follows for its training round; nil where it was so already, or nothing follows.
+    mutating func pause(_ paused: Bool, now: Double) -> RoundKeeper.Action? {
+        self.paused = paused
+        if paused { return rounds.end() }
+        if trains { rounds.begin(now: now) }
+        return nil
+    }
+
+    // MARK: Training
+
+    mutating func endRounds() -> RoundKeeper.Action? { rounds.end() }
+
+    /// - Parameter workers: those that the job may train on, in their order of preference.
+    mutating func available(_ workers: [WorkerID], now: Double) -> RoundKeeper.Action? {
+        rounds.available(workers, now: now)
+    }
+
+    /// - Parameter next: the next round's number.
+    mutating func tick(now: Double, available: [WorkerID], next: RoundNumber) -> RoundKeeper.Action? {
+        rounds.tick(now: now, available: available, next: next)
+    }
+
+    mutating func heartbeat(of member: WorkerID, _ phase: RoundPhase, step: Int64, now: Double) {
+        rounds.heartbeat(of: member, phase, step: step, now: now)
+    }
+
+    mutating func roundFailed(_ reason: String, now: Double) -> RoundKeeper.Action? { rounds.failed(reason, now: now) }
+
+    /// The first round settles what all later ones use.
+    mutating func settle(kernels: String) { self.kernels = kernels }
+
+    mutating func report(_ progress: Progress) { self.progress = progress }
+
+    /// Keeps the newest checkpoint. A member that was cut off may report late what is old by now.
+    /// - Returns: the digest of the checkpoint that is not needed any more.
+    mutating func keep(_ new: StoredCheckpoint) -> String? {
+        epochs = max(epochs, new.metrics.map(\.epoch).max() ?? 0)
+        if let checkpoint, checkpoint.step > new.step { return nil }
+        defer {
+            checkpoint = new
+            rounds.progressed()
+        }
+        return checkpoint.flatMap { $0.digest == new.digest ? nil : $0.digest }
+    }
+
+    /// Whether these are the metrics of the last epoch.
+    func isLastEpoch(_ metrics: [EpochMetrics]) -> Bool {
+        metrics.contains { $0.epoch == description.train?.epochs }
+    }
+
+    mutating func waitToPublish(_ reason: String) { publishWaits = reason }
 
     /// What must hold after every event; nil where it does.
     package func validate() -> String? {
         if stage.isFinal || stage == .queued { return "job \(id) is live in stage \(stage)" }
-        if unitsDone < 0 || unitsDone > unitsAll { return "job \(id): \(unitsDone) units done of \(unitsAll)" }
-        if rounds.state != .idle, !(stage.trains && isWorking) || paused {
-            return "job \(id) has training rounds in \(state)"
-        }
+        if unitsDone < 0 || unitsDone > unitCount { return "job \(id): \(unitsDone) units done of \(unitCount)" }
+        if rounds.state != .idle, !trains { return "job \(id) has training rounds in \(state)" }
         if stage.trains, isWorking, facts == nil { return "job \(id) trains without a plan" }
         return rounds.validate().map { "job \(id): \($0)" }
     }

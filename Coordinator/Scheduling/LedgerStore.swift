@@ -1,18 +1,29 @@
 import Cluster
 
+/// What a story is about.
+package enum StorySubject: Sendable, Hashable {
+    case job(JobID)
+    case task(TaskID)
+    case worker(WorkerID)
+    /// The ledger itself.
+    case ledger
+}
+
 /// A receipt to be counted, with all that follows from it.
 package struct CountedReceipt: Sendable, Equatable {
-    package var loan: Loan
+    package var assignment: Assignment
     package var digest: String
     package var result: TaskResult
     package var specs: [UInt8]
-    /// Of the files of a list.
+    /// The dataset of the files of a list.
     package var dataset: Int
     /// It was the last of its unit: a file's partial specs are folded in the order of its blocks.
     package var completes: Bool
 
-    package init(loan: Loan, digest: String, result: TaskResult, specs: [UInt8], dataset: Int = 0, completes: Bool) {
-        self.loan = loan
+    package init(
+        assignment: Assignment, digest: String, result: TaskResult, specs: [UInt8], dataset: Int = 0, completes: Bool
+    ) {
+        self.assignment = assignment
         self.digest = digest
         self.result = result
         self.specs = specs
@@ -25,11 +36,11 @@ package struct CountedReceipt: Sendable, Equatable {
 package struct StoredCheckpoint: Sendable, Equatable {
     package var digest: String
     package var step: Int64
-    package var round: Int64
-    /// Of epochs that ended up to it; the ledger may have some already.
+    package var round: RoundNumber
+    /// The metrics of epochs that ended up to it; the ledger may have some already.
     package var metrics: [EpochMetrics]
 
-    package init(digest: String, step: Int64, round: Int64, metrics: [EpochMetrics] = []) {
+    package init(digest: String, step: Int64, round: RoundNumber, metrics: [EpochMetrics] = []) {
         self.digest = digest
         self.step = step
         self.round = round
@@ -37,66 +48,81 @@ package struct StoredCheckpoint: Sendable, Equatable {
     }
 }
 
-/// What a story tells of.
-package enum StorySubject: String, Sendable, Codable, CaseIterable { case job, chunk, worker }
-
-/// One change of the ledger. A batch of them is one transaction.
+/// One change of the ledger. A batch of them is one transaction. Changes of one kind of object are one enum, so that each function that
+/// applies them is exhaustive.
 package enum LedgerWrite: Sendable, Equatable {
-    /// A task is cut and lent.
-    case lend(Loan, stage: JobStage)
-    /// It is lent anew; its former tokens are retired.
-    case lendAnew(Loan)
-    /// It is lent a second time, beside the lease with this token.
-    case lendTwice(Loan, beside: Int64)
+    case task(TaskWrite)
+    case file(FileID, FileWrite)
+    case job(JobID, JobWrite)
+    case story(StorySubject, String)
+}
+
+/// A change of one task.
+package enum TaskWrite: Sendable, Equatable {
+    /// A task is cut and assigned for the first time.
+    case assign(Assignment, stage: JobStage)
+    /// The task is assigned again; its former tokens are retired.
+    case reassign(Assignment)
+    /// The task is assigned to a second worker, beside the lease with this token.
+    case speculate(Assignment, beside: Token)
     /// Throws where the lease's token is not one of the task's.
     case count(CountedReceipt)
     /// A task was handed in and not counted: the token counts no more.
     case retire(LeaseName)
-    /// A worker died with a task.
-    case kill(task: Int64)
-    /// It had not died.
-    case pardon(task: Int64)
-    case stage(job: Int64, JobStage, error: String?)
-    /// Where each file's smallest chunks end, in blocks.
-    case cuts(file: Int64, [Int32])
-    /// A file is left out, with its open tasks.
-    case skip(file: Int64, reason: String, tasks: [Int64])
-    /// A file that failed its job: a retry may leave it out.
-    case unreadable(file: Int64, reason: String)
-    case branches(job: Int64, [String])
-    /// The digests of the blobs that say what is trained on, and how.
-    case plans(job: Int64, data: String, training: String)
-    case notes(job: Int64, [String])
-    case round(job: Int64, Int64)
-    /// The kernels that a job's training uses from now on.
-    case kernels(job: Int64, String)
+    /// A worker died with the task.
+    case crash(TaskID)
+    /// The worker that was thought to have died with the task is back.
+    case clear(TaskID)
+}
+
+/// A change of one file.
+package enum FileWrite: Sendable, Equatable {
+    /// Where the file's smallest chunks end, in blocks.
+    case cuts([Int32])
+    /// The file is left out, with its open tasks.
+    case skip(reason: String, tasks: [TaskID])
+    /// The file failed its job: a retry may leave it out.
+    case unreadable(reason: String)
+}
+
+/// A change of one job.
+package enum JobWrite: Sendable, Equatable {
+    case stage(JobStage, error: String?)
+    case branches([String])
+    /// The digests of the blobs of the data plan and the training plan.
+    case plans(data: String, training: String)
+    case notes([String])
+    case round(RoundNumber)
+    /// The kernels that the job's training uses from now on.
+    case kernels(String)
     /// A worker takes part in a round.
-    case member(job: Int64, round: Int64, name: String, kernels: String, ownKernels: String)
-    case checkpoint(job: Int64, StoredCheckpoint)
-    case test(job: Int64, PartMetrics)
-    case bundle(job: Int64, digest: String)
-    case publication(job: Int64, node: String, digest: String)
-    case paused(job: Int64, Bool)
-    case story(StorySubject, Int64, String)
+    case member(round: RoundNumber, name: String, kernels: String, ownKernels: OwnKernels)
+    case checkpoint(StoredCheckpoint)
+    case test(PartMetrics)
+    case bundle(digest: String)
+    case publication(node: String, digest: String)
+    case paused(Bool)
 }
 
 /// A job that is not at its end, as the ledger has it.
 package struct RestoredJob: Sendable, Equatable {
-    package var id: Int64
+    package var id: JobID
     package var description: JobDescription
     package var stage: JobStage
     package var paused: Bool
     package var units: [WorkUnit] = []
-    package var blocksMost: Int32 = .max
-    package var unitsAll = 0
+    package var maxBlocks: Int32 = .max
+    /// The stage's units, those that are complete too.
+    package var unitCount = 0
     package var tasks: [OpenTask] = []
-    package var round: Int64 = 0
+    /// The newest round; nil before the first.
+    package var round: RoundNumber?
     package var checkpoint: StoredCheckpoint?
     /// Epochs whose metrics are known.
     package var epochs = 0
     package var kernels: String?
 
-    package init(id: Int64, description: JobDescription, stage: JobStage, paused: Bool = false) {
+    package init(id: JobID, description: JobDescription, stage: JobStage, paused: Bool = false) {
         self.id = id
         self.description = description
         self.stage = stage
@@ -108,9 +134,9 @@ package struct RestoredJob: Sendable, Equatable {
 package struct Restored: Sendable, Equatable {
     package var jobs: [RestoredJob] = []
     /// Larger than any used before.
-    package var nextToken: Int64 = 1
-    package var nextTask: Int64 = 1
-    package var nextRound: Int64 = 1
+    package var nextToken = Token(1)
+    package var nextTask = TaskID(1)
+    package var nextRound = RoundNumber(1)
     package init() {}
 }
 
@@ -121,13 +147,13 @@ package protocol LedgerStore: AnyObject {
     func commit(_ writes: [LedgerWrite], at time: Double) throws
     func restore() throws -> Restored
     /// What was counted for a task, and is remembered until its stage ends.
-    func counted(_ task: Int64) throws -> (token: Int64, digest: String)?
+    func counted(_ task: TaskID) throws -> (token: Token, digest: String)?
 }
 
 /// What must be prepared before a stage begins.
 package struct StagePlan: Sendable, Equatable {
     package var units: [WorkUnit] = []
-    package var blocksMost: Int32 = .max
+    package var maxBlocks: Int32 = .max
     /// To be written together with the stage's beginning.
     package var writes: [LedgerWrite] = []
     package var notes: [String] = []
@@ -143,10 +169,10 @@ package struct TrainingFacts: Sendable, Equatable {
     package var lanes: Int
     /// Local files that a member must be able to read.
     package var localPaths: [String]
-    /// The ledger's numbers of the data plan's inputs.
-    package var files: [Int64]
+    /// The files of the data plan's inputs; nil where the ledger has none.
+    package var files: [FileID?]
 
-    package init(dataPlan: String, trainingPlan: String, lanes: Int, localPaths: [String], files: [Int64]) {
+    package init(dataPlan: String, trainingPlan: String, lanes: Int, localPaths: [String], files: [FileID?]) {
         self.dataPlan = dataPlan
         self.trainingPlan = trainingPlan
         self.lanes = lanes

@@ -14,7 +14,7 @@ import OrderedCollections
 package struct SitePolicy: Sendable {
     package struct Settings: Sendable, Equatable {
         /// Reads under way at the beginning, all workers together.
-        package var readsFirst = 16
+        package var firstReads = 16
         /// Seconds over which throughput is compared.
         package var window = 2.0
         /// More bytes a second by this factor are a reason to grow on.
@@ -22,13 +22,13 @@ package struct SitePolicy: Sendable {
         /// Windows at rest before growth is tried once more.
         package var rest = 10
         /// Failures in a row, of one worker, after which a site is excluded.
-        package var failuresMost = 5
+        package var maxFailures = 5
         /// A worker's success says for so many seconds that the site is there.
         package var trust = 3.0
         /// Sites that are remembered.
-        package var sitesMost = 4096
-        package var coolDownFirst = 2.0
-        package var coolDownMost = 120.0
+        package var maxSites = 4096
+        package var firstCoolDown = 2.0
+        package var maxCoolDown = 120.0
         package init() {}
     }
 
@@ -41,10 +41,10 @@ package struct SitePolicy: Sendable {
     private struct Site {
         var health = Health.healthy
         var reads: Int
-        var readsMost: Int
+        var maxReads: Int
         var coolDown: Double
         /// Newest totals of each worker.
-        var reports: OrderedDictionary<Int64, SiteReport> = [:]
+        var reports: OrderedDictionary<WorkerID, SiteReport> = [:]
         /// Totals of workers that left.
         var gone: SiteReport
         // At the window's start:
@@ -57,7 +57,7 @@ package struct SitePolicy: Sendable {
         var before: Double?
         var resting = 0
         /// When each worker last read well.
-        var succeeded: OrderedDictionary<Int64, Double> = [:]
+        var succeeded: OrderedDictionary<WorkerID, Double> = [:]
         /// Some worker had reads waiting for room in this window.
         var saturated = false
     }
@@ -71,14 +71,15 @@ package struct SitePolicy: Sendable {
     // MARK: Events
 
     /// A worker's totals.
-    package mutating func report(_ reports: [SiteReport], from worker: Int64, readsMost: (String) -> Int, now: Double) {
-        for report in reports.prefix(settings.sitesMost).map({ $0.sane() }) {
-            guard sites[report.site] != nil || sites.count < settings.sitesMost else { continue }
+    package mutating func report(_ reports: [SiteReport], from worker: WorkerID, maxReads: (String) -> Int, now: Double)
+    {
+        for report in reports.prefix(settings.maxSites).map({ $0.sane() }) {
+            guard sites[report.site] != nil || sites.count < settings.maxSites else { continue }
             var site =
                 sites[report.site]
                 ?? Site(
-                    reads: min(settings.readsFirst, readsMost(report.site)), readsMost: readsMost(report.site),
-                    coolDown: settings.coolDownFirst,
+                    reads: min(settings.firstReads, maxReads(report.site)), maxReads: maxReads(report.site),
+                    coolDown: settings.firstCoolDown,
                     gone: SiteReport(site: report.site), windowStart: now)
             let before = site.reports[worker]
             if before == nil { changed.append(report.site) }
@@ -91,25 +92,25 @@ package struct SitePolicy: Sendable {
             } else if successes > 0 {
                 site.succeeded[worker] = now
             }
-            judge(&site, report, succeeded: successes > 0, failed: failures > 0, now)
+            update(&site, report, succeeded: successes > 0, failed: failures > 0, now)
             sites[report.site] = site
         }
     }
 
-    private mutating func judge(_ site: inout Site, _ report: SiteReport, succeeded: Bool, failed: Bool, _ now: Double)
+    private mutating func update(_ site: inout Site, _ report: SiteReport, succeeded: Bool, failed: Bool, _ now: Double)
     {
         switch site.health {
         case .healthy:
             // Another worker may still reach it: a worker's own network is not the site's fault.
             let dead =
-                failed && report.failuresInRow >= settings.failuresMost
+                failed && report.failuresInRow >= settings.maxFailures
                 && site.succeeded.values.allSatisfy { now - $0 > settings.trust }
             if dead { exclude(&site, report.site, now) }
         case .probing:
             if succeeded, report.failuresInRow == 0 {
                 site.health = .healthy
-                site.coolDown = settings.coolDownFirst
-                site.reads = min(settings.readsFirst, site.readsMost)
+                site.coolDown = settings.firstCoolDown
+                site.reads = min(settings.firstReads, site.maxReads)
                 restartWindow(&site, now)
                 changed.append(report.site)
             } else if failed {
@@ -121,32 +122,32 @@ package struct SitePolicy: Sendable {
 
     private mutating func exclude(_ site: inout Site, _ name: String, _ now: Double) {
         site.health = .excluded(until: now + site.coolDown)
-        site.coolDown = min(2 * site.coolDown, settings.coolDownMost)
+        site.coolDown = min(2 * site.coolDown, settings.maxCoolDown)
         site.reads = 1
         changed.append(name)
     }
 
     /// A worker left: its totals stay, its reads do not.
-    package mutating func workerLeft(_ worker: Int64) {
-        for name in sites.keys {
-            guard let last = sites[name]!.reports.removeValue(forKey: worker) else { continue }
-            sites[name]!.gone.add(last)
-            sites[name]!.succeeded.removeValue(forKey: worker)
-            changed.append(name)
+    package mutating func workerLeft(_ worker: WorkerID) {
+        for index in sites.values.indices {
+            guard let last = sites.values[index].reports.removeValue(forKey: worker) else { continue }
+            sites.values[index].gone.add(last)
+            sites.values[index].succeeded.removeValue(forKey: worker)
+            changed.append(sites.keys[index])
         }
     }
 
     /// Ends cool-downs and windows.
     package mutating func tick(now: Double) {
-        for name in sites.keys {
-            var site = sites[name]!
+        for (index, name) in sites.keys.enumerated() {
+            var site = sites.values[index]
             if case .excluded(let until) = site.health, now >= until {
                 site.health = .probing
                 restartWindow(&site, now)
                 changed.append(name)
             }
             if now - site.windowStart >= settings.window { endWindow(&site, name, now) }
-            sites[name] = site
+            sites.values[index] = site
         }
     }
 
@@ -185,7 +186,7 @@ package struct SitePolicy: Sendable {
             return site.reads
         }
         site.before = rate
-        return min(site.readsMost, site.reads + step(site))
+        return min(site.maxReads, site.reads + step(site))
     }
 
     private func step(_ site: Site) -> Int { max(1, site.reports.count) * 2 }
@@ -206,7 +207,7 @@ package struct SitePolicy: Sendable {
 
     // MARK: Answers
 
-    /// What to tell a worker that has just joined.
+    /// The directives for a worker that has just joined.
     package func directives() -> [SiteDirective] { sites.map { directive($0.key, $0.value) } }
 
     /// What changed since the last call, for all workers.
@@ -224,14 +225,14 @@ package struct SitePolicy: Sendable {
         if case .excluded = site.health { true } else { false }
     }
 
-    /// Work that can only be done there is not lent now.
+    /// Whether work that can only be done there must wait now.
     package func isExcluded(_ name: String) -> Bool { sites[name].map(isExcluded) ?? false }
 
     /// Only one task at a time goes there.
     package func isProbing(_ name: String) -> Bool { sites[name]?.health == .probing }
 
     /// Tasks that may be out at once for a site, beside what a single one reads: none, one, or as many as there are takers.
-    package func tasksMost(_ name: String) -> Int {
+    package func maxTasks(_ name: String) -> Int {
         guard let site = sites[name] else { return .max }
         switch site.health {
         case .healthy: return .max
@@ -245,18 +246,19 @@ package struct SitePolicy: Sendable {
     package func statuses(now: Double) -> [SiteStatus] {
         sites.map { name, site in
             let totals = Self.totals(site)
-            var status = SiteStatus(site: name, state: "healthy")
-            if case .excluded(let until) = site.health {
-                (status.state, status.excludedFor) = ("excluded", max(0, until - now))
+            var status = SiteStatus(site: name, state: .healthy)
+            switch site.health {
+            case .healthy: break
+            case .probing: status.state = .probing
+            case .excluded(let until): (status.state, status.excludedFor) = (.excluded, max(0, until - now))
             }
-            if site.health == .probing { status.state = "probing" }
             status.files = Int(totals.opens)
             (status.reads, status.bytes, status.retries, status.faults) = (
                 totals.reads, totals.bytes, totals.retries, totals.faults
             )
             status.lastFault = site.reports.values.reversed().compactMap(\.lastFault).first ?? site.gone.lastFault
             status.megabytesPerSecond = site.bytesPerSecond / 1e6
-            status.readsMost = site.reads
+            status.maxReads = site.reads
             for report in site.reports.values {
                 status.readsInFlight += report.readsInFlight
                 status.longestWait = max(status.longestWait, report.longestWait)
@@ -278,13 +280,13 @@ package struct SitePolicy: Sendable {
     /// What must hold after every event.
     package func validate() -> String? {
         for (name, site) in sites {
-            if site.reads < 1 || site.reads > max(1, site.readsMost) {
-                return "\(name): \(site.reads) reads are allowed of \(site.readsMost)"
+            if site.reads < 1 || site.reads > max(1, site.maxReads) {
+                return "\(name): \(site.reads) reads are allowed of \(site.maxReads)"
             }
             if case .excluded = site.health, site.reads != 1 {
                 return "\(name) is excluded, but \(site.reads) reads are allowed"
             }
-            if site.coolDown < settings.coolDownFirst || site.coolDown > settings.coolDownMost {
+            if site.coolDown < settings.firstCoolDown || site.coolDown > settings.maxCoolDown {
                 return "\(name): a cool-down of \(site.coolDown) s"
             }
         }
@@ -293,7 +295,7 @@ package struct SitePolicy: Sendable {
 }
 
 extension SiteReport {
-    /// What a worker may say: counts that can be added up, texts that can be shown.
+    /// The report within plausible bounds: counts that can be added up, texts that can be shown.
     func sane() -> SiteReport {
         var report = SiteReport(site: String(site.prefix(200)))
         func count(_ value: Int64) -> Int64 { max(0, min(value, 1 << 50)) }

@@ -27,7 +27,7 @@ import Testing
         let job = try JobFileParser.parse(Self.good, baseDirectory: "/home/me")
         #expect(job.datasets[1].files[1] == "/home/me/local/ttbar_*.root")
         #expect(job.datasets[0].tree == "events")
-        #expect(job.train?.lanes == 8 && job.priority == 5 && job.workersMost == 20)
+        #expect(job.train?.lanes == 8 && job.priority == 5 && job.maxWorkers == 20)
         #expect(job.train?.loss == .binary)
         #expect(job.features.pad == [.init(pattern: "Jet_*", items: 8)])
         #expect(job.features.padding == .value(0))

@@ -60,18 +60,22 @@ import Testing
         let ledger = try Ledger(path: path)
         let job = try ledger.addJob(
             JobDescription(name: "j", datasets: [.init(name: "a", label: 0, tree: "t", files: ["p"])]), at: 0)
-        func loan(_ token: Int64) -> Loan {
-            Loan(lease: LeaseName(task: 1, token: token), job: job, unit: 0, first: 0, end: 1, worker: 1)
+        func assignment(_ token: Token) -> Assignment {
+            Assignment(
+                lease: LeaseName(task: 1, token: token),
+                extent: TaskExtent(job: job, unit: .pattern(0), first: 0, end: 1), worker: 1)
         }
-        func receipt(_ token: Int64, _ file: String) -> LedgerWrite {
-            .count(
-                CountedReceipt(
-                    loan: loan(token), digest: "d", result: .listed([FileReplicas(file)]), specs: [], completes: true))
+        func receipt(_ token: Token, _ file: String) -> LedgerWrite {
+            .task(
+                .count(
+                    CountedReceipt(
+                        assignment: assignment(token), digest: "d", result: .listed([FileReplicas(file)]), specs: [],
+                        completes: true)))
         }
-        try ledger.commit([.stage(job: job, .list, error: nil), .lend(loan(10), stage: .list)], at: 1)
-        try ledger.commit([.lendAnew(loan(11))], at: 2)
+        try ledger.commit([.job(job, .stage(.list, error: nil)), .task(.assign(assignment(10), stage: .list))], at: 1)
+        try ledger.commit([.task(.reassign(assignment(11)))], at: 2)
         #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 10))) {
-            try ledger.commit([.notes(job: job, ["never"]), receipt(10, "root://a//b")], at: 3)
+            try ledger.commit([.job(job, .notes(["never"])), receipt(10, "root://a//b")], at: 3)
         }
         #expect(try ledger.job(job)?.notes == [] && ledger.counted(1) == nil)
         try ledger.commit([receipt(11, "root://a//b")], at: 4)
@@ -87,11 +91,11 @@ import Testing
         defer { remove() }
         let old = try Ledger(path: path)
         _ = try old.restore()
-        try old.commit([.story(.worker, 1, "written")], at: 0)
+        try old.commit([.story(.worker(1), "written")], at: 0)
         let new = try Ledger(path: path)
         _ = try new.restore()
-        #expect(throws: LedgerFailure.takenOver) { try old.commit([.story(.worker, 1, "not written")], at: 1) }
-        try new.commit([.story(.worker, 1, "written too")], at: 1)
-        #expect(try new.story(.worker, 1)?.map(\.text) == ["written", "written too"])
+        #expect(throws: LedgerFailure.takenOver) { try old.commit([.story(.worker(1), "not written")], at: 1) }
+        try new.commit([.story(.worker(1), "written too")], at: 1)
+        #expect(try new.story(.worker(1))?.map(\.text) == ["written", "written too"])
     }
 }

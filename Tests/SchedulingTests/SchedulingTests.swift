@@ -3,141 +3,144 @@ import Scheduling
 import Testing
 
 @Suite struct LeaseTableTests {
-    private func table(_ units: [WorkUnit] = [WorkUnit(id: 1, queue: "a")]) -> LeaseTable {
+    private func table(_ units: [WorkUnit] = [WorkUnit(id: 1, sites: ["a"])]) -> LeaseTable {
         var table = LeaseTable()
         table.begin(1, units)
         return table
     }
 
-    private func lend(
-        _ table: inout LeaseTable, to worker: Int64, room: Int = 5, roots: [String] = [], now: Double = 0
-    ) -> [Loan] {
-        let loans = table.lend(
-            1, to: .init(worker: worker, room: room, roots: roots, workers: 2), deadline: now + 10, now: now
+    private func assign(
+        _ table: inout LeaseTable, to worker: WorkerID, capacity: Int = 5, roots: [String] = [], now: Double = 0
+    ) -> [Assignment] {
+        let assignments = table.assign(
+            1, to: .init(worker: worker, capacity: capacity, roots: roots, workers: 2), deadline: now + 10, now: now
         ) { _ in .max }
         #expect(table.validate() == nil)
-        return loans
+        return assignments
     }
 
     @Test func aReceiptCountsOnce() {
         var table = table()
-        let lease = lend(&table, to: 7)[0].lease
-        #expect(table.judge(lease) == .count)
+        let lease = assign(&table, to: 7)[0].lease
+        #expect(table.check(lease) == .count)
         #expect(table.settle(lease, seconds: 1).complete)
-        #expect(table.judge(lease) == .unknown && table.isComplete(1) && table.validate() == nil)
+        #expect(table.check(lease) == .unknown && table.isComplete(1) && table.validate() == nil)
     }
 
     @Test func anExpiredLeaseIsFencedOff() {
         var table = table()
-        let old = lend(&table, to: 7)[0].lease
+        let old = assign(&table, to: 7)[0].lease
         #expect(table.expire(now: 9).overdue.isEmpty)
         #expect(table.expire(now: 12).overdue == [old])
         // Nobody else has it yet: the late receipt is as good as any.
-        #expect(table.judge(old) == .count)
-        let new = lend(&table, to: 8, now: 12)[0].lease
+        #expect(table.check(old) == .count)
+        let new = assign(&table, to: 8, now: 12)[0].lease
         #expect(new.token > old.token && new.task == old.task)
-        #expect(table.judge(old) != .count)
-        #expect(table.judge(new) == .count)
+        #expect(table.check(old) != .count)
+        #expect(table.check(new) == .count)
     }
 
     @Test func renewalKeepsALeaseAndRestartsKeepIt() {
         var table = table()
-        let lease = lend(&table, to: 7)[0].lease
+        let lease = assign(&table, to: 7)[0].lease
         table.renew([lease], worker: 7, deadline: 30)
         #expect(table.expire(now: 20).overdue.isEmpty)
         var next = LeaseTable(nextToken: 100, nextTask: 100)
-        next.begin(1, [WorkUnit(id: 1, queue: "a", next: 1)])
+        next.begin(1, [WorkUnit(id: 1, sites: ["a"], next: 1)])
         next.restore(
             OpenTask(
-                id: lease.task, unit: 1, first: 0, end: 1, token: lease.token, secondToken: 0, attempts: 1, kills: 0),
-            job: 1, deadline: 40, now: 30)
-        #expect(next.judge(lease) == .count && next.validate() == nil)
+                id: lease.task, extent: TaskExtent(job: 1, unit: 1, first: 0, end: 1), token: lease.token,
+                secondToken: nil, attempts: 1, crashes: 0),
+            deadline: 40, now: 30)
+        #expect(next.check(lease) == .count && next.validate() == nil)
         #expect(next.expire(now: 45).overdue == [lease])
-        #expect(lend(&next, to: 9, now: 45)[0].lease.token > lease.token)
+        #expect(assign(&next, to: 9, now: 45)[0].lease.token > lease.token)
     }
 
     @Test func aWorkerGetsOnlyWhatItCanRead() {
-        var table = table([WorkUnit(id: 1, queue: "local", localPath: "/private/x.root"), WorkUnit(id: 2, queue: "a")])
-        #expect(lend(&table, to: 7).map(\.unit) == [2])
-        #expect(lend(&table, to: 8, roots: ["/private"]).map(\.unit) == [1])
+        var table = table([
+            WorkUnit(id: 1, sites: ["local"], localPath: "/private/x.root"), WorkUnit(id: 2, sites: ["a"]),
+        ])
+        #expect(assign(&table, to: 7).map(\.unit) == [2])
+        #expect(assign(&table, to: 8, roots: ["/private"]).map(\.unit) == [1])
     }
 
     @Test func chunksGrowOnFastSitesAndShrinkAtTheEnd() {
-        var table = table([WorkUnit(id: 1, queue: "a", cuts: (1...100).map(Int32.init))])
-        let first = lend(&table, to: 7, room: 1)[0]
-        #expect(first.first == 0 && first.end == 1)
+        var table = table([WorkUnit(id: 1, sites: ["a"], cuts: (1...100).map(Int32.init))])
+        let first = assign(&table, to: 7, capacity: 1)[0]
+        #expect(first.extent.first == 0 && first.extent.end == 1)
         _ = table.settle(first.lease, seconds: 0.5)
-        let second = lend(&table, to: 7, room: 1)[0]
-        #expect(second.first == 1 && second.end == 9)
+        let second = assign(&table, to: 7, capacity: 1)[0]
+        #expect(second.extent.first == 1 && second.extent.end == 9)
         var last = second
-        while let next = lend(&table, to: 7, room: 1).first {
-            #expect(next.first == last.end)
+        while let next = assign(&table, to: 7, capacity: 1).first {
+            #expect(next.extent.first == last.extent.end)
             last = next
             _ = table.settle(next.lease, seconds: 0.01)
         }
-        #expect(last.end == 100 && last.first == 99)
+        #expect(last.extent.end == 100 && last.extent.first == 99)
     }
 
-    @Test func theLastTasksAreLentTwiceAndTheFirstReceiptCounts() {
+    @Test func stragglersGetASecondWorkerAndTheFirstReceiptCounts() {
         var table = table()
-        let first = lend(&table, to: 7)[0].lease
-        let other = LeaseTable.Borrower(worker: 8, room: 1, roots: [], workers: 2)
-        #expect(table.lendAgain(1, to: other, deadline: 20, now: 1) { _ in .max }.isEmpty)
+        let first = assign(&table, to: 7)[0].lease
+        let other = LeaseTable.Candidate(worker: 8, capacity: 1, roots: [], workers: 2)
+        #expect(table.speculate(1, to: other, deadline: 20, now: 1) { _ in .max }.isEmpty)
         #expect(!table.hasStragglers(1, now: 5) && table.hasStragglers(1, now: 100))
         #expect(
-            table.lendAgain(1, to: .init(worker: 7, room: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in
+            table.speculate(1, to: .init(worker: 7, capacity: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in
                 .max
             }.isEmpty)
-        let second = table.lendAgain(1, to: other, deadline: 120, now: 100) { _ in .max }[0].lease
+        let second = table.speculate(1, to: other, deadline: 120, now: 100) { _ in .max }[0].lease
         #expect(second.task == first.task && table.validate() == nil)
         #expect(
-            table.lendAgain(1, to: .init(worker: 9, room: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in
+            table.speculate(1, to: .init(worker: 9, capacity: 1, roots: [], workers: 2), deadline: 120, now: 100) { _ in
                 .max
             }.isEmpty)
-        #expect(table.judge(first) == .count && table.judge(second) == .count)
+        #expect(table.check(first) == .count && table.check(second) == .count)
         let settled = table.settle(second, seconds: 1)
-        #expect(settled.complete && settled.beaten == 7)
-        #expect(table.judge(first) == .unknown && table.heldCount(7) == 0 && table.validate() == nil)
+        #expect(settled.complete && settled.straggler == 7)
+        #expect(table.check(first) == .unknown && table.heldCount(7) == 0 && table.validate() == nil)
     }
 
-    @Test func aTaskThatKillsIsFound() {
+    @Test func aPoisonTaskIsFound() {
         var table = table()
         var now = 0.0
-        for (worker, isGuilty) in [(Int64(7), false), (8, true)] {
-            _ = lend(&table, to: worker, now: now)
-            table.workerLeft(worker, saidGoodbye: false, died: "p", now: now)
+        for (worker, isPoison) in [(WorkerID(7), false), (8, true)] {
+            _ = assign(&table, to: worker, now: now)
+            table.workerLeft(worker, tookLeave: false, died: "p", now: now)
             #expect(table.validate() == nil)
             now += 20
-            #expect(table.expire(now: now).killers.map(\.isGuilty) == [isGuilty])
+            #expect(table.expire(now: now).crashes.map(\.isPoison) == [isPoison])
         }
-        // Who says goodbye gives back, and nobody is to blame.
-        _ = lend(&table, to: 9, now: now)
-        table.workerLeft(9, saidGoodbye: true, died: nil, now: now)
-        #expect(table.expire(now: now + 20).killers.isEmpty && !lend(&table, to: 10, now: now + 20).isEmpty)
-        // Where workers die without it too, two deaths say nothing.
+        // A worker that takes its leave gives back, and did not crash.
+        _ = assign(&table, to: 9, now: now)
+        table.workerLeft(9, tookLeave: true, died: nil, now: now)
+        #expect(table.expire(now: now + 20).crashes.isEmpty && !assign(&table, to: 10, now: now + 20).isEmpty)
+        // Where workers die without it too, two deaths mean nothing.
         var stormy = self.table()
-        for worker in Int64(100)..<103 { stormy.workerLeft(worker, saidGoodbye: false, died: "p", now: 0) }
+        for worker in 100..<103 { stormy.workerLeft(WorkerID(worker), tookLeave: false, died: "p", now: 0) }
         now = 0
         for turn in 1...4 {
-            _ = lend(&stormy, to: Int64(turn), now: now)
-            stormy.workerLeft(Int64(turn), saidGoodbye: false, died: "p", now: now)
+            _ = assign(&stormy, to: WorkerID(turn), now: now)
+            stormy.workerLeft(WorkerID(turn), tookLeave: false, died: "p", now: now)
             now += 20
-            #expect(stormy.expire(now: now).killers.map(\.isGuilty) == [turn == 4])
+            #expect(stormy.expire(now: now).crashes.map(\.isPoison) == [turn == 4])
         }
     }
 
     @Test func theMapIsAsADictionary() {
-        var map = IntegerMap<Int>()
-        var truth: [Int64: Int] = [:]
+        var map = IntegerMap<TaskID, Int>()
+        var truth: [TaskID: Int] = [:]
         var random = SeededRandom(seed: 4)
         for turn in 0..<20_000 {
-            let key = Int64(random.below(300)) - 100
+            let key = TaskID(random.below(300) - 100)
             if random.below(3) == 0 {
                 (map[key], truth[key]) = (nil, nil)
             } else {
                 (map[key], truth[key]) = (turn, turn)
             }
-            let probe = Int64(random.below(300)) - 100
+            let probe = TaskID(random.below(300) - 100)
             #expect(map[probe] == truth[probe])
         }
         #expect(map.count == truth.count && map.sortedKeys == truth.keys.sorted())
@@ -250,11 +253,11 @@ import Testing
         keeper.begin(now: 0)
         var now = 2.0
         for _ in 0..<100 {
-            switch keeper.tick(now: now, available: [1], next: keeper.round + 1) {
+            switch keeper.tick(now: now, available: [1], next: (keeper.round ?? 0).next) {
             case .giveUp(let reason):
                 #expect(reason.contains("boom"))
                 return
-            default: _ = keeper.failed("boom", now: now)
+            case .start, .stop, nil: _ = keeper.failed("boom", now: now)
             }
             now += 3
         }
@@ -267,17 +270,17 @@ import Testing
         _ = keeper.tick(now: 1, available: [1, 2], next: 1)
         // Loading may take as long as it takes.
         #expect(keeper.tick(now: 1000, available: [1, 2], next: 1) == nil)
-        for worker in [Int64(1), 2] { keeper.beat(worker, .training, step: 0, now: 1000) }
+        for worker: WorkerID in [1, 2] { keeper.heartbeat(of: worker, .training, step: 0, now: 1000) }
         #expect(keeper.tick(now: 1000 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
-        keeper.beat(1, .training, step: 5, now: 1050)
-        keeper.beat(2, .training, step: 4, now: 1051)
+        keeper.heartbeat(of: 1, .training, step: 5, now: 1050)
+        keeper.heartbeat(of: 2, .training, step: 4, now: 1051)
         #expect(keeper.tick(now: 1051 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
         #expect(
             keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2], next: 1) == .stop(round: 1, members: [1, 2]))
     }
 
     @Test func lanesMoveAsLittleAsCanBe() {
-        #expect(LaneAssignment.move([0, 0, 0, 0, 0], to: [7, 8]).sorted() == [0, 0, 0, 1, 1])
+        #expect(LaneAssignment.move([nil, nil, nil, nil, nil], to: [7, 8]).sorted() == [0, 0, 0, 1, 1])
         // Member 8 left: its lanes go to the others, theirs stay.
         #expect(LaneAssignment.move([7, 7, 8, 8, 9, 9], to: [7, 9]) == [0, 0, 0, 1, 1, 1])
         // Member 10 came: it takes what is beyond the others' shares.
@@ -285,8 +288,8 @@ import Testing
         var random = SeededRandom(seed: 8)
         for _ in 0..<500 {
             let lanes = 1 + random.below(12)
-            let owners = (0..<lanes).map { _ in Int64(random.below(6)) }
-            let members = Array((0..<Int64(8)).filter { _ in random.below(2) == 0 }.prefix(lanes))
+            let owners = (0..<lanes).map { _ in WorkerID(random.below(6)) }
+            let members = Array((0..<8).filter { _ in random.below(2) == 0 }.prefix(lanes)).map { WorkerID($0) }
             guard !members.isEmpty else { continue }
             let ranks = LaneAssignment.move(owners, to: members)
             let loads = members.indices.map { rank in ranks.count { $0 == rank } }
@@ -301,10 +304,16 @@ import Testing
     }
 
     @Test func workersAreSharedByJobs() {
-        func share(_ jobs: [(id: Int64, priority: Int, most: Int, members: [Int64])], _ workers: [Int64]) -> [[Int64]] {
-            LaneAssignment.share(jobs.map { ($0.id, $0.priority, $0.most, workers, $0.members) }).sorted {
-                $0.id < $1.id
-            }.map(\.workers)
+        func share(
+            _ jobs: [(id: JobID, priority: Int, maxWorkers: Int, members: [WorkerID])], _ workers: [WorkerID]
+        ) -> [[WorkerID]] {
+            LaneAssignment.share(
+                jobs.map { job in
+                    LaneAssignment.Claim(
+                        job: job.id, priority: job.priority, maxWorkers: job.maxWorkers, eligible: workers,
+                        members: job.members)
+                }
+            ).sorted { $0.id < $1.id }.map(\.workers)
         }
         #expect(share([(1, 0, 8, [1, 2, 3, 4]), (2, 0, 8, [])], [1, 2, 3, 4]) == [[1, 2], [3, 4]])
         #expect(share([(1, 0, 8, []), (2, 5, 3, [])], [1, 2, 3, 4]) == [[4], [1, 2, 3]])

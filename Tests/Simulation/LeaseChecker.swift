@@ -1,64 +1,68 @@
 import Cluster
 import Scheduling
 
-/// Stands outside of the machines: reads what the ledger is told, and holds it against the rules.
+/// Stands outside of the machines: reads what the ledger is given, and checks it against the rules.
 struct LeaseChecker {
     private struct Entry {
-        var loan: Loan
-        var tokens: [Int64]
+        var assignment: Assignment
+        var tokens: [Token]
         var counted = false
     }
 
-    private var tasks: [Int64: Entry] = [:]
+    private var tasks: [TaskID: Entry] = [:]
     /// For each job's stage and unit, the blocks that were counted.
     private var blocks: [String: [Range<Int32>]] = [:]
-    private var stages: [Int64: JobStage] = [:]
-    private var largestToken: Int64 = 0
+    private var stages: [JobID: JobStage] = [:]
+    private var largestToken = Token(0)
     private(set) var counted: [LeaseName] = []
 
     mutating func check(_ writes: [LedgerWrite]) throws {
-        for write in writes {
+        for case .task(let write) in writes {
             switch write {
-            case .lend(let loan, let stage):
-                try fresh(loan.lease.token)
-                guard tasks[loan.lease.task] == nil else { throw SimWrong("task \(loan.lease.task) is cut twice") }
-                stages[loan.job] = stage
-                tasks[loan.lease.task] = Entry(loan: loan, tokens: [loan.lease.token])
-            case .lendAnew(let loan):
-                try fresh(loan.lease.token)
-                guard let known = tasks[loan.lease.task], !known.counted else {
-                    throw SimWrong("task \(loan.lease.task) is lent anew after it was counted, or unknown")
+            case .assign(let assignment, let stage):
+                try fresh(assignment.lease.token)
+                guard tasks[assignment.lease.task] == nil else {
+                    throw SimWrong("task \(assignment.lease.task) is cut twice")
                 }
-                tasks[loan.lease.task]!.tokens = [loan.lease.token]
-            case .lendTwice(let loan, let first):
-                try fresh(loan.lease.token)
-                guard let known = tasks[loan.lease.task], !known.counted, known.tokens.contains(first) else {
-                    throw SimWrong("task \(loan.lease.task) is lent beside no lease")
+                stages[assignment.job] = stage
+                tasks[assignment.lease.task] = Entry(assignment: assignment, tokens: [assignment.lease.token])
+            case .reassign(let assignment):
+                try fresh(assignment.lease.token)
+                guard let known = tasks[assignment.lease.task], !known.counted else {
+                    throw SimWrong("task \(assignment.lease.task) is assigned again after it was counted, or unknown")
                 }
-                tasks[loan.lease.task]!.tokens = [first, loan.lease.token]
+                tasks[assignment.lease.task]!.tokens = [assignment.lease.token]
+            case .speculate(let assignment, let first):
+                try fresh(assignment.lease.token)
+                guard let known = tasks[assignment.lease.task], !known.counted, known.tokens.contains(first) else {
+                    throw SimWrong("task \(assignment.lease.task) is assigned beside no lease")
+                }
+                tasks[assignment.lease.task]!.tokens = [first, assignment.lease.token]
             case .retire(let lease): tasks[lease.task]?.tokens.removeAll { $0 == lease.token }
             case .count(let receipt): try count(receipt)
-            default: break
+            case .crash, .clear: break
             }
         }
     }
 
-    private mutating func fresh(_ token: Int64) throws {
+    private mutating func fresh(_ token: Token) throws {
         guard token > largestToken else { throw SimWrong("token \(token) does not grow") }
         largestToken = token
     }
 
     private mutating func count(_ receipt: CountedReceipt) throws {
-        let lease = receipt.loan.lease
-        guard let known = tasks[lease.task] else { throw SimWrong("task \(lease.task) is counted and was never lent") }
+        let lease = receipt.assignment.lease
+        guard let known = tasks[lease.task] else {
+            throw SimWrong("task \(lease.task) is counted and was never assigned")
+        }
         guard !known.counted else { throw SimWrong("task \(lease.task) is counted twice") }
         guard known.tokens.contains(lease.token) else {
             throw SimWrong("task \(lease.task) is counted under token \(lease.token); its tokens are \(known.tokens)")
         }
         tasks[lease.task]!.counted = true
         counted.append(lease)
-        let key = "\(receipt.loan.job) \(stages[receipt.loan.job]!) \(receipt.loan.unit)"
-        let range = receipt.loan.first..<receipt.loan.end
+        let key = "\(receipt.assignment.job) \(stages[receipt.assignment.job]!) \(receipt.assignment.unit)"
+        let range = receipt.assignment.extent.first..<receipt.assignment.extent.end
         guard blocks[key, default: []].allSatisfy({ !$0.overlaps(range) }) else {
             throw SimWrong("blocks \(range) of \(key) are counted twice")
         }

@@ -10,7 +10,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     struct Died: Error {}
 
     struct File {
-        var id: Int64
+        var id: FileID
         var dataset: Int
         var url: String
         var survey: Survey?
@@ -22,14 +22,14 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     struct Task {
         var stage: JobStage
-        var unit: Int64
+        var unit: UnitID
         var first: Int32
         var end: Int32
-        var token: Int64
-        var second: Int64 = 0
+        var token: Token?
+        var second: Token?
         var attempts = 1
-        var kills = 0
-        var counted: Int64?
+        var crashes = 0
+        var counted: Token?
         var digest = ""
     }
 
@@ -38,9 +38,9 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         var stage = JobStage.queued
         var error: String?
         var paused = false
-        var round: Int64 = 0
+        var round: RoundNumber?
         var files: [File] = []
-        var tasks: OrderedDictionary<Int64, Task> = [:]
+        var tasks: OrderedDictionary<TaskID, Task> = [:]
         var checkpoint: StoredCheckpoint?
         var epochs: [Int: EpochMetrics] = [:]
         var bundle: String?
@@ -48,9 +48,9 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         var published: [String] = []
     }
 
-    private(set) var jobs: OrderedDictionary<Int64, Job> = [:]
-    private var nextFile: Int64 = 1
-    private var lastTask: Int64 = 0
+    private(set) var jobs: OrderedDictionary<JobID, Job> = [:]
+    private var nextFile = FileID(1)
+    private var lastTask = TaskID(0)
     private var life: Int64 = 0
     /// Nothing can be written.
     var isFull = false
@@ -66,17 +66,17 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     /// What a checker found in the midst of a commit.
     var wrong: (any Error)?
 
-    /// A second ledger that is told the same, and must give the same answers.
+    /// A second ledger that is given the same, and must give the same answers.
     var mirror: LedgerMirror?
 
-    func add(_ description: JobDescription) -> Int64 {
-        let id = Int64(jobs.count + 1)
+    func add(_ description: JobDescription) -> JobID {
+        let id = JobID(jobs.count + 1)
         jobs[id] = Job(description: description)
         if let mirror { check { try mirror.add(description) == id ? nil : "another number than \(id) for a job" } }
         return id
     }
 
-    /// Holds what the second ledger says against this one.
+    /// Compares the second ledger's answer with this one's.
     func check(_ difference: () throws -> String?) {
         do { if let text = try difference() { wrong = wrong ?? SimWrong("the second ledger has \(text)") } } catch {
             wrong = wrong ?? SimWrong("the second ledger throws \(error)")
@@ -110,91 +110,117 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     private func apply(_ write: LedgerWrite) throws {
         switch write {
-        case .lend(let loan, let stage):
-            jobs[loan.job]!.tasks[loan.lease.task] = Task(
-                stage: stage, unit: loan.unit, first: loan.first, end: loan.end, token: loan.lease.token)
-        case .lendAnew(let loan):
-            change(loan.lease.task) { ($0.token, $0.second, $0.attempts) = (loan.lease.token, 0, $0.attempts + 1) }
-        case .lendTwice(let loan, let first):
-            change(loan.lease.task) { ($0.token, $0.second) = (first, loan.lease.token) }
+        case .task(let write): try apply(write)
+        case .file(let file, let write): apply(write, to: file)
+        case .job(let job, let write): try apply(write, to: job)
+        case .story: break
+        }
+    }
+
+    private func apply(_ write: TaskWrite) throws {
+        switch write {
+        case .assign(let assignment, let stage):
+            jobs[assignment.job]!.tasks[assignment.lease.task] = Task(
+                stage: stage, unit: assignment.unit, first: assignment.extent.first, end: assignment.extent.end,
+                token: assignment.lease.token)
+        case .reassign(let assignment):
+            change(assignment.lease.task) {
+                ($0.token, $0.second, $0.attempts) = (assignment.lease.token, nil, $0.attempts + 1)
+            }
+        case .speculate(let assignment, let first):
+            change(assignment.lease.task) { ($0.token, $0.second) = (first, assignment.lease.token) }
         case .count(let receipt): try count(receipt)
         case .retire(let lease):
             change(lease.task) { task in
                 guard task.token == lease.token || task.second == lease.token else { return }
-                (task.token, task.second) = (task.token == lease.token ? task.second : task.token, 0)
+                (task.token, task.second) = (task.token == lease.token ? task.second : task.token, nil)
             }
-        case .pardon(let task): change(task) { $0.kills = max(0, $0.kills - 1) }
-        case .kill(let task): change(task) { $0.kills += 1 }
-        case .stage(let job, let stage, let error):
-            if !(stage == .failed || stage == .cancelled), jobs[job]!.stage != stage {
-                lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? 0)
-                jobs[job]!.tasks = [:]
-            }
-            (jobs[job]!.stage, jobs[job]!.error) = (stage, error)
-        case .cuts(let file, let cuts): change(file: file) { $0.cuts = cuts }
-        case .skip(let file, let reason, _):
+        case .clear(let task): change(task) { $0.crashes = max(0, $0.crashes - 1) }
+        case .crash(let task): change(task) { $0.crashes += 1 }
+        }
+    }
+
+    private func apply(_ write: FileWrite, to file: FileID) {
+        switch write {
+        case .cuts(let cuts): change(file: file) { $0.cuts = cuts }
+        case .skip(let reason, _):
             change(file: file) { ($0.skipped, $0.partial, $0.folded) = (reason, [], nil) }
             for job in jobs.keys where jobs[job]!.files.contains(where: { $0.id == file }) {
                 forgetTasks(of: file, in: job)
             }
-        case .round(let job, let round): jobs[job]!.round = round
-        case .checkpoint(let job, let checkpoint):
+        case .unreadable: break
+        }
+    }
+
+    private func apply(_ write: JobWrite, to job: JobID) throws {
+        switch write {
+        case .stage(let stage, let error):
+            if !(stage == .failed || stage == .cancelled), jobs[job]!.stage != stage {
+                lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? lastTask)
+                jobs[job]!.tasks = [:]
+            }
+            (jobs[job]!.stage, jobs[job]!.error) = (stage, error)
+        case .round(let round): jobs[job]!.round = round
+        case .checkpoint(let checkpoint):
             for metrics in checkpoint.metrics { jobs[job]!.epochs[metrics.epoch] = metrics }
             if checkpoint.step >= jobs[job]!.checkpoint?.step ?? 0 { jobs[job]!.checkpoint = checkpoint }
-        case .bundle(let job, let digest): jobs[job]!.bundle = digest
-        case .publication(let job, let node, _): jobs[job]!.published.append(node)
-        case .paused(let job, let paused): jobs[job]!.paused = paused
-        case .kernels(let job, let kernels):
+        case .bundle(let digest): jobs[job]!.bundle = digest
+        case .publication(let node, _): jobs[job]!.published.append(node)
+        case .paused(let paused): jobs[job]!.paused = paused
+        case .kernels(let kernels):
             if let known = jobs[job]!.kernels, known != kernels {
                 throw SimWrong("job \(job) goes on with the kernels \(kernels), after \(known)")
             }
             jobs[job]!.kernels = kernels
-        case .branches, .plans, .notes, .test, .unreadable, .story, .member: break
+        case .branches, .plans, .notes, .test, .member: break
         }
     }
 
-    private func change(_ task: Int64, _ body: (inout Task) -> Void) {
+    private func change(_ task: TaskID, _ body: (inout Task) -> Void) {
         for job in jobs.keys where jobs[job]!.tasks[task]?.counted == nil && jobs[job]!.tasks[task] != nil {
             body(&jobs[job]!.tasks[task]!)
         }
     }
 
-    private func change(file: Int64, _ body: (inout File) -> Void) {
+    private func change(file: FileID, _ body: (inout File) -> Void) {
         for job in jobs.keys {
             if let place = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[place]) }
         }
     }
 
-    private func forgetTasks(of file: Int64, in job: Int64) {
-        lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? 0)
-        jobs[job]!.tasks.removeAll { $0.value.unit == file }
+    private func forgetTasks(of file: FileID, in job: JobID) {
+        lastTask = max(lastTask, jobs[job]!.tasks.keys.max() ?? lastTask)
+        jobs[job]!.tasks.removeAll { $0.value.unit == .file(file) }
     }
 
     private func count(_ receipt: CountedReceipt) throws {
-        let loan = receipt.loan
-        guard var task = jobs[loan.job]?.tasks[loan.lease.task], task.counted == nil || planted == .noFencing,
-            task.token == loan.lease.token || task.second == loan.lease.token || planted == .noFencing
-        else { throw SimWrong("the ledger is to count \(loan.lease), which it did not lend last") }
-        (task.counted, task.digest) = (loan.lease.token, receipt.digest)
-        jobs[loan.job]!.tasks[loan.lease.task] = task
+        let assignment = receipt.assignment
+        guard var task = jobs[assignment.job]?.tasks[assignment.lease.task],
+            task.counted == nil || planted == .noFencing,
+            task.token == assignment.lease.token || task.second == assignment.lease.token || planted == .noFencing
+        else { throw SimWrong("the ledger is to count \(assignment.lease), whose token is not the task's") }
+        (task.counted, task.digest) = (assignment.lease.token, receipt.digest)
+        jobs[assignment.job]!.tasks[assignment.lease.task] = task
         switch receipt.result {
         case .listed(let files):
-            let dataset = jobs[loan.job]!.description.patterns[Int(loan.unit)].dataset
+            guard case .pattern(let pattern) = assignment.unit else { return }
+            let dataset = jobs[assignment.job]!.description.patterns[pattern].dataset
             for file in files
-            where !jobs[loan.job]!.files.contains(where: { $0.url == file.url && $0.dataset == dataset }) {
-                jobs[loan.job]!.files.append(File(id: nextFile, dataset: dataset, url: file.url))
-                nextFile += 1
+            where !jobs[assignment.job]!.files.contains(where: { $0.url == file.url && $0.dataset == dataset }) {
+                jobs[assignment.job]!.files.append(File(id: nextFile, dataset: dataset, url: file.url))
+                nextFile = nextFile.next
             }
-        case .surveyed(let survey): change(file: loan.unit) { $0.survey = survey }
+        case .surveyed(let survey): if let file = assignment.unit.file { change(file: file) { $0.survey = survey } }
         case .counted:
+            guard let id = assignment.unit.file else { return }
             var times = 1
             if let planted, !hasPlanted, planted == .dropReceipt || planted == .countTwice {
                 hasPlanted = true
                 times = planted == .dropReceipt ? 0 : 2
             }
-            if receipt.completes { forgetTasks(of: loan.unit, in: loan.job) }
-            change(file: loan.unit) { file in
-                for _ in 0..<times { file.partial.append((loan.first, receipt.specs)) }
+            if receipt.completes { forgetTasks(of: id, in: assignment.job) }
+            change(file: id) { file in
+                for _ in 0..<times { file.partial.append((assignment.extent.first, receipt.specs)) }
                 guard receipt.completes else { return }
                 file.folded = try? FoldedSpecs(file.partial.sorted { $0.first < $1.first }.map(\.specs))
                 file.partial = []
@@ -203,7 +229,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         }
     }
 
-    func counted(_ task: Int64) throws -> (token: Int64, digest: String)? {
+    func counted(_ task: TaskID) throws -> (token: Token, digest: String)? {
         let own = known(task)
         if let mirror {
             check {
@@ -214,7 +240,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         return own
     }
 
-    private func known(_ task: Int64) -> (token: Int64, digest: String)? {
+    private func known(_ task: TaskID) -> (token: Token, digest: String)? {
         for job in jobs.values {
             if let task = job.tasks[task], let token = task.counted { return (token, task.digest) }
         }
@@ -224,17 +250,17 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     func restore() throws -> Restored {
         life += 1
         var restored = Restored()
-        restored.nextToken = life << 36 + 1
-        restored.nextTask = max(lastTask, jobs.values.flatMap(\.tasks.keys).max() ?? 0) + 1
-        restored.nextRound = (jobs.values.map(\.round).max() ?? 0) + 1
+        restored.nextToken = Token(life << 36 + 1)
+        restored.nextTask = max(lastTask, jobs.values.flatMap(\.tasks.keys).max() ?? lastTask).next
+        restored.nextRound = (jobs.values.compactMap(\.round).max() ?? RoundNumber(0)).next
         for (id, job) in jobs where !job.stage.isFinal {
             var live = RestoredJob(id: id, description: job.description, stage: job.stage, paused: job.paused)
             live.kernels = job.kernels
             (live.round, live.checkpoint, live.epochs) = (job.round, job.checkpoint, job.epochs.keys.max() ?? 0)
             var units = units(job)
-            live.unitsAll = units.count
+            live.unitCount = units.count
             if job.stage == .specs {
-                units.removeAll { unit in job.files.contains { $0.id == unit.id && $0.folded != nil } }
+                units.removeAll { unit in job.files.contains { .file($0.id) == unit.id && $0.folded != nil } }
             }
             for (number, task) in job.tasks {
                 if let place = units.firstIndex(where: { $0.id == task.unit }) {
@@ -243,11 +269,11 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
                 guard task.counted == nil else { continue }
                 live.tasks.append(
                     OpenTask(
-                        id: number, unit: task.unit, first: task.first, end: task.end, token: task.token,
-                        secondToken: task.second, attempts: task.attempts, kills: task.kills))
+                        id: number, extent: TaskExtent(job: id, unit: task.unit, first: task.first, end: task.end),
+                        token: task.token, secondToken: task.second, attempts: task.attempts, crashes: task.crashes))
             }
             live.units = units.filter { unit in
-                unit.next < unit.cuts.count || live.tasks.contains { $0.unit == unit.id }
+                unit.next < unit.cuts.count || live.tasks.contains { $0.extent.unit == unit.id }
             }
             restored.jobs.append(live)
         }
@@ -259,11 +285,11 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     private static func difference(_ own: Restored, _ other: Restored) -> String? {
         func bare(_ job: RestoredJob) -> RestoredJob {
             var job = job
-            job.units = job.units.map { WorkUnit(id: $0.id, queue: "", cuts: $0.cuts, next: $0.next) }.sorted {
+            job.units = job.units.map { WorkUnit(id: $0.id, sites: [], cuts: $0.cuts, next: $0.next) }.sorted {
                 $0.id < $1.id
             }
             job.tasks.sort { $0.id < $1.id }
-            job.blocksMost = 0
+            job.maxBlocks = 0
             job.checkpoint?.metrics = []
             return job
         }
@@ -284,14 +310,14 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     func units(_ job: Job) -> [WorkUnit] {
         switch job.stage {
-        case .list: job.description.patterns.indices.map { WorkUnit(id: Int64($0), queue: "s0") }
+        case .list: job.description.patterns.indices.map { WorkUnit(id: .pattern($0), sites: ["s0"]) }
         case .survey, .specs:
             job.files.filter { $0.skipped == nil && (job.stage == .survey || !$0.cuts.isEmpty) }.sorted {
                 ($0.dataset, $0.url) < ($1.dataset, $1.url)
             }.map {
-                WorkUnit(id: $0.id, queue: Self.site($0.url), cuts: job.stage == .survey ? [1] : $0.cuts)
+                WorkUnit(id: .file($0.id), sites: [Self.site($0.url)], cuts: job.stage == .survey ? [1] : $0.cuts)
             }
-        default: []
+        case .queued, .train, .evaluate, .publish, .done, .failed, .cancelled: []
         }
     }
 
@@ -312,13 +338,13 @@ struct SimWrong: Error, CustomStringConvertible {
 /// A ledger beside the simulated one.
 package struct LedgerMirror: @unchecked Sendable {
     let store: any LedgerStore
-    let add: (JobDescription) throws -> Int64
+    let add: (JobDescription) throws -> JobID
     /// The folded specs of a job's files, one after another.
-    let folded: (Int64) throws -> [FoldedSpecs]
+    let folded: (JobID) throws -> [FoldedSpecs]
 
     package init(
-        store: any LedgerStore, add: @escaping (JobDescription) throws -> Int64,
-        folded: @escaping (Int64) throws -> [FoldedSpecs]
+        store: any LedgerStore, add: @escaping (JobDescription) throws -> JobID,
+        folded: @escaping (JobID) throws -> [FoldedSpecs]
     ) {
         (self.store, self.add, self.folded) = (store, add, folded)
     }

@@ -4,10 +4,10 @@ import Scheduling
 import Session
 import Training
 
-/// A worker's process: the real session machine, and what it does with what it is lent.
+/// A worker's process: the real session machine, and what it does with its tasks.
 final class SimWorker {
     let index: Int
-    var hello: Hello
+    var request: JoinRequest
     /// Grows with each restart: what an earlier life began is forgotten.
     var life = 0
     var isAlive = true
@@ -16,17 +16,17 @@ final class SimWorker {
     var session = SessionMachine()
     /// The number of its connection, and the coordinator's number for it.
     var connection: Int?
-    var ownNumber: Int64?
-    /// Does what it is lent wrongly.
+    var ownNumber: WorkerID?
+    /// Does its tasks wrongly.
     var isFaulty: Bool
     var member: SimMember?
     var memory: (plan: String, step: Int64, digest: UInt64, epochs: [EpochMetrics])?
     /// The newest round that it left by itself, with what it said.
-    var left: (round: Int64, report: TrainingReport)?
+    var left: (round: RoundNumber, report: TrainingReport)?
 
-    init(index: Int, hello: Hello, isFaulty: Bool) {
+    init(index: Int, request: JoinRequest, isFaulty: Bool) {
         self.index = index
-        self.hello = hello
+        self.request = request
         self.isFaulty = isFaulty
     }
 }

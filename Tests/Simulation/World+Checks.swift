@@ -4,7 +4,7 @@ import Scheduling
 import Specs
 
 extension World {
-    func truth(_ id: Int64) throws -> Truth {
+    func truth(_ id: JobID) throws -> Truth {
         let skipped = ledger.jobs[id]!.files.filter { $0.skipped != nil }.map(\.url)
         let key = "\(id) " + skipped.joined(separator: " ")
         if let known = truths[key] { return known }
@@ -28,24 +28,26 @@ extension World {
             switch job.stage {
             case .done: try checkDone(id, job)
             case .cancelled: guard cancelled.contains(id) else { throw SimWrong("job \(id) was cancelled by nobody") }
-            default:
+            case .failed:
                 let error = job.error ?? ""
                 guard !error.isEmpty, isExcuse(error, id) else {
                     throw SimWrong("job \(id) failed without a reason: \(error)")
                 }
+            case .queued, .list, .survey, .specs, .train, .evaluate, .publish:
+                throw SimWrong("job \(id) has not ended: it is in stage \(job.stage.rawValue)")
             }
             record.note(clock.now, "job \(id) \(job.stage.rawValue) \(job.error ?? "")")
         }
         return .fine
     }
 
-    private func wasTroubled(_ url: String, _ id: Int64) -> Bool {
+    private func wasTroubled(_ url: String, _ id: JobID) -> Bool {
         let file = jobs[id]!.all.first { $0.url == url }!
         return file.isBroken || file.isDeadly || awaySites.contains(file.site) || deaths > 1
             || workers.contains(where: \.isFaulty)
     }
 
-    private func isExcuse(_ error: String, _ id: Int64) -> Bool {
+    private func isExcuse(_ error: String, _ id: JobID) -> Bool {
         if error == "no event is in the training part" {
             return (try? truth(id).schedule)??.blocks.allSatisfy { $0.rows.train == 0 } ?? false
         }
@@ -56,7 +58,7 @@ extension World {
         return error.contains("rounds in a row") && faultsMade > 10
     }
 
-    private func checkDone(_ id: Int64, _ job: SimLedger.Job) throws {
+    private func checkDone(_ id: JobID, _ job: SimLedger.Job) throws {
         let truth = try truth(id)
         let files = job.files.filter { $0.skipped == nil }.sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }
         guard files.map(\.url) == truth.files.map(\.file.url) else {

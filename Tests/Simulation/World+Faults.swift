@@ -79,7 +79,7 @@ extension World {
         clock.at(clock.now + 5) { [self] in resumeAll() }
         guard core != nil else { return }
         for (id, job) in ledger.jobs where job.paused && !job.stage.isFinal { post(.resume(job: id)) }
-        for worker in workers where worker.session.isDismissed {
+        for worker in workers where worker.session.isDrained {
             crash(worker, "it was drained; another takes its place")
         }
     }

@@ -10,7 +10,7 @@ extension World {
         guard worker.isAlive, worker.connection == nil else { return }
         let link = cut[worker.index]
         guard core != nil, link.to <= clock.now, link.from <= clock.now, worker.stoppedUntil <= clock.now,
-            !worker.session.isDismissed
+            !worker.session.isDrained
         else {
             let life = worker.life
             return clock.at(clock.now + random.between(0.3, 1)) { [self] in
@@ -18,13 +18,13 @@ extension World {
             }
         }
         let number = nextNumber
-        nextNumber += 1
+        nextNumber = nextNumber.next
         connections.append(Connection(worker: worker.index, number: number))
         worker.connection = connections.count - 1
         worker.ownNumber = number
         connectionOf[number] = connections.count - 1
-        post(.joined(worker: number, worker.hello))
-        for message in worker.session.connected(now: clock.now) { say(message, from: worker) }
+        post(.joined(worker: number, worker.request))
+        for message in worker.session.connected(now: clock.now) { send(message, from: worker) }
     }
 
     /// Both sides notice, each in its time.
@@ -68,14 +68,14 @@ extension World {
         if !ordered, isFaulty, random.chance(0.02) { clock.at(clock.now + random.between(0.001, 2), body) }
     }
 
-    func say(_ message: WorkerMessage, payload: [UInt8] = [], from worker: SimWorker) {
+    func send(_ message: WorkerMessage, payload: [UInt8] = [], from worker: SimWorker) {
         guard let index = worker.connection else { return }
         let number = connections[index].number
         let life = coordinatorLife
         let ordered =
             switch message {
             case .training, .rendezvous: true
-            default: false
+            case .join, .heartbeat, .receipts, .sites, .leave: false
             }
         transmit(index, toWorker: false, ordered: ordered) { [self] in
             guard life == coordinatorLife, connections[index].isOpen else { return }
@@ -83,22 +83,24 @@ extension World {
         }
     }
 
-    func send(_ reply: Scheduler.Reply, to number: Int64) throws {
+    func send(_ reply: Scheduler.Reply, to number: WorkerID) throws {
         guard let index = connectionOf[number] else { return }
         let worker = workers[connections[index].worker]
         let life = worker.life
         let message: CoordinatorMessage
         var payload: [UInt8] = []
         switch reply {
-        case .message(let said, let bytes): (message, payload) = (said, bytes)
-        case .lend(let loan):
-            guard let job = core?.scheduler.jobs[loan.job] else { return }
-            message = .grants([Grant(loan.lease, body(loan, job.stage))])
+        case .message(let content, let bytes): (message, payload) = (content, bytes)
+        case .assign(let assignment):
+            guard let job = core?.scheduler.jobs[assignment.job] else { return }
+            message = .grants([Grant(assignment.lease, body(assignment, job.stage))])
         }
         let ordered =
             switch message {
             case .rendezvous: true
-            default: false
+            case .welcome, .grants, .acknowledged, .refused, .startRound, .stopRound, .catalog, .sites, .credential,
+                .drained, .useKernels:
+                false
             }
         transmit(index, toWorker: true, ordered: ordered) { [self] in try arrive(message, payload, worker, life, index)
         }
@@ -111,24 +113,23 @@ extension World {
         if worker.stoppedUntil > clock.now {
             return clock.at(worker.stoppedUntil) { [self] in try arrive(message, payload, worker, life, index) }
         }
-        try hear(message, payload, worker)
+        try handle(message, payload, worker)
     }
 
-    /// What the loan is about; the task's file is named by its number in the ledger.
-    private func body(_ loan: Loan, _ stage: JobStage) -> TaskBody {
-        let job = ledger.jobs[loan.job]!
-        switch stage {
-        case .list: return .list(pattern: "\(loan.job) \(loan.unit)")
-        case .survey:
-            return .survey(
-                FileReplicas(job.files.first { $0.id == loan.unit }!.url), tree: "\(loan.job)", verify: false)
-        default:
-            let file = job.files.first { $0.id == loan.unit }!
-            let boundaries = file.survey!.boundaries[Int(loan.first)...Int(loan.end)]
-            return .chunk(
-                ChunkTask(
-                    InputTree(FileReplicas(file.url), tree: "\(loan.job)", identity: file.survey!.identity),
-                    boundaries: Array(boundaries)))
+    /// The task of an assignment; a file is named by its number in the ledger.
+    private func body(_ assignment: Assignment, _ stage: JobStage) -> TaskBody {
+        let job = ledger.jobs[assignment.job]!
+        let id: FileID
+        switch assignment.unit {
+        case .pattern(let index): return .list(pattern: "\(assignment.job) \(index)")
+        case .file(let file): id = file
         }
+        let file = job.files.first { $0.id == id }!
+        guard stage == .specs else { return .survey(FileReplicas(file.url), tree: "\(assignment.job)", verify: false) }
+        let boundaries = file.survey!.boundaries[Int(assignment.extent.first)...Int(assignment.extent.end)]
+        return .chunk(
+            ChunkTask(
+                InputTree(FileReplicas(file.url), tree: "\(assignment.job)", identity: file.survey!.identity),
+                boundaries: Array(boundaries)))
     }
 }

@@ -11,13 +11,13 @@ extension World {
 
     func start(_ order: RoundOrder, _ worker: SimWorker) throws {
         if let left = worker.left, left.round == order.round {
-            return say(.training(round: left.round, left.report), from: worker)
+            return send(.training(round: left.round, left.report), from: worker)
         }
         if let member = worker.member, member.order.round >= order.round { return }
         stopMember(worker)
-        guard order.kernels == worker.hello.kernels else {
+        guard order.kernels == worker.request.kernels else {
             throw SimWrong(
-                "worker \(worker.index) with the kernels \(worker.hello.kernels) is to train with \(order.kernels)")
+                "worker \(worker.index) with the kernels \(worker.request.kernels) is to train with \(order.kernels)")
         }
         guard let schedule = schedules[order.dataPlan] else {
             throw SimWrong("the data plan \(order.dataPlan) was never planned")
@@ -31,7 +31,7 @@ extension World {
                 step: memory?.step ?? -1, digest: memory.map { String($0.digest, radix: 16) } ?? "",
                 epochs: memory?.epochs ?? [])
             statements["\(order.job)/\(order.round)", default: [:]][order.rank] = statement
-            say(.rendezvous(round: order.round, key: "statement/\(order.rank)"), from: worker)
+            send(.rendezvous(round: order.round, key: "statement/\(order.rank)"), from: worker)
         }
     }
 
@@ -50,7 +50,7 @@ extension World {
         guard let member = worker.member else { return }
         worker.member = nil
         worker.session.round = nil
-        lost[member.order.round * 100 + member.order.job] = true
+        lost[member.order.round] = true
         for other in workers {
             if let peer = other.member, peer.order.round == member.order.round, peer.order.job == member.order.job {
                 fail(other, peer)
@@ -70,17 +70,17 @@ extension World {
         guard worker.member === member else { return }
         let report = TrainingReport.failed(reason: reason, fatal: fatal, input: nil)
         worker.left = (member.order.round, report)
-        say(.training(round: member.order.round, report), from: worker)
+        send(.training(round: member.order.round, report), from: worker)
         stopMember(worker)
     }
 
-    func rendezvous(_ round: Int64, _ key: String, _ worker: SimWorker) throws {
+    func rendezvous(_ round: RoundNumber, _ key: String, _ worker: SimWorker) throws {
         guard let member = worker.member, member.order.round == round, !member.isConnected else { return }
         let rank = Int(key.split(separator: "/")[1])!
         member.statements[rank] = statements["\(member.order.job)/\(round)"]![rank]!
         guard member.statements.count == member.order.members.count else { return }
         member.isConnected = true
-        if lost[round * 100 + member.order.job] == true { return fail(worker, member) }
+        if lost[round] == true { return fail(worker, member) }
         try decide(worker, member)
     }
 
@@ -169,7 +169,7 @@ extension World {
     ) {
         let order = member.order
         let key = "\(order.job)/\(order.round)/\(what)"
-        if lost[order.round * 100 + order.job] == true { return fail(worker, member) }
+        if lost[order.round] == true { return fail(worker, member) }
         sums[key, default: SimSum()].given[order.rank] = value
         sums[key]!.waiting.append { [self] sum in
             guard worker.member === member else { return }
@@ -196,7 +196,7 @@ extension World {
         guard core != nil, worker.connection != nil else {
             return leave(worker, member, "cannot store a checkpoint", fatal: false)
         }
-        say(
+        send(
             .training(round: member.order.round, .checkpoint(digest: put(member), step: member.step, metrics: metrics)),
             from: worker)
     }
@@ -209,7 +209,7 @@ extension World {
 
     private func finishTraining(_ worker: SimWorker, _ member: SimMember) {
         let part = PartMetrics(events: 1, loss: 0, auc: 0, accuracy: 0)
-        say(
+        send(
             .training(
                 round: member.order.round, .finished(digest: put(member), step: member.step, test: part, truncated: 0)),
             from: worker)

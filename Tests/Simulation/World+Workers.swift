@@ -5,17 +5,17 @@ import Specs
 
 extension World {
     /// Every second.
-    func beat(_ worker: SimWorker) throws {
-        clock.at(clock.now + 1) { [self] in try beat(worker) }
+    func tick(_ worker: SimWorker) throws {
+        clock.at(clock.now + 1) { [self] in try tick(worker) }
         guard worker.isAlive, worker.stoppedUntil <= clock.now else { return }
         worker.session.round = worker.member.map {
-            Beat.InRound(round: $0.order.round, phase: $0.phase, step: max(0, $0.step))
+            Heartbeat.InRound(round: $0.order.round, phase: $0.phase, step: max(0, $0.step))
         }
-        for message in worker.session.tick(now: clock.now) { say(message, from: worker) }
+        for message in worker.session.tick(now: clock.now) { send(message, from: worker) }
         if let broken = worker.session.validate() { throw SimWrong("worker \(worker.index): \(broken)") }
     }
 
-    func hear(_ message: CoordinatorMessage, _ payload: [UInt8], _ worker: SimWorker) throws {
+    func handle(_ message: CoordinatorMessage, _ payload: [UInt8], _ worker: SimWorker) throws {
         switch message {
         case .welcome(_, let seconds): worker.session.welcomed(leaseSeconds: seconds)
         case .grants(let grants): for grant in worker.session.granted(grants) { begin(grant, worker) }
@@ -33,12 +33,12 @@ extension World {
         case .startRound(let order): try start(order, worker)
         case .stopRound(let round): if worker.member?.order.round == round { stopMember(worker) }
         case .rendezvous(let round, let key): try rendezvous(round, key, worker)
-        case .dismissed:
-            worker.session.dismissed()
+        case .drained:
+            worker.session.drained()
             if let connection = worker.connection { close(connection) }
         case .useKernels(let kernels):
-            worker.hello.kernels = kernels
-            say(.goodbye, from: worker)
+            worker.request.kernels = kernels
+            send(.leave, from: worker)
             crash(worker, "it starts anew with the kernels \(kernels)")
         case .catalog, .sites, .credential: break
         }
@@ -65,7 +65,7 @@ extension World {
         } else if done[grant.lease] == nil {
             done[grant.lease] = true
         }
-        if let message = worker.session.finished(receipt, now: clock.now) { say(message, from: worker) }
+        if let message = worker.session.finished(receipt, now: clock.now) { send(message, from: worker) }
     }
 
     /// What comes of the work; nil where the worker dies of it.
@@ -78,14 +78,14 @@ extension World {
         }
         switch grant.body {
         case .list(let pattern):
-            let parts = pattern.split(separator: " ").map { Int64($0)! }
-            return Receipt(grant.lease, .listed(jobs[parts[0]]!.files[Int(parts[1])].map { FileReplicas($0.url) }))
+            let parts = pattern.split(separator: " ").map { Int($0)! }
+            return Receipt(grant.lease, .listed(jobs[JobID(parts[0])]!.files[parts[1]].map { FileReplicas($0.url) }))
         case .survey(let replicas, let job, _):
-            let file = file(replicas.url, Int64(job)!)
+            let file = file(replicas.url, JobID(text: job)!)
             if siteAway[file.site] > clock.now { return failed("the site \(file.site) is away", transient: true) }
             return Receipt(grant.lease, .surveyed(file.survey))
         case .chunk(let task):
-            let job = Int64(task.input.tree)!
+            let job = JobID(text: task.input.tree)!
             let file = file(task.input.file.url, job)
             if file.isDeadly { return nil }
             if file.isBroken { return failed("\(file.url) is broken", transient: false) }
@@ -100,7 +100,7 @@ extension World {
         }
     }
 
-    private func file(_ url: String, _ job: Int64) -> SimFile { jobs[job]!.all.first { $0.url == url }! }
+    private func file(_ url: String, _ job: JobID) -> SimFile { jobs[job]!.all.first { $0.url == url }! }
 
     // MARK: Faults of workers
 
@@ -118,7 +118,7 @@ extension World {
         clock.at(clock.now + random.between(0.3, 8)) { [self] in
             guard life == worker.life else { return }
             worker.isAlive = true
-            worker.hello.process = "w\(worker.index) \(worker.life)"
+            worker.request.process = "w\(worker.index) \(worker.life)"
             worker.stoppedUntil = 0
             worker.session = SessionMachine()
             (worker.memory, worker.left) = (nil, nil)

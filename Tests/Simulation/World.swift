@@ -35,7 +35,7 @@ public func simulate(
     simulate(seed: seed, eventsMost: eventsMost, planted: planted, prints: prints, mirror: nil)
 }
 
-/// - Parameter mirror: another ledger that is told the same and must answer the same.
+/// - Parameter mirror: another ledger that is given the same and must answer the same.
 package func simulate(
     seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false, mirror: LedgerMirror?
 ) -> SimResult {
@@ -58,7 +58,7 @@ package func simulate(
 final class World: @unchecked Sendable {
     struct Connection {
         let worker: Int
-        let number: Int64
+        let number: WorkerID
         var isOpen = true
         /// When the last message that must keep its order arrives, in each direction.
         var lastToWorker = 0.0
@@ -68,7 +68,7 @@ final class World: @unchecked Sendable {
     var random: SeededRandom
     var clock = SimClock()
     var record = SimRecord()
-    var jobs: [Int64: SimJob] = [:]
+    var jobs: [JobID: SimJob] = [:]
     let ledger = SimLedger()
     var core: CoordinatorCore<SimLedger>?
     var coordinatorLife = 0
@@ -76,8 +76,8 @@ final class World: @unchecked Sendable {
     var workers: [SimWorker] = []
     var connections: [Connection] = []
     /// By the coordinator's number.
-    var connectionOf: [Int64: Int] = [:]
-    var nextNumber: Int64 = 1
+    var connectionOf: [WorkerID: Int] = [:]
+    var nextNumber = WorkerID(1)
     /// Until when a worker's link is cut, to and from the coordinator.
     var cut: [(to: Double, from: Double)] = []
     var siteAway: [Double] = []
@@ -86,7 +86,7 @@ final class World: @unchecked Sendable {
     var statements: [String: RoundStatementTable] = [:]
     var sums: [String: SimSum] = [:]
     /// Members that left a round: what is added up with them fails.
-    var lost: [Int64: Bool] = [:]
+    var lost: [RoundNumber: Bool] = [:]
     var checker = LeaseChecker()
     var truths: [String: Truth] = [:]
     /// Receipts of work that was done, by lease.
@@ -94,7 +94,7 @@ final class World: @unchecked Sendable {
     var faultsUntil = 0.0
     var faultsMade = 0
     var events = 0
-    var cancelled: Set<Int64> = []
+    var cancelled: Set<JobID> = []
     var wallOffset = 0.0
     var hasDroppedEpoch = false
     /// Sites that were away at some time.
@@ -111,8 +111,8 @@ final class World: @unchecked Sendable {
         settings.leaseSeconds = random.between(2, 12)
         // So short that late receipts are common.
         if planted == .noFencing { settings.leaseSeconds = 0.7 }
-        settings.patienceSeconds = random.between(2, 30)
-        settings.leases.secondAfter = random.between(1, 8)
+        settings.retrySeconds = random.between(2, 30)
+        settings.leases.speculateAfter = random.between(1, 8)
         settings.leases.secondsWanted = random.between(0.2, 5)
         settings.leases.ignoresTokens = planted == .noFencing
         ledger.planted = planted
@@ -122,17 +122,17 @@ final class World: @unchecked Sendable {
     }
 
     private func addWorker(_ index: Int) {
-        var hello = Hello(
+        var request = JoinRequest(
             name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
-        hello.ownKernels = ["Haswell", "Zen", "SkylakeX"][random.below(3)]
-        hello.kernels = hello.ownKernels
-        hello.process = "w\(index) 0"
-        hello.joinsRounds = !random.chance(0.05)
-        let worker = SimWorker(index: index, hello: hello, isFaulty: index > 0 && random.chance(0.1))
+        request.kernels = ["Haswell", "Zen", "SkylakeX"][random.below(3)]
+        request.ownKernels = .upTo(request.kernels)
+        request.process = "w\(index) 0"
+        request.joinsRounds = !random.chance(0.05)
+        let worker = SimWorker(index: index, request: request, isFaulty: index > 0 && random.chance(0.1))
         workers.append(worker)
         cut.append((0, 0))
         clock.at(random.between(0, 3)) { [self] in try connect(worker) }
-        clock.at(random.between(0, 1)) { [self] in try beat(worker) }
+        clock.at(random.between(0, 1)) { [self] in try tick(worker) }
     }
 
     // MARK: Running
@@ -174,7 +174,7 @@ final class World: @unchecked Sendable {
 
     private func drawJob() -> JobDescription {
         var job = JobDescription(name: "j", datasets: [])
-        let id = Int64(ledger.jobs.count + 1)
+        let id = JobID(ledger.jobs.count + 1)
         var files: [[SimFile]] = []
         for dataset in 0..<1 + random.below(2) {
             var patterns: [String] = []
@@ -187,7 +187,7 @@ final class World: @unchecked Sendable {
         job.chunkEvents = Int64(1 + random.below(60))
         job.onError = random.chance(0.5) ? .skip : .fail
         job.priority = random.below(3)
-        job.workersMost = random.chance(0.2) ? 1 + random.below(3) : nil
+        job.maxWorkers = random.chance(0.2) ? 1 + random.below(3) : nil
         job.split.seed = random.next() >> 1
         if random.chance(0.7) {
             var training = JobDescription.Training()
@@ -201,7 +201,7 @@ final class World: @unchecked Sendable {
         return job
     }
 
-    private func drawFile(_ job: Int64, _ dataset: Int, _ pattern: Int, _ number: Int) -> SimFile {
+    private func drawFile(_ job: JobID, _ dataset: Int, _ pattern: Int, _ number: Int) -> SimFile {
         let site = random.below(siteAway.count)
         var boundaries: [Int64] = [0]
         for _ in 0..<1 + random.below(10) { boundaries.append(boundaries.last! + Int64(1 + random.below(30))) }
@@ -220,7 +220,7 @@ final class World: @unchecked Sendable {
         record.note(clock.now, "the coordinator starts")
         core = try CoordinatorCore(settings, store: ledger, now: clock.now, planner: { [unowned self] in plan($0, $1) })
         inbox = []
-        // Jobs that nobody told it of are in the ledger.
+        // Jobs that were submitted meanwhile are in the ledger.
         let life = coordinatorLife
         tick(life)
     }
@@ -278,7 +278,7 @@ final class World: @unchecked Sendable {
     }
 
     /// What the shell's planner does, with the same planners.
-    private func plan(_ id: Int64, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
+    private func plan(_ id: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
         var plan = StagePlan()
         var job = ledger.jobs[id]!
         job.stage = stage
@@ -291,8 +291,8 @@ final class World: @unchecked Sendable {
                 guard let survey = file.survey else { return .failure(PlanFailure("\(file.url) was not surveyed")) }
                 let cuts = ChunkPlanner.cuts(
                     survey.boundaries, clusters: survey.clusters, events: job.description.chunkEvents)
-                plan.writes.append(.cuts(file: file.id, cuts))
-                plan.units.append(WorkUnit(id: file.id, queue: SimLedger.site(file.url), cuts: cuts))
+                plan.writes.append(.file(file.id, .cuts(cuts)))
+                plan.units.append(WorkUnit(id: .file(file.id), sites: [SimLedger.site(file.url)], cuts: cuts))
             }
         case .train, .evaluate:
             for file in job.files {
@@ -312,7 +312,7 @@ final class World: @unchecked Sendable {
             schedules[name] = schedule
             plan.training = TrainingFacts(
                 dataPlan: name, trainingPlan: name, lanes: schedule.lanes.count, localPaths: [], files: [])
-        default: break
+        case .queued, .publish, .done, .failed, .cancelled: break
         }
         return .success(plan)
     }

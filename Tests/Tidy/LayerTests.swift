@@ -85,9 +85,10 @@ import Testing
         }
     }
 
-    static func sources() -> [Source] {
+    /// - Parameter also: folders beside those of the product.
+    static func sources(also folders: [String] = []) -> [Source] {
         var found: [Source] = []
-        for wing in ["Common", "Coordinator", "Worker", "Inference", "CommandLine"] {
+        for wing in ["Common", "Coordinator", "Worker", "Inference", "CommandLine"] + folders {
             let base = root.appending(path: wing)
             guard let walk = FileManager.default.enumerator(at: base, includingPropertiesForKeys: nil) else { continue }
             for case let url as URL in walk where url.pathExtension == "swift" {

@@ -8,30 +8,31 @@ import OrderedCollections
 ///
 ///     (granted) --> held, worked on --(finished)--> held, with a receipt --(acknowledged or refused)--> gone
 ///
-/// It outlives connections: a receipt is said again in the next session, and within one where no answer came for long.
+/// It outlives connections: a receipt is sent again in the next session, and within one where no answer came for long.
 package struct SessionMachine: Sendable {
     private struct Waiting: Sendable {
         var receipt: Receipt
-        var said: Double
+        var lastSent: Double
     }
 
     private var held: OrderedSet<LeaseName> = []
     private var receipts: OrderedDictionary<LeaseName, Waiting> = [:]
     private var isConnected = false
     private var leaseSeconds = 10.0
-    package private(set) var isDismissed = false
+    package private(set) var isDrained = false
     /// The round it is in.
-    package var round: Beat.InRound?
+    package var round: Heartbeat.InRound?
 
     package init() {}
 
     package var heldCount: Int { held.count }
 
-    /// A session began: says what it holds, and all that was not acknowledged.
+    /// A session began.
+    /// - Returns: what it holds, and all that was not acknowledged.
     package mutating func connected(now: Double) -> [WorkerMessage] {
         isConnected = true
-        for lease in receipts.keys { receipts[lease]!.said = now }
-        return [.beat(beat)] + (receipts.isEmpty ? [] : [.receipts(receipts.values.map(\.receipt))])
+        for index in receipts.values.indices { receipts.values[index].lastSent = now }
+        return [.heartbeat(heartbeat)] + (receipts.isEmpty ? [] : [.receipts(receipts.values.map(\.receipt))])
     }
 
     package mutating func disconnected() { isConnected = false }
@@ -41,7 +42,7 @@ package struct SessionMachine: Sendable {
 
     package mutating func finished(_ receipt: Receipt, now: Double) -> WorkerMessage? {
         guard held.contains(receipt.lease) else { return nil }
-        receipts[receipt.lease] = Waiting(receipt: receipt, said: now)
+        receipts[receipt.lease] = Waiting(receipt: receipt, lastSent: now)
         return isConnected ? .receipts([receipt]) : nil
     }
 
@@ -54,16 +55,20 @@ package struct SessionMachine: Sendable {
     }
 
     package mutating func welcomed(leaseSeconds: Double) { self.leaseSeconds = leaseSeconds }
-    package mutating func dismissed() { isDismissed = true }
+    package mutating func drained() { isDrained = true }
 
-    private var beat: Beat { Beat(held: Array(held), round: round) }
+    private var heartbeat: Heartbeat { Heartbeat(held: Array(held), round: round) }
 
-    /// Said every second.
+    /// Every second.
+    /// - Returns: the heartbeat, and the receipts that got no answer for long.
     package mutating func tick(now: Double) -> [WorkerMessage] {
         guard isConnected else { return [] }
-        let late = receipts.filter { now - $0.value.said > leaseSeconds }.map(\.key)
-        for lease in late { receipts[lease]!.said = now }
-        return [.beat(beat)] + (late.isEmpty ? [] : [.receipts(late.map { receipts[$0]!.receipt })])
+        var late: [Receipt] = []
+        for index in receipts.values.indices where now - receipts.values[index].lastSent > leaseSeconds {
+            receipts.values[index].lastSent = now
+            late.append(receipts.values[index].receipt)
+        }
+        return [.heartbeat(heartbeat)] + (late.isEmpty ? [] : [.receipts(late)])
     }
 
     /// What must hold after every event; nil where it does.

@@ -63,13 +63,17 @@ final class Outbox: Sendable {
     func settled(_ leases: [LeaseName]) { state.withLock { $0.machine.settled(leases) } }
     func welcomed(leaseSeconds: Double) { state.withLock { $0.machine.welcomed(leaseSeconds: leaseSeconds) } }
 
-    func dismissed() { state.withLock { $0.machine.dismissed() } }
-    var isDismissed: Bool { state.withLock { $0.machine.isDismissed } }
+    func drained() { state.withLock { $0.machine.drained() } }
+    var isDrained: Bool { state.withLock { $0.machine.isDrained } }
 
-    func inRound(_ round: Beat.InRound?) { state.withLock { $0.machine.round = round } }
+    func inRound(_ round: Heartbeat.InRound?) { state.withLock { $0.machine.round = round } }
 
     /// The round's phase or step changed; nothing where it is in another by now.
-    func inRound(_ number: Int64, _ change: (inout Beat.InRound) -> Void) {
-        state.withLock { if $0.machine.round?.round == number { change(&$0.machine.round!) } }
+    func inRound(_ number: RoundNumber, _ change: (inout Heartbeat.InRound) -> Void) {
+        state.withLock { state in
+            guard var round = state.machine.round, round.round == number else { return }
+            change(&round)
+            state.machine.round = round
+        }
     }
 }

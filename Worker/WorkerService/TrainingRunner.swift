@@ -25,7 +25,7 @@ final class TrainingRunner: Sendable {
     private let kept = Mutex<(dataPlan: String, cache: RowCache)?>(nil)
     private let memory = Mutex<(order: RoundOrder, memory: TrainingMemory)?>(nil)
     /// The newest round that this member left by itself, and what it said then.
-    private let left = Mutex<(round: Int64, report: TrainingReport)?>(nil)
+    private let left = Mutex<(round: RoundNumber, report: TrainingReport)?>(nil)
 
     init(settings: WorkerService.Settings, resources: ReadResources, outbox: Outbox, log: Logger) {
         self.settings = settings
@@ -45,7 +45,7 @@ final class TrainingRunner: Sendable {
             guard current.map({ $0.order.round < order.round }) ?? true else { return false }
             current?.stop()
             current = attempt
-            outbox.inRound(Beat.InRound(round: order.round, phase: .loading, step: 0))
+            outbox.inRound(Heartbeat.InRound(round: order.round, phase: .loading, step: 0))
             return true
         }
         // The queue is serial: the round before has left its context when this one begins.
@@ -53,7 +53,7 @@ final class TrainingRunner: Sendable {
     }
 
     /// - Parameter round: nil stops whatever runs.
-    func stop(round: Int64? = nil) {
+    func stop(round: RoundNumber? = nil) {
         current.withLock { current in
             guard let attempt = current, round == nil || attempt.order.round == round else { return }
             attempt.stop()
@@ -62,7 +62,7 @@ final class TrainingRunner: Sendable {
         }
     }
 
-    func rendezvous(round: Int64, key: String, value: [UInt8]) {
+    func rendezvous(round: RoundNumber, key: String, value: [UInt8]) {
         current.withLock { if $0?.order.round == round { $0?.arrived(key, value) } }
     }
 

@@ -78,8 +78,8 @@ package struct WorkerService: Sendable {
     }
 
     /// Gives back what it holds; the process ends after this.
-    package func sayGoodbye() async {
-        outbox.send(.goodbye)
+    package func leave() async {
+        outbox.send(.leave)
         try? await Task.sleep(for: .milliseconds(300))
     }
 
@@ -89,7 +89,7 @@ package struct WorkerService: Sendable {
         while !Task.isCancelled {
             var trouble: (any Error)?
             do { try await session(trainer) } catch { trouble = error }
-            if outbox.isDismissed {
+            if outbox.isDrained {
                 log.info("drained: nothing is left to do here")
                 return .drained
             }
@@ -108,12 +108,12 @@ package struct WorkerService: Sendable {
     }
 
     /// The kernels that this processor's linear algebra uses unless told otherwise. A worker that started itself anew
-    /// knows from before. Where what it was told had no effect, it can use nothing else, and says so.
-    package static let ownKernels: String = {
+    /// knows from before. Where what it was told had no effect, it can use nothing else, and reports so.
+    package static let ownKernels: OwnKernels = {
         let environment = ProcessInfo.processInfo.environment
-        guard let own = environment[ownKernelsVariable] else { return LinearAlgebra.kernels }
+        guard let own = environment[ownKernelsVariable] else { return .upTo(LinearAlgebra.kernels) }
         return environment["OPENBLAS_CORETYPE"]?.lowercased() == LinearAlgebra.kernels.lowercased()
-            ? own : LinearAlgebra.kernels + " only"
+            ? OwnKernels(text: own) : .fixed(LinearAlgebra.kernels)
     }()
     package static let ownKernelsVariable = "BEAMLINE_OWN_KERNELS"
 
@@ -132,12 +132,12 @@ package struct WorkerService: Sendable {
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
             let (messages, continuation) = AsyncStream.makeStream(of: Beamline_Envelope.self)
-            var hello = Hello(
+            var request = JoinRequest(
                 name: settings.name, threads: settings.threads, readAhead: settings.readAhead,
                 localRoots: settings.localRoots, version: version)
-            hello.joinsRounds = settings.joinsRounds
-            (hello.kernels, hello.ownKernels, hello.process) = (LinearAlgebra.kernels, Self.ownKernels, process)
-            continuation.yield(try WireCoding.envelope(WorkerMessage.hello(hello)))
+            request.joinsRounds = settings.joinsRounds
+            (request.kernels, request.ownKernels, request.process) = (LinearAlgebra.kernels, Self.ownKernels, process)
+            continuation.yield(try WireCoding.envelope(WorkerMessage.join(request)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
             var options = CallOptions.defaults
@@ -166,7 +166,7 @@ package struct WorkerService: Sendable {
                     for message in try reader.messages(envelope) {
                         handle(message, [UInt8](envelope.payload), trainer, blobs)
                     }
-                    if outbox.isDismissed { return }
+                    if outbox.isDrained { return }
                     if wanted.withLock({ $0 }) != nil { return try await Task.sleep(for: .milliseconds(300)) }
                 }
             }
@@ -186,12 +186,12 @@ package struct WorkerService: Sendable {
         case .refused(let lease, let reason):
             log.warning("a receipt was refused: \(reason)")
             outbox.settled([lease])
-        case .dismissed: outbox.dismissed()
+        case .drained: outbox.drained()
         case .useKernels(let kernels):
             log.info(
                 "a job that this worker is to train uses the kernels \(kernels); starting anew with those instead of \(LinearAlgebra.kernels)"
             )
-            outbox.send(.goodbye)
+            outbox.send(.leave)
             wanted.withLock { $0 = kernels }
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)

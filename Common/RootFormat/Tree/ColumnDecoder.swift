@@ -77,7 +77,7 @@ package final class ColumnDecoder {
             return builder.finish()
         case (.pages(let column), .pages(let pagePlan)):
             return try pages.column(column, pagePlan, type, shape, plan.entries, fetched)
-        default: throw InputError(.corrupt, "a plan of another branch")
+        case (.baskets, .pages), (.pages, .baskets): throw InputError(.corrupt, "a plan of another branch")
         }
     }
 

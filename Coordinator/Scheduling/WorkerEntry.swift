@@ -1,0 +1,48 @@
+import Cluster
+
+/// One worker's session.
+///
+///     joined --(a job it is to train uses other kernels)--> changing: it goes, and joins anew with them
+///        |
+///     joined --(drained by the user)--> draining --(nothing held, in no round)--> drained
+///        `--(wrong too often)--> quarantined: holds what it has, is assigned nothing more until it joins anew
+package struct WorkerEntry: Sendable, Equatable {
+    package let id: WorkerID
+    package let request: JoinRequest
+    /// When its newest message came.
+    package var lastMessage: Double
+    package var isDraining = false
+    /// It was told that it may end.
+    package var isDrained = false
+    /// The kernels with which it was told to start anew.
+    package var changing: String?
+    /// Why it is assigned nothing more.
+    package var quarantined: String?
+    /// Times in a row that others did what it could not.
+    package var failures = 0
+    /// Times in a row that a speculative assignment was faster.
+    package var stragglings = 0
+    /// The training round it is in, by its own report.
+    package var round: Heartbeat.InRound?
+    /// Tasks counted.
+    package var counted = 0
+
+    package init(id: WorkerID, request: JoinRequest, now: Double) {
+        self.id = id
+        self.request = request
+        lastMessage = now
+    }
+
+    /// A task of it was counted.
+    mutating func succeeded() {
+        counted += 1
+        (failures, stragglings) = (0, 0)
+    }
+
+    package var takesWork: Bool { !isDraining && changing == nil && quarantined == nil }
+
+    package var state: WorkerState { quarantined != nil ? .quarantined : isDraining ? .draining : .working }
+
+    /// Tasks that it may hold at once.
+    package var capacity: Int { min(max(1, request.threads), 1024) + min(max(0, request.readAhead), 4096) }
+}

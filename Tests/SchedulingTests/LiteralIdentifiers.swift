@@ -1,0 +1,15 @@
+import Cluster
+
+// In tests alone a plain number may stand for an identifier.
+extension Identifier {
+    public init(integerLiteral value: Int64) { self.init(rawValue: value) }
+}
+
+extension JobID: ExpressibleByIntegerLiteral {}
+extension TaskID: ExpressibleByIntegerLiteral {}
+extension WorkerID: ExpressibleByIntegerLiteral {}
+extension Token: ExpressibleByIntegerLiteral {}
+extension RoundNumber: ExpressibleByIntegerLiteral {}
+extension UnitID: ExpressibleByIntegerLiteral {
+    public init(integerLiteral value: Int64) { self = .file(FileID(value)) }
+}
