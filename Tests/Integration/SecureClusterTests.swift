@@ -39,7 +39,7 @@ import Testing
         // The worker alone has no token.
         let own = try cluster.submit(job)
         #expect(try cluster.waitForEnd(own) == "failed")
-        #expect((try cluster.status(own)["error"] as? String)?.contains("refuses") == true)
+        #expect((try cluster.status(own)["error"] as? String)?.contains("denied access") == true)
         let lent = try cluster.submit(job + "credentials: forward\n")
         let end = try cluster.waitForEnd(lent)
         let status = try cluster.status(lent)

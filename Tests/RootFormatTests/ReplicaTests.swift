@@ -5,9 +5,9 @@ import Pipeline
 import Storage
 import Testing
 
-/// What a worker makes of files of which one place is bad, while the site itself sees nothing wrong.
+/// What a worker makes of files of which one replica is bad, while the site itself sees nothing wrong.
 @Suite(.enabled(if: !CorpusTests.files.isEmpty)) struct ReplicaTests {
-    private struct Places {
+    private struct Replicas {
         let folder = FileManager.default.temporaryDirectory.appending(path: "beamline-replicas-\(UUID().uuidString)")
         let good: String
         /// Some bytes in the middle are others.
@@ -24,7 +24,7 @@ import Testing
             )
             try bytes.write(to: URL(filePath: good))
             var other = bytes
-            for place in stride(from: 20_000, to: 150_000, by: 5000) { other[place] ^= 0x55 }
+            for index in stride(from: 20_000, to: 150_000, by: 5000) { other[index] ^= 0x55 }
             try other.write(to: URL(filePath: damaged))
             try bytes.prefix(100_000).write(to: URL(filePath: cut))
         }
@@ -48,36 +48,36 @@ import Testing
         func remove() { try? FileManager.default.removeItem(at: folder) }
     }
 
-    @Test func damagedBytesAreTakenFromAnotherPlaceAndNotKept() throws {
-        let places = try Places()
-        defer { places.remove() }
-        let survey = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
-        let expected = try places.reader().specs(places.task(survey, [places.good]), places.plan(survey)).specs
+    @Test func damagedBytesAreTakenFromAnotherReplicaAndNotKept() throws {
+        let replicas = try Replicas()
+        defer { replicas.remove() }
+        let survey = try replicas.reader().survey(FileReplicas(replicas.good), tree: "events", verify: false)
+        let expected = try replicas.reader().specs(replicas.task(survey, [replicas.good]), replicas.plan(survey)).specs
         // Alone it is an error, that names the file; and its bytes are not in the cache afterwards.
         let error = #expect(throws: InputError.self) {
-            try places.reader(cached: true).specs(places.task(survey, [places.damaged]), places.plan(survey))
+            try replicas.reader(cached: true).specs(replicas.task(survey, [replicas.damaged]), replicas.plan(survey))
         }
-        #expect(error?.file == places.damaged, "\(String(describing: error))")
-        // Whichever place comes first.
+        #expect(error?.file == replicas.damaged, "\(String(describing: error))")
+        // Whichever replica comes first.
         for _ in 0..<10 {
             #expect(
-                try places.reader(cached: true).specs(
-                    places.task(survey, [places.damaged, places.good]), places.plan(survey)
+                try replicas.reader(cached: true).specs(
+                    replicas.task(survey, [replicas.damaged, replicas.good]), replicas.plan(survey)
                 ).specs == expected)
         }
     }
 
     @Test func aFileThatOpensAndCannotBeReadIsGivenUp() throws {
-        let places = try Places()
-        defer { places.remove() }
+        let replicas = try Replicas()
+        defer { replicas.remove() }
         let error = #expect(throws: InputError.self) {
-            try places.reader().survey(FileReplicas(places.cut), tree: "events", verify: false)
+            try replicas.reader().survey(FileReplicas(replicas.cut), tree: "events", verify: false)
         }
         #expect(error?.description.contains("cut") == true)
-        let whole = try places.reader().survey(FileReplicas(places.good), tree: "events", verify: false)
+        let whole = try replicas.reader().survey(FileReplicas(replicas.good), tree: "events", verify: false)
         for _ in 0..<10 {
-            let survey = try places.reader().survey(
-                FileReplicas([places.cut, places.good]), tree: "events", verify: false)
+            let survey = try replicas.reader().survey(
+                FileReplicas([replicas.cut, replicas.good]), tree: "events", verify: false)
             #expect(survey == whole)
         }
     }

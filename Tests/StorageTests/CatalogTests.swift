@@ -16,12 +16,12 @@ import Testing
     }
 
     @Test func aFileIsWhereTheSitesFileSays() {
-        let places = catalog.replicas(["root://a:1094//eos/cms/old/x.root"])
+        let replicas = catalog.replicas(["root://a:1094//eos/cms/old/x.root"])
         #expect(
-            places.map(\.url) == [
+            replicas.map(\.url) == [
                 "root://a:1094//eos/cms/old/x.root", "root://b:1094//eos/cms/old/x.root", "davs://c/dpm/home/x.root",
             ])
-        #expect(places.map(\.certain) == [true, true, false] && places.map(\.site) == ["NEAR", "NEAR", "FAR"])
+        #expect(replicas.map(\.certain) == [true, true, false] && replicas.map(\.site) == ["NEAR", "NEAR", "FAR"])
         #expect(catalog.logicalName("davs://c/dpm/home/y/x.root") == "/y/x.root")
         #expect(catalog.replicas(["lfn:/y/x.root"]).map(\.url).contains("davs://c/dpm/home/y/x.root"))
         // At no named site, and on this machine: nowhere else.
@@ -44,7 +44,7 @@ import Testing
         }
         // 9 to 1, but for the twentieth that explores: 0.95 * 0.1 + 0.05 * 0.5 = 0.12.
         #expect(abs(Double(first[1]) / 20_000 - 0.12) < 0.01, "\(first)")
-        // Errors count, and places that only the catalogue knows wait.
+        // Errors count, and replicas that only the catalogue knows wait.
         let unsure = [
             SiteCatalog.Replica(site: "A", url: "a", certain: true), .init(site: "B", url: "b", certain: false),
         ]
@@ -117,7 +117,7 @@ import Testing
             try credentials(["BEARER_TOKEN_FILE": directory.path + "/none"]).token()
         }
         #expect(lost?.description.contains("none") == true)
-        // When it ends is told, and an ended one is an error; the secret itself is in neither.
+        // When it ends is reported, and an ended one is an error; the secret itself is in neither.
         func token(_ expires: Int) -> String {
             "eyJhbGciOiJub25lIn0." + Data("{\"exp\":\(expires)}".utf8).base64EncodedString().filter { $0 != "=" }
                 + ".c2lnbmF0dXJl"
@@ -126,7 +126,7 @@ import Testing
         #expect(try soon.token(now: 900)?.expires == 1000)
         #expect(soon.state(now: 900).expires == 1000 && soon.state(now: 900).warning == nil)
         #expect(soon.state(now: 1000).warning?.contains("BEARER_TOKEN") == true)
-        // What a worker reports of it; for a place that no catalogue names there is no token.
+        // What a worker reports of it; for a site that no catalogue names there is no token.
         var site = SiteDescription(name: "S", endpoints: ["roots://s"])
         site.credentials.tokenFile = try file("long", token(4_000_000_000))
         var catalog = SiteCatalog()

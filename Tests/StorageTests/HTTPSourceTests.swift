@@ -4,7 +4,7 @@ import Foundation
 import Storage
 import Testing
 
-/// Range requests to a real web server on loopback, which misbehaves where its path says so.
+/// Range requests to a real web server on loopback, which misbehaves as its path demands.
 @Suite(.serialized) struct HTTPSourceTests {
     /// The server, stopped when this is gone.
     final class Server {
@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test(arguments: [("404", InputError.Code.missing), ("403", .denied), ("500", .faulty), ("whole", .unsupported)])
-    func refusalsAreTold(_ mode: String, _ code: InputError.Code) throws {
+    func failuresAreReported(_ mode: String, _ code: InputError.Code) throws {
         let server = try Server()
         let error = #expect(throws: InputError.self) { try openSource(server.url(mode)) }
         #expect(error?.code == code)

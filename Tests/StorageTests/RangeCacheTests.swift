@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test func aDirectoryThatCannotBeUsedIsToldAndDoneWithout() throws {
+    @Test func aDirectoryThatCannotBeUsedIsReportedAndDoneWithout() throws {
         try withFile { (file) throws in
             var catalog = SiteCatalog()
             catalog.cache = .init(directory: "/proc/no/such", bytes: 1 << 30)

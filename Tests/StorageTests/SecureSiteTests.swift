@@ -25,15 +25,16 @@ import Testing
         let sites = try TestSites(files: ["store/a": Self.content], options: ["--secure", "PORT"], folders: ["secure"])
         // XrdCl knows only the process's own directory of trusted authorities.
         setenv("X509_CERT_DIR", sites.directory.appending(path: "secure-ca/certificates").path, 1)
-        let places = ["roots", "https", "davs"].map { "\($0)://localhost:\(sites.spare)//store/a" }
+        let urls = ["roots", "https", "davs"].map { "\($0)://localhost:\(sites.spare)//store/a" }
         let secret = try String(contentsOf: sites.directory.appending(path: "secure-token"), encoding: .utf8).filter {
             !$0.isWhitespace
         }
-        for url in places {
+        for url in urls {
             #expect(try read(url, access(sites, token: "secure-token")) == Self.content)
             #expect(try Checksum.adler32(url, at: access(sites, token: "secure-token")).count == 8)
             for (token, words) in [
-                ("secure-token-expired", "expired"), ("secure-token-elsewhere", "refuses"), (nil, "refuses"),
+                ("secure-token-expired", "expired"), ("secure-token-elsewhere", "denied access"),
+                (nil, "denied access"),
                 ("none", "none"),
             ] {
                 let error = #expect(throws: InputError.self) { try read(url, access(sites, token: token)) }
@@ -66,14 +67,14 @@ import Testing
             let found = try FileLister(board: SiteBoard(catalog)).expand("roots://localhost:\(sites.spare)//\(pattern)")
             #expect(found.map(\.url) == ["roots://localhost:\(sites.spare)//store/a.root"], "\(pattern)")
         }
-        // Without TLS no token is shown, so that the site refuses.
+        // Without TLS no token is shown, so that the site denies access.
         let open = #expect(throws: InputError.self) {
             try read("root://localhost:\(sites.spare)//store/a", access(sites, token: "secure-token"))
         }
         #expect(open?.code == .denied)
         // A host whose certificate nobody trusts gets no token either.
         let stranger = SiteAccess("secure", credentials: Credentials(.init()) { $0 == "BEARER_TOKEN" ? secret : nil })
-        let distrust = #expect(throws: InputError.self) { try read(places[1], stranger) }
+        let distrust = #expect(throws: InputError.self) { try read(urls[1], stranger) }
         #expect(distrust?.description.lowercased().contains("certificate") == true, "\(String(describing: distrust))")
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 /// Reads of a real xrootd server, also through a link with faults.
 @Suite(.serialized) struct XrootdSourceTests {
-    /// 12 MB, each 8 bytes of which tell where they are.
+    /// 12 MB, each 8 bytes of which are their own number.
     static let content: [UInt8] = (0..<1_500_000).flatMap { number in
         withUnsafeBytes(of: UInt64(number).bigEndian) { Array($0) }
     }
@@ -40,14 +40,15 @@ import Testing
         // Little room: one request at a time.
         let narrow = SiteAccess("s", limits: limits { ($0.bytesInFlight, $0.requestBytes) = (1 << 20, 256 << 10) })
         expectSame(try openSource(url, at: narrow).read(ranges), ranges)
-        // What is not in the file is refused before anything is sent.
+        // What is not in the file is rejected before anything is sent.
         let error = #expect(throws: InputError.self) {
             try openSource(url).read([ByteRange(offset: 11_999_999, length: 2)])
         }
         #expect(error?.code == .truncated)
     }
 
-    /// A read that was given up keeps its own buffer until the client library is done with it: no other read's bytes change.
+    /// A read that was given up keeps its own buffer until the client library is done with it: no other read's bytes
+    /// change.
     @Test func aReadThatStalledHarmsNobodyWhenItComesLate() throws {
         let sites = try TestSites(files: ["store/a": Self.content])
         let link = try ImpairmentProxy(upstream: sites.ports[0])
@@ -90,14 +91,14 @@ import Testing
         try waitUntil("the late answer has come") { site.report.abandonedBytes == 0 }
     }
 
-    @Test func theNextPlaceTakesOverForTheRest() throws {
+    @Test func theNextReplicaTakesOverForTheRest() throws {
         let sites = try TestSites(sites: 2, files: ["store/a": Self.content])
         let link = try ImpairmentProxy(upstream: sites.ports[0])
         defer { link.stop() }
         let board = SiteBoard()
         let file = FileReplicas(["root://localhost:\(link.port)//store/a", sites.url("store/a", site: 1)])
         let source = ReplicatedSource(file, board: board) { _ in "same" }
-        // Both places are tried in any order: make sure of the one with faults.
+        // Both replicas are asked in any order: make sure of the one with faults.
         for _ in 0..<20 {
             try source.open()
             if source.url == file.urls[0] { break }
@@ -106,19 +107,19 @@ import Testing
         #expect(source.url == file.urls[0])
         source.pin("same")
         link.change { $0.resetEvery = 4_000_000 }
-        // In requests of 8 MB the first comes, or none; the other place gives what is left, not all again.
+        // In requests of 8 MB the first comes, or none; the other replica gives what is left, not all again.
         let ranges = (0..<12).map { ByteRange(offset: 1_000_000 * $0, length: 1_000_000 - 5000) }
         expectSame(try source.read(ranges), ranges)
         #expect(source.url == file.urls[1])
         #expect(board.access(url: file.urls[0]).report.faults.reduce(0) { $0 + $1.count } > 0)
-        // A place with another content is refused for good.
+        // A replica with another content is excluded.
         let other = ReplicatedSource(file, board: board, identity: "another") { _ in "same" }
         let error = #expect(throws: InputError.self) { try other.open() }
         #expect(error?.code == .changed && error?.description.contains("another") == true)
     }
 
     /// Another file under the same name after a reconnection: not one byte of it is taken.
-    @Test func anotherFileAfterAReconnectionIsRefused() throws {
+    @Test func anotherFileAfterAReconnectionIsRejected() throws {
         let sites = try TestSites(sites: 2, files: ["store/a": Self.content])
         try Data(Self.content.map { ~$0 }).write(to: sites.directory.appending(path: "site2/store/a"))
         let link = try ImpairmentProxy(upstream: sites.ports[0])
@@ -135,7 +136,7 @@ import Testing
             let file = FileReplicas([url] + others)
             var source = ReplicatedSource(file, board: SiteBoard(), identity: identity, identify: identify)
             try source.open()
-            // Until the place with the link is the one that is read.
+            // Until the replica with the link is the one that is read.
             for _ in 0..<50 where source.url != url {
                 source = ReplicatedSource(file, board: SiteBoard(), identity: identity, identify: identify)
                 try source.open()
@@ -161,7 +162,8 @@ import Testing
         let sites = try TestSites(
             files: ["store/a": Self.content], options: ["--redirector", "PORT"], folders: ["server1", "server2"])
         let url = "root://localhost:\(sites.spare)//store/a"
-        // Both servers have this machine's address, of which a redirector avoids but one: the other must be the one that survives.
+        // Both servers have this machine's address, of which a redirector avoids but one: the other must be the one
+        // that survives.
         let survivor = try #require(openSource(url, avoiding: ["127.0.0.1"]) as? XrootdSource).server
         var source = ReplicatedSource(FileReplicas(url), board: SiteBoard()) { _ in "same" }
         try source.open()
@@ -186,7 +188,7 @@ import Testing
 
     @Test func checksumsAreComparedWhereAskedFor() throws {
         let sites = try TestSites(sites: 2, files: ["store/a": Array(Self.content.prefix(100_000))])
-        // One of two places is damaged: of the same size, so that only the checksum tells.
+        // One of two replicas is damaged: of the same size, so that only the checksum shows it.
         var damaged = Array(Self.content.prefix(100_000))
         damaged[50_000] ^= 1
         try Data(damaged).write(to: sites.directory.appending(path: "site1/store/a"))
