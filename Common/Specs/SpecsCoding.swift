@@ -1,8 +1,15 @@
 import Bytes
 import Cluster
 
-/// Encodes partial specs as bytes, little-endian: the number of blocks and of branches, then for each block and part its rows and statistics.
+/// Encodes partial specs as bytes, little-endian: a word with the format, the number of blocks and of branches, then for each block and
+/// part its rows and statistics.
+///
+/// Format 1 had no first word: it began with the number of blocks. It is still read.
 package enum SpecsCoding {
+    /// The format that is written; older ones are read.
+    package static let currentFormat: UInt64 = 2
+    /// The low seven bytes of the first word, "BLSPECS"; the highest byte is the format.
+    private static let magic: UInt64 = 0x53_4345_5053_4C42
     private static let recordSize = 7 * 8
     private static let partCount = SplitPart.allCases.count
 
@@ -10,26 +17,51 @@ package enum SpecsCoding {
     package static func encode(_ blocks: [PartTable<PartialSpecs>]) -> [UInt8] {
         var bytes: [UInt8] = []
         let branches = blocks.first?.train.branches.count ?? 0
-        bytes.reserveCapacity(16 + blocks.count * partCount * (8 + branches * recordSize))
-        func put(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
-        put(UInt64(blocks.count))
-        put(UInt64(branches))
-        for part in blocks.lazy.flatMap(\.values) {
-            put(UInt64(bitPattern: part.rows))
-            for branch in part.branches {
-                put(UInt64(bitPattern: branch.values))
-                put(UInt64(bitPattern: branch.nonfinite))
-                put(UInt64(bitPattern: branch.multiplicity))
-                for real in [branch.min, branch.max, branch.mean, branch.squares] { put(real.bitPattern) }
-            }
-        }
+        bytes.reserveCapacity(24 + blocks.count * partCount * (8 + branches * recordSize))
+        put(magic | currentFormat << 56, to: &bytes)
+        append(blocks, to: &bytes)
         return bytes
     }
 
-    /// - Throws: `InputError` where the length contradicts the counts.
+    /// The bytes without their format, from which digests of specs are computed: they are the same for all formats.
+    package static func content(_ blocks: [PartTable<PartialSpecs>]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        append(blocks, to: &bytes)
+        return bytes
+    }
+
+    private static func put(_ value: UInt64, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    private static func append(_ blocks: [PartTable<PartialSpecs>], to bytes: inout [UInt8]) {
+        put(UInt64(blocks.count), to: &bytes)
+        put(UInt64(blocks.first?.train.branches.count ?? 0), to: &bytes)
+        for part in blocks.lazy.flatMap(\.values) {
+            put(UInt64(bitPattern: part.rows), to: &bytes)
+            for branch in part.branches {
+                put(UInt64(bitPattern: branch.values), to: &bytes)
+                put(UInt64(bitPattern: branch.nonfinite), to: &bytes)
+                put(UInt64(bitPattern: branch.multiplicity), to: &bytes)
+                for real in [branch.min, branch.max, branch.mean, branch.squares] { put(real.bitPattern, to: &bytes) }
+            }
+        }
+    }
+
+    /// - Throws: `InputError` where the format is newer than this program, or the length contradicts the counts.
     package static func decode(_ bytes: [UInt8]) throws(InputError) -> [PartTable<PartialSpecs>] {
         var reader = ByteReader(bytes.span.bytes)
-        let blocks = try reader.little(UInt64.self)
+        var blocks = try reader.little(UInt64.self)
+        var start = 16
+        if blocks & 0xFF_FFFF_FFFF_FFFF == magic {
+            guard blocks >> 56 <= currentFormat else {
+                throw InputError(
+                    .unsupported, "partial specs were written by a newer version of Beamline",
+                    expected: "a format up to \(currentFormat)", found: "\(blocks >> 56)")
+            }
+            blocks = try reader.little(UInt64.self)
+            start = 24
+        }
         let branches = try reader.little(UInt64.self)
         // As many records as there are bytes: from here on nothing can be missing.
         let (partSize, isLarge) = branches.multipliedReportingOverflow(by: UInt64(recordSize))
@@ -40,7 +72,7 @@ package enum SpecsCoding {
                 found: "\(bytes.count) bytes")
         }
         return bytes.withUnsafeBytes { base in
-            var words = Words(base: base, offset: 16)
+            var words = Words(base: base, offset: start)
             return (0..<blocks).map { _ in PartTable.make { _ in part(&words, Int(branches)) } }
         }
     }

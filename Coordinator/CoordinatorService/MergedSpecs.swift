@@ -57,7 +57,7 @@ struct MergedSpecs: Sendable {
     }
 
     /// The merged specs as bytes: what must not depend on order, chunking or workers.
-    var bytes: [UInt8] { SpecsCoding.encode([parts]) }
+    var bytes: [UInt8] { SpecsCoding.content([parts]) }
 
     struct Document: Encodable {
         struct Branch: Encodable {

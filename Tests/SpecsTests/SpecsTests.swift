@@ -65,6 +65,27 @@ import Testing
         }
     }
 
+    /// Format 1 had no word for its format; what is newer than this program is named as such.
+    @Test func olderFormatsAreReadAndNewerOnesNamed() throws {
+        let blocks = [PartTable(repeating: PartialSpecs(rows: 7, branches: [.init(), .init()]))]
+        let bytes = SpecsCoding.encode(blocks)
+        #expect(Array(bytes.prefix(8)) == Array("BLSPECS".utf8) + [2])
+        #expect(Array(bytes.dropFirst(8)) == SpecsCoding.content(blocks))
+        #expect(try SpecsCoding.decode(SpecsCoding.content(blocks)) == blocks)
+        let error = #expect(throws: InputError.self) { try SpecsCoding.decode(Array("BLSPECS".utf8) + [3]) }
+        #expect(error?.description.contains("newer version") == true)
+        // A file's folded specs as the first format stored them.
+        let folded = try FoldedSpecs([bytes])
+        let old = SpecsCoding.content([
+            try #require(folded.parts),
+            PartTable(
+                train: folded.whole, validation: .init(branches: [.init(), .init()]),
+                test: .init(branches: [.init(), .init()])),
+        ])
+        #expect(try FoldedSpecs(specsBytes: old, rowBytes: folded.rowBytes) == folded)
+        #expect(try FoldedSpecs(specsBytes: folded.specsBytes, rowBytes: folded.rowBytes) == folded)
+    }
+
     /// An entry of no part adds to no part's rows, values or multiplicity.
     @Test func entriesOfNoPartAreLeftOut() {
         let batch = ColumnBatch(first: 0, entries: 2, names: ["x"], columns: [column([1, 2, 8], offsets: [0, 2, 3])])
