@@ -8,9 +8,10 @@ package final class EventSamples: Sendable {
     /// Values of each sample where no channel is jagged; otherwise nil, and `starts` has the index of each sample's first value.
     let stride: Int?
     let starts: [Int]
-    /// For each collection of jagged channels, the number of values of each sample.
-    let lengths: [[Int32]]
-    /// For each channel, the index in `lengths`; -1 for a channel with a fixed number of values.
+    /// `[samples, collections]`: for each collection of jagged channels, the number of values of each of its channels.
+    let lengths: [Int32]
+    private let collections: Int
+    /// For each channel, the index of its collection; -1 for a channel with a fixed number of values.
     let lengthIndices: [Int]
     /// The entry number in the tree of the block's first entry, and each sample's entry counted from there.
     private let firstEntry: Int64
@@ -21,17 +22,19 @@ package final class EventSamples: Sendable {
     private let weights: [Float]?
 
     init(
-        values: [Float], stride: Int?, starts: [Int], lengths: [[Int32]], lengthIndices: [Int], firstEntry: Int64,
-        entries: [UInt32], labels: [Int32], weights: [Float]?
+        values: [Float], stride: Int?, starts: [Int], lengths: [Int32], collections: Int, lengthIndices: [Int],
+        firstEntry: Int64, entries: [UInt32], labels: [Int32], weights: [Float]?
     ) {
         precondition(entries.count == labels.count && (weights.map { $0.count == labels.count } ?? true))
         precondition(stride != nil || starts.count == labels.count)
-        precondition(lengths.allSatisfy { $0.count == labels.count })
+        precondition(lengths.count == collections * labels.count)
+        precondition(lengthIndices.allSatisfy { $0 < collections })
         count = labels.count
         self.values = values
         self.stride = stride
         self.starts = starts
         self.lengths = lengths
+        self.collections = collections
         self.lengthIndices = lengthIndices
         self.firstEntry = firstEntry
         self.entries = entries
@@ -50,15 +53,45 @@ package final class EventSamples: Sendable {
     func start(_ sample: Int) -> Int { stride.map { $0 * sample } ?? starts[sample] }
 
     /// The number of values that a sample has of a channel.
-    @inline(__always)
     func length(_ sample: Int, of channel: Int, width: Int) -> Int {
         let index = lengthIndices[channel]
-        return index < 0 ? width : Int(lengths[index][sample])
+        return index < 0 ? width : Int(lengths[sample * collections + index])
+    }
+
+    /// The values of all samples and the lengths of one, for loops over its channels; valid during the call of `withValues`.
+    struct SampleValues {
+        let values: UnsafeBufferPointer<Float>
+        fileprivate let lengths: UnsafePointer<Int32>?
+        fileprivate let lengthIndices: UnsafePointer<Int>
+
+        /// The number of values of a channel.
+        @inline(__always)
+        func length(of channel: Int, width: Int) -> Int {
+            let index = lengthIndices[channel]
+            guard index >= 0, let lengths else { return width }
+            return Int(lengths[index])
+        }
+    }
+
+    /// - Parameter sample: below `count`.
+    @inline(__always)
+    func withValues<Result>(of sample: Int, _ body: (SampleValues) -> Result) -> Result {
+        precondition(sample >= 0 && sample < count)
+        return values.withUnsafeBufferPointer { values in
+            lengths.withUnsafeBufferPointer { lengths in
+                lengthIndices.withUnsafeBufferPointer { indices in
+                    body(
+                        SampleValues(
+                            values: values, lengths: lengths.baseAddress.map { $0 + sample * collections },
+                            lengthIndices: indices.baseAddress.unsafelyUnwrapped))
+                }
+            }
+        }
     }
 
     /// Bytes in memory, without constant overhead.
     package var bytes: Int {
-        4 * values.count + 8 * starts.count + 4 * lengths.reduce(0) { $0 + $1.count } + 8 * count
+        4 * values.count + 8 * starts.count + 4 * lengths.count + 8 * count
             + 4 * (weights?.count ?? 0)
     }
 }

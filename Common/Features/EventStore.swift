@@ -59,7 +59,7 @@ package struct EventStore: Sendable {
                 let count = labels[part].count
                 precondition(rows[part].count == count * width)
                 return EventSamples(
-                    values: rows[part], stride: width, starts: [], lengths: [],
+                    values: rows[part], stride: width, starts: [], lengths: [], collections: 0,
                     lengthIndices: .init(repeating: -1, count: schema.channels.count), firstEntry: 0,
                     entries: (0..<count).map { UInt32($0) }, labels: labels[part], weights: nil)
             })

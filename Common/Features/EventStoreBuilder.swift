@@ -79,8 +79,10 @@ struct EventStoreBuilder {
             }
         }
         let samples = EventSamples(
-            values: values, stride: isRagged ? nil : fixedWidth, starts: starts, lengths: lengths,
-            lengthIndices: lengthIndices, firstEntry: batch.first, entries: entries.map { UInt32($0) }, labels: labels,
+            values: values, stride: isRagged ? nil : fixedWidth, starts: starts,
+            lengths: entries.indices.flatMap { sample in lengths.map { $0[sample] } },
+            collections: lengths.count, lengthIndices: lengthIndices, firstEntry: batch.first,
+            entries: entries.map { UInt32($0) }, labels: labels,
             weights: nil)
         return Built(samples: samples, truncated: truncated, outsideGrid: outsideGrid(samples))
     }

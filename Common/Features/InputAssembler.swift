@@ -8,6 +8,8 @@ struct InputAssembler: Sendable {
     private let normalisation: Normalisation
     private let width: Int
     private let runs: [Run]
+    /// Whether a sample may have fewer values than its row.
+    private let isRagged: Bool
 
     /// Values that lie together in a store and in the assembled row: consecutive channels of fixed width, or one jagged channel.
     private struct Run: Sendable {
@@ -36,6 +38,7 @@ struct InputAssembler: Sendable {
             offset += channel.width
         }
         self.runs = runs
+        isRagged = runs.contains(where: \.jagged)
     }
 
     /// - Parameter cursors: for each sample the index in its store of this input's first value; moved past the input.
@@ -51,47 +54,47 @@ struct InputAssembler: Sendable {
 
     private func flat(_ samples: [Sample], _ cursors: inout [Int], _ target: UnsafeMutableBufferPointer<Float>) {
         guard let target = target.baseAddress, width > 0 else { return }
-        normalisation.offset.withUnsafeBufferPointer { offset in
-            normalisation.scale.withUnsafeBufferPointer { scale in
-                normalisation.fill.withUnsafeBufferPointer { fill in
-                    let kernel = Kernel(
-                        offset: offset.baseAddress.unsafelyUnwrapped, scale: scale.baseAddress.unsafelyUnwrapped,
-                        fill: fill.baseAddress.unsafelyUnwrapped)
-                    for (row, sample) in samples.enumerated() {
-                        cursors[row] = self.row(sample, cursors[row], kernel, to: target + row * width)
+        runs.withUnsafeBufferPointer { runs in
+            normalisation.offset.withUnsafeBufferPointer { offset in
+                normalisation.scale.withUnsafeBufferPointer { scale in
+                    normalisation.fill.withUnsafeBufferPointer { fill in
+                        let kernel = Kernel(
+                            runs: runs, offset: offset.baseAddress.unsafelyUnwrapped,
+                            scale: scale.baseAddress.unsafelyUnwrapped, fill: fill.baseAddress.unsafelyUnwrapped)
+                        for (row, sample) in samples.enumerated() {
+                            cursors[row] = self.row(sample, cursors[row], kernel, to: target + row * width)
+                        }
                     }
                 }
             }
         }
     }
 
-    /// The normalisation's arrays as the C kernel takes them.
+    /// What a row is made with, as pointers: they are taken once a batch.
     private struct Kernel {
+        let runs: UnsafeBufferPointer<Run>
         let offset: UnsafePointer<Float>
         let scale: UnsafePointer<Float>
         let fill: UnsafePointer<Float>
     }
 
-    /// Normalises one sample's values and pads the jagged ones with their fill.
+    /// Normalises one sample's values; what jagged channels lack is their fill.
     /// - Returns: the index after the sample's values of this input.
+    @inline(__always)
     private func row(
         _ sample: Sample, _ cursor: Int, _ kernel: Kernel, to target: UnsafeMutablePointer<Float>
     ) -> Int {
-        sample.samples.values.withUnsafeBufferPointer { values in
+        sample.samples.withValues(of: sample.index) { source in
             var cursor = cursor
-            for run in runs {
-                let count =
-                    run.jagged
-                    ? sample.samples.length(sample.index, of: run.channel, width: run.width) : run.width
-                precondition(count <= run.width && cursor + count <= values.count)
-                let offset = run.offset
+            if isRagged { target.update(from: kernel.fill, count: width) }
+            for run in kernel.runs {
+                let count = run.jagged ? source.length(of: run.channel, width: run.width) : run.width
+                precondition(count <= run.width && cursor + count <= source.values.count)
                 if count > 0 {
+                    let offset = run.offset
                     ck_normalise(
-                        target + offset, values.baseAddress.unsafelyUnwrapped + cursor, kernel.offset + offset,
+                        target + offset, source.values.baseAddress.unsafelyUnwrapped + cursor, kernel.offset + offset,
                         kernel.scale + offset, kernel.fill + offset, count)
-                }
-                if count < run.width {
-                    (target + offset + count).update(from: kernel.fill + offset + count, count: run.width - count)
                 }
                 cursor += count
             }
