@@ -27,8 +27,12 @@ extension JobFileParser {
         job.credentials = choice(fields["credentials"], "credentials", JobDescription.CredentialUse.self)
         job.priority = integer(fields["priority"], "priority", -100...100) ?? 0
         if let node = fields["workers"] {
-            job.maxWorkers = integer(
-                self.fields(node, "workers", known: ["most"])["most"], "workers: most", 1...1_000_000)
+            // `most` is the older spelling.
+            let limit = self.fields(node, "workers", known: ["max", "most"])
+            if limit["max"] != nil, limit["most"] != nil {
+                fail(node, "workers: max and most are one key; name it once")
+            }
+            job.maxWorkers = integer(limit["max"] ?? limit["most"], "workers: max", 1...1_000_000)
         }
         if let node = fields["train"] {
             job.train = training(node)
@@ -56,7 +60,7 @@ extension JobFileParser {
                 required: labelled ? ["name", "files", "label"] : ["name", "files"])
             if let weight = fields["weight"] { fail(weight, "dataset: weight is not supported yet; leave it out") }
             guard let name = text(fields["name"], "dataset: name") else { return nil }
-            if !names.insert(name).inserted { fail(item, "dataset: the name \(name) stands twice") }
+            if !names.insert(name).inserted { fail(item, "dataset: the name \(name) is duplicated") }
             guard let tree = text(fields["tree"], "dataset: tree") ?? tree else {
                 fail(item, "dataset \(name): no tree is named, here or for the job")
                 return nil
@@ -154,27 +158,36 @@ extension JobFileParser {
         training.epochs = integer(fields["epochs"], "train: epochs", 1...1_000_000) ?? 5
         if let node = fields["optimizer"] { training.optimizer = optimizer(node) ?? training.optimizer }
         if let node = fields["model"] { training.layers = layers(node) }
+        let named = choice(fields["loss"], "train: loss", JobDescription.Loss.self)
         guard case .dense(let units, let activation)? = training.layers.last else {
             if let node = fields["model"] { fail(node, "train: model: the last layer must be dense") }
             return training
         }
-        let natural: JobDescription.Loss = activation == .softmax ? .categorical : .binary
-        training.loss = choice(fields["loss"], "train: loss", JobDescription.Loss.self) ?? natural
+        training.loss = named ?? (activation == .softmax ? .categorical : .binary)
         if let node = fields["loss"] ?? fields["model"] {
-            if training.loss == .binary, units != 1 || activation != .sigmoid {
-                fail(
-                    node,
-                    "train: binary_crossentropy needs a last layer dense: {units: 1, activation: sigmoid}; found \(units) units, \(activation.rawValue)"
-                )
-            }
-            if training.loss == .categorical, units < 2 || activation != .softmax {
-                fail(
-                    node,
-                    "train: categorical_crossentropy needs a last layer with softmax and a unit for each class; found \(units) units, \(activation.rawValue)"
-                )
-            }
+            checkLoss(training.loss, units: units, activation: activation, at: node)
         }
         return training
+    }
+
+    /// The last layer's shape decides which loss is computed: a job file that names another one is mistaken.
+    private mutating func checkLoss(
+        _ loss: JobDescription.Loss, units: Int, activation: JobDescription.Activation, at node: Node
+    ) {
+        let found = "\(units) units, \(activation.rawValue)"
+        switch loss {
+        case .binary:
+            guard units != 1 || activation != .sigmoid else { return }
+            fail(
+                node,
+                "train: binary_crossentropy needs a last layer dense: {units: 1, activation: sigmoid}; found \(found)")
+        case .categorical:
+            guard units < 2 || activation != .softmax else { return }
+            fail(
+                node,
+                "train: categorical_crossentropy needs a last layer with softmax and a unit for each class; found \(found)"
+            )
+        }
     }
 
     private mutating func optimizer(_ node: Node) -> JobDescription.Optimizer? {
@@ -203,23 +216,30 @@ extension JobFileParser {
             fail(node, "train: model: expected a list of layers; found \(Self.kind(node))")
             return []
         }
-        return list.compactMap { item in
-            let fields = fields(item, "layer", known: ["dense", "dropout"])
-            if let dense = fields["dense"] {
-                let settings = self.fields(dense, "dense", known: ["units", "activation"], required: ["units"])
-                guard let units = integer(settings["units"], "dense: units", 1...65_536) else { return nil }
-                return .dense(
-                    units: units,
-                    activation: choice(settings["activation"], "dense: activation", JobDescription.Activation.self)
-                        ?? .linear)
-            }
-            if let dropout = fields["dropout"] {
-                return real(dropout, "dropout", "a rate from 0 to below 1", { $0 >= 0 && $0 < 1 }).map {
-                    .dropout(rate: $0)
-                }
-            }
+        return list.compactMap { layer($0) }
+    }
+
+    /// Reads one layer: a mapping with exactly one key, the layer's kind.
+    private mutating func layer(_ node: Node) -> JobDescription.Layer? {
+        let fields = fields(node, "layer", known: ["dense", "dropout"])
+        if let mapping = node.mapping, mapping.count != 1 {
+            let names = mapping.compactMap(\.key.string).joined(separator: " and ")
+            fail(
+                node,
+                "layer: expected one of dense, dropout; found \(mapping.isEmpty ? "an empty layer" : names + " in one layer")"
+            )
             return nil
         }
+        if let dense = fields["dense"] {
+            let settings = self.fields(dense, "dense", known: ["units", "activation"], required: ["units"])
+            guard let units = integer(settings["units"], "dense: units", 1...65_536) else { return nil }
+            return .dense(
+                units: units,
+                activation: choice(settings["activation"], "dense: activation", JobDescription.Activation.self)
+                    ?? .linear)
+        }
+        guard let dropout = fields["dropout"] else { return nil }
+        return real(dropout, "dropout", "a rate from 0 to below 1", { $0 >= 0 && $0 < 1 }).map { .dropout(rate: $0) }
     }
 
     private mutating func publish(_ node: Node) -> JobDescription.Publish {

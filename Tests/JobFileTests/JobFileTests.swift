@@ -72,4 +72,68 @@ import Testing
             error?.mistakes.contains { $0.line >= line && $0.line <= line + 1 && $0.text.contains(part) } == true,
             "\(error?.description ?? "")")
     }
+
+    /// A job file whose `model` list is `layers`, from line 5 on, and `rest` after it.
+    private func training(_ layers: String, _ rest: String = "") -> String {
+        """
+        name: x
+        tree: t
+        datasets: [{name: a, files: /x, label: 0}, {name: b, files: /y, label: 1}]
+        train:
+          model:
+        \(layers)
+        \(rest)
+        """
+    }
+
+    @Test(arguments: [
+        (
+            "    - {dense: {units: 4}, dropout: 0.5}\n    - dense: {units: 1, activation: sigmoid}", 6,
+            "dense and dropout"
+        ),
+        ("    - {}\n    - dense: {units: 1, activation: sigmoid}", 6, "an empty layer"),
+        ("    - dense: {units: 1, activation: sigmoid}\n    - {}", 7, "an empty layer"),
+        ("    - dropout: 0.5", 6, "the last layer must be dense"),
+    ])
+    func aLayerIsOneKind(_ layers: String, _ line: Int, _ part: String) {
+        let error = #expect(throws: FileMistakes.self) {
+            try JobFileParser.parse(training(layers), baseDirectory: nil)
+        }
+        #expect(
+            error?.mistakes.contains { $0.line == line && $0.text.contains(part) } == true,
+            "\(error?.description ?? "")")
+    }
+
+    @Test func aLossThatTheLastLayerDoesNotComputeIsAMistake() throws {
+        let sigmoid = "    - dense: {units: 1, activation: sigmoid}"
+        let softmax = "    - dense: {units: 3, activation: softmax}"
+        for (layers, loss) in [(sigmoid, "categorical_crossentropy"), (softmax, "binary_crossentropy")] {
+            let error = #expect(throws: FileMistakes.self) {
+                try JobFileParser.parse(training(layers, "  loss: \(loss)"), baseDirectory: nil)
+            }
+            #expect(error?.mistakes.map(\.line) == [7] && error?.mistakes[0].text.contains(loss) == true)
+        }
+        // An unknown loss is named even where the layers are wrong too.
+        let both = #expect(throws: FileMistakes.self) {
+            try JobFileParser.parse(training("    - dropout: 0.5", "  loss: hinge"), baseDirectory: nil)
+        }
+        #expect(both?.mistakes.map(\.line) == [6, 7])
+        for (layers, loss, expected) in [
+            (sigmoid, "", JobDescription.Loss.binary), (softmax, "", .categorical),
+            (sigmoid, "  loss: binary_crossentropy", .binary),
+            (softmax, "  loss: categorical_crossentropy", .categorical),
+        ] {
+            #expect(try JobFileParser.parse(training(layers, loss), baseDirectory: nil).train?.loss == expected)
+        }
+    }
+
+    @Test func theNumberOfWorkersHasTwoSpellings() throws {
+        let job = "name: x\ntree: t\ndatasets: [{name: a, files: /x}]\n"
+        #expect(try JobFileParser.parse(job + "workers: {max: 3}", baseDirectory: nil).maxWorkers == 3)
+        #expect(try JobFileParser.parse(job + "workers: {most: 3}", baseDirectory: nil).maxWorkers == 3)
+        let error = #expect(throws: FileMistakes.self) {
+            try JobFileParser.parse(job + "workers: {max: 3, most: 3}", baseDirectory: nil)
+        }
+        #expect(error?.mistakes.map(\.line) == [4])
+    }
 }
