@@ -30,6 +30,8 @@ let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posi
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
+let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -53,6 +55,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // Common
@@ -78,17 +81,18 @@ let package = Package(
             exclude: ["ONNX/onnx.proto"]),
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
+        room("RestInterface", in: "Common", ["Cluster"]),
         // Coordinator
         room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections, deques]),
         room("Access", in: "Coordinator", ["Bytes", crypto, x509]),
         room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
-        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "Scheduling", "Specs", grdb]),
+        room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "RestInterface", "Scheduling", "Specs", grdb]),
         room(
             "CoordinatorService", in: "Coordinator",
             [
                 "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
-                "JobFile", "Models", "Sampling", logging, grpc, grpcTransport,
-                hummingbird, hummingbirdTLS, httpClient, nioSSL,
+                "JobFile", "Models", "RestInterface", "Sampling", logging, grpc, grpcTransport,
+                hummingbird, hummingbirdTLS, httpClient, lifecycle, nioSSL,
             ]),
         // Worker
         room(
@@ -106,13 +110,13 @@ let package = Package(
             [
                 "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
                 "Wire",
-                logging, grpc, grpcTransport,
+                lifecycle, logging, grpc, grpcTransport,
             ]),
         // Inference
         room("Serving", in: "Inference", ["Cluster", collections]),
         room(
             "InferenceService", in: "Inference",
-            ["Bytes", "Cluster", "Features", "Models", "Serving", logging, hummingbird]),
+            ["Bytes", "Cluster", "Features", "Models", "Serving", lifecycle, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
@@ -137,8 +141,8 @@ let package = Package(
             name: "BeamlineCommand",
             dependencies: [
                 "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger",
-                "CoordinatorService", "WorkerService", "InferenceService", arguments,
-                logging, httpClient, nioSSL,
+                "CoordinatorService", "RestInterface", "WorkerService", "InferenceService", arguments,
+                lifecycle, logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         .testTarget(
@@ -158,11 +162,21 @@ let package = Package(
             dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling"],
             path: "Tests/FeaturesTests", exclude: ["oracle.py"], swiftSettings: swiftSettings),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
+        tests(
+            "RestInterfaceTests",
+            [
+                "Access", "Bytes", "Cluster", "CoordinatorService", "Ledger", "RestInterface", "Scheduling", "Specs",
+                hummingbird, hummingbirdTesting, logging,
+            ]),
+        .executableTarget(
+            name: "dying-coordinator", dependencies: ["CoordinatorService", lifecycle, logging],
+            path: "Tests/DyingCoordinator", swiftSettings: swiftSettings),
         tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
         tests("CollectivesTests", ["Collectives"]),
         tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Features", "Models", "Sampling", "Training"]),
         .testTarget(
-            name: "Integration", dependencies: ["BeamlineCommand", "TestKit"], path: "Tests/Integration",
+            name: "Integration", dependencies: ["BeamlineCommand", "TestKit", "dying-coordinator"],
+            path: "Tests/Integration",
             exclude: ["oracles"], swiftSettings: swiftSettings),
         tests("Tidy", []),
     ],

@@ -4,11 +4,13 @@ The workers are `cluster-benchmark`'s, which compute nothing; coordinator, ledge
 """
 
 import argparse
+import http.client
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 
 
@@ -91,6 +93,76 @@ def grants(options, idle, number):
         coordinator.stop()
 
 
+class Pollers:
+    """Clients that ask for jobs, a job's status and its specs in turn, each every 0.3 s as `status --watch` does."""
+
+    def __init__(self, number, job):
+        self.paths = {"jobs": "/api/v1/jobs", "status": f"/api/v1/jobs/{job}", "specs": f"/api/v1/jobs/{job}/specs"}
+        self.seconds = {name: [] for name in self.paths}
+        self.failures = 0
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self.poll, args=(index,)) for index in range(number)]
+        for thread in self.threads:
+            thread.start()
+
+    def poll(self, index):
+        names = list(self.paths)
+        connection = http.client.HTTPConnection("localhost", 24300, timeout=300)
+        turn = index
+        while not self.stopping.wait(0.3):
+            name = names[turn % 3]
+            turn += 1
+            start = time.monotonic()
+            try:
+                connection.request("GET", self.paths[name])
+                response = connection.getresponse()
+                response.read()
+                if response.status == 200:
+                    self.seconds[name].append(time.monotonic() - start)
+                else:
+                    self.failures += 1
+            except OSError:
+                self.failures += 1
+                connection.close()
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+        return ", ".join(
+            f"{name} {len(times)} answers, {1000 * sorted(times)[len(times) // 2]:.0f} ms (median)" if times else f"{name} no answer"
+            for name, times in self.seconds.items()) + f"; {self.failures} others"
+
+
+def polled(options, pollers):
+    coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
+    blocks = max(1, options.polled_receipts // options.files)
+    load = subprocess.Popen(
+        [options.ours, "polled", "24301", "10", str(options.files), str(blocks), "8", "400"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    clients = None
+    try:
+        if load.stderr.readline() != "joined\n":
+            raise SystemExit(load.stderr.read())
+        job = coordinator.submit()
+        if load.stderr.readline() != "chunks\n":
+            raise SystemExit(load.stderr.read())
+        clients = Pollers(pollers, job)
+        line = json.loads(load.communicate()[0])
+        answers = clients.stop()
+        status = coordinator.wait(job)
+        print(
+            f"{pollers:5} pollers: {line['receiptsPerSecond']:9,.0f} receipts/s ({line['receipts']:,} in {line['seconds']:.1f} s); a grant takes "
+            f"{1000 * line['median']:.2f} ms (median), {1000 * line['p99']:.2f} ms (p99 of {line['grants']}); {status['stage']}", flush=True)
+        if pollers:
+            print(f"      {answers}", flush=True)
+        return line
+    finally:
+        if clients:
+            clients.stop()
+        load.kill()
+        coordinator.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--beamline", required=True)
@@ -100,8 +172,15 @@ def main():
     parser.add_argument("--idle", default="0,1000")
     parser.add_argument("--grants", type=int, default=1000)
     parser.add_argument("--machines", default="100x100000,1000x1000000,1000x10000000,10000x1000000,10000x10000000")
+    parser.add_argument("--pollers", default="20", help="clients that ask while receipts flow; empty to leave this out")
+    parser.add_argument("--files", type=int, default=20_000, help="files of the job that they ask for")
+    parser.add_argument("--polled-receipts", type=int, default=400_000)
     options = parser.parse_args()
     numbers = lambda text: [int(word) for word in text.split(",") if word]
+    for pollers in numbers(options.pollers):
+        print(f"durable receipts of a job with {options.files:,} files, without and with clients that poll jobs, status and specs")
+        alone, together = polled(options, 0), polled(options, pollers)
+        print(f"      with pollers: {100 * together['receiptsPerSecond'] / alone['receiptsPerSecond'] - 100:+.1f} % receipts/s", flush=True)
     print("durable receipts through gRPC and the ledger")
     for workers in numbers(options.workers):
         receipts(options, workers, 8, 4096 // workers)

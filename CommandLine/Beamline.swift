@@ -1,7 +1,6 @@
 import ArgumentParser
 
 /// The one executable: each subcommand is a thin shell over the rooms.
-@main
 struct Beamline: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "beamline",

@@ -2,11 +2,15 @@ import ArgumentParser
 import Bytes
 import Foundation
 
-/// The exit codes that scripts may rely on.
+/// The exit codes that scripts may rely on; 0 is success.
 enum ExitStatus {
+    /// The job failed or was cancelled, or what was checked is not as it should be.
     static let jobFailed = ExitCode(1)
+    /// Wrong usage: options, job files, files that cannot be read.
     static let usage = ExitCode(2)
+    /// A server or a site could not be reached.
     static let unreachable = ExitCode(3)
+    /// A server, or this machine, does not allow it or cannot do it.
     static let refused = ExitCode(4)
 }
 
@@ -23,13 +27,5 @@ extension InputError {
             .changed:
             ExitStatus.refused
         }
-    }
-}
-
-/// Runs a command's body; an error becomes one sentence on standard error and an exit code.
-func reportingErrors(_ body: () throws -> Void) throws {
-    do { try body() } catch let error as InputError {
-        printError(error.description)
-        throw error.exitStatus
     }
 }

@@ -25,16 +25,14 @@ struct Inspect: ParsableCommand {
     var json = false
 
     func run() throws {
-        try reportingErrors {
-            let file = try RootFile(url: url)
-            let keys = tree.map { name in file.treeKeys.filter { $0.path == name } } ?? file.treeKeys
-            if let tree, keys.isEmpty { _ = try file.tree(tree) }
-            let reports = try keys.map { TreeReport(try file.tree($0), isNTuple: $0.isNTuple) }
-            let report = FileReport(
-                url: url, bytes: file.source.size, compression: compressionName(file.header.compression), trees: reports
-            )
-            print(json ? try report.json() : report.text())
-        }
+        let file = try RootFile(url: url)
+        let keys = tree.map { name in file.treeKeys.filter { $0.path == name } } ?? file.treeKeys
+        if let tree, keys.isEmpty { _ = try file.tree(tree) }
+        let reports = try keys.map { TreeReport(try file.tree($0), isNTuple: $0.isNTuple) }
+        let report = FileReport(
+            url: url, bytes: file.source.size, compression: compressionName(file.header.compression), trees: reports
+        )
+        print(json ? try report.json() : report.text())
     }
 }
 

@@ -48,21 +48,19 @@ struct RootStatistics: ParsableCommand {
     }
 
     func run() throws {
-        try reportingErrors {
-            let file = try RootFile(url: url)
-            var reports: [TreeStatistics] = []
-            for entry in try wanted(file) { reports.append(statistics(entry, file)) }
-            if let branches, !reports.isEmpty, reports.allSatisfy({ $0.error == nil && $0.isEmpty }) {
-                throw InputError(
-                    .missing, "no branch fits the pattern", file: url, expected: branches,
-                    found: "other names in \(reports.map(\.path).joined(separator: ", "))",
-                    hint: "beamline inspect lists the branches.")
-            }
-            if json {
-                print(try FileStatistics(file: url, bytes: file.source.size, trees: reports).json())
-            } else {
-                for report in reports { print(report.lines().joined(separator: "\n")) }
-            }
+        let file = try RootFile(url: url)
+        var reports: [TreeStatistics] = []
+        for entry in try wanted(file) { reports.append(statistics(entry, file)) }
+        if let branches, !reports.isEmpty, reports.allSatisfy({ $0.error == nil && $0.isEmpty }) {
+            throw InputError(
+                .missing, "no branch fits the pattern", file: url, expected: branches,
+                found: "other names in \(reports.map(\.path).joined(separator: ", "))",
+                hint: "beamline inspect lists the branches.")
+        }
+        if json {
+            print(try FileStatistics(file: url, bytes: file.source.size, trees: reports).json())
+        } else {
+            for report in reports { print(report.lines().joined(separator: "\n")) }
         }
     }
 

@@ -114,7 +114,7 @@ struct AuthorityCommand: ParsableCommand {
         @Option(help: "Where its files are put.")
         var directory = "beamline-ca"
 
-        @Option(help: "A name or an IPv4 address by which the coordinator is reached; may be repeated.")
+        @Option(help: "A name, or an IPv4 or IPv6 address, by which the coordinator is reached; may be repeated.")
         var host: [String] = ["localhost", "127.0.0.1"]
 
         @Option(help: "Days for which the authority is good.")
@@ -146,7 +146,7 @@ struct AuthorityCommand: ParsableCommand {
         @Option(help: "What its files are called.")
         var name = "coordinator"
 
-        @Option(help: "A name or an IPv4 address by which it is reached; may be repeated.")
+        @Option(help: "A name, or an IPv4 or IPv6 address, by which it is reached; may be repeated.")
         var host: [String]
 
         @Option(help: "Days for which it is good.")

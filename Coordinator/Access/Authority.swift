@@ -54,9 +54,7 @@ package struct Authority: Sendable {
         let authority = try Certificate(pemEncoded: text)
         let secret = P256.Signing.PrivateKey()
         let names = hosts.map { host in
-            var address = in_addr()
-            guard inet_pton(AF_INET, host, &address) == 1 else { return GeneralName.dnsName(host) }
-            return .ipAddress(ASN1OctetString(contentBytes: withUnsafeBytes(of: address.s_addr) { [UInt8]($0)[...] }))
+            Self.address(host).map { .ipAddress(ASN1OctetString(contentBytes: $0[...])) } ?? GeneralName.dnsName(host)
         }
         let issued = try Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(secret.publicKey),
@@ -75,6 +73,14 @@ package struct Authority: Sendable {
         try Self.write(secret.pemRepresentation, keyFile, mode: 0o600)
         try Self.write(try issued.serializeAsPEM().pemString, chainFile, mode: 0o644)
         return (chainFile, keyFile)
+    }
+
+    /// The bytes of an IPv4 or IPv6 address; nil for a name.
+    private static func address(_ host: String) -> [UInt8]? {
+        var (four, six) = (in_addr(), in6_addr())
+        if inet_pton(AF_INET, host, &four) == 1 { return withUnsafeBytes(of: four) { [UInt8]($0) } }
+        if inet_pton(AF_INET6, host, &six) == 1 { return withUnsafeBytes(of: six) { [UInt8]($0) } }
+        return nil
     }
 
     /// The secret is never readable by others, not even for a moment.

@@ -5,14 +5,25 @@ import Hummingbird
 import Logging
 
 /// Lets nobody in without a token of the right role; everybody where no tokens are asked for.
-struct AccessGuard: Sendable {
-    /// Nil where the coordinator listens on loopback only, and was not told to ask for tokens.
+package struct AccessGuard: Sendable {
+    /// Nil where the coordinator listens on loopback only, and was not configured to ask for tokens.
     let tokens: TokenStore?
+
+    package init(tokens: TokenStore?) { self.tokens = tokens }
 
     enum Refusal: Error {
         case unknown
         case wrongRole(Role)
 
+        /// gRPC's name for it.
+        var code: RPCError.Code {
+            switch self {
+            case .unknown: .unauthenticated
+            case .wrongRole: .permissionDenied
+            }
+        }
+
+        /// Why, in a sentence for whoever called.
         var sentence: String {
             switch self {
             case .unknown:
@@ -43,11 +54,13 @@ struct RoleMiddleware: RouterMiddleware {
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
         do { try access.check(request.headers[.authorization], role) } catch {
-            var response = try RestService.json(
-                RestService.Failure(error: error.sentence),
-                { if case .unknown = error { .unauthorized } else { .forbidden } }())
-            if case .unknown = error { response.headers[.wwwAuthenticate] = "Bearer" }
-            return response
+            switch error {
+            case .unknown:
+                var response = RestService.failure(error.sentence, .unauthorized)
+                response.headers[.wwwAuthenticate] = "Bearer"
+                return response
+            case .wrongRole: return RestService.failure(error.sentence, .forbidden)
+            }
         }
         return try await next(request, context)
     }
@@ -65,8 +78,7 @@ struct JoinInterceptor: ServerInterceptor {
         do { try access.check(request.metadata[stringValues: "authorization"].first { _ in true }, .worker) } catch {
             log.warning("a call of \(context.remotePeer) is refused: \(error.sentence)")
             throw RPCError(
-                code: { if case .unknown = error { .unauthenticated } else { .permissionDenied } }(),
-                message: error.sentence)
+                code: error.code, message: error.sentence)
         }
         return try await next(request, context)
     }

@@ -2,10 +2,14 @@ import Bytes
 import Cluster
 import Foundation
 import Ledger
+import RestInterface
 import Scheduling
 
-/// What people ask for.
+/// What people command.
 extension Coordinator {
+    /// Takes a job on.
+    /// - Returns: the job's number.
+    /// - Throws: `InputError` where the job cannot be served, or the ledger cannot be written.
     package func submit(_ job: JobDescription) throws -> JobID {
         if job.credentials == .forward, settings.bearerToken == nil {
             throw InputError(
@@ -16,85 +20,61 @@ extension Coordinator {
         try checkLedger()
         let id = try ledger.addJob(job, at: Date().timeIntervalSince1970)
         log.info("job \(id) (\(job.name)) was submitted")
-        if job.credentials == .forward { process([.credentials(missing: findToken().trouble)]) }
-        process([.submitted(RestoredJob(id: id, description: job, stage: .queued))])
+        if job.credentials == .forward { process([.credentials(missing: credential.look().missing)]) }
+        process([.submitted(RestoredJob(id: id, description: job, stage: .queued))], isCommand: true)
         return id
     }
 
     /// Nothing is taken on while it could not be remembered.
-    private func checkLedger(_ failure: String? = nil) throws {
-        if let trouble = failure ?? core.ledgerFailure {
+    private func checkLedger(_ failure: String? = nil) throws(InputError) {
+        if let failure = failure ?? core.ledgerFailure {
             throw InputError(
-                .denied, "the ledger cannot be written: \(trouble)",
+                .denied, "the ledger cannot be written: \(failure)",
                 hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
         }
     }
 
-    /// What `beamline pause` and the like ask for.
-    package enum Command: String, CaseIterable, Sendable { case pause, resume, cancel, retry }
-
+    /// Pauses, resumes, cancels or retries a job.
+    /// - Parameter withoutUnreadable: for `retry`: leaves out the files that made the job fail.
     /// - Returns: false where the job's stage does not allow it; nil where there is no such job.
-    package func command(_ command: Command, job id: JobID, withoutUnreadable: Bool = false) throws -> Bool? {
+    /// - Throws: `InputError` where the ledger cannot be written.
+    package func command(_ command: JobCommand, job id: JobID, withoutUnreadable: Bool = false) throws -> Bool? {
         guard let job = try ledger.job(id) else { return nil }
         try checkLedger()
-        guard job.stage.isFinal == (command == .retry) else { return false }
+        let event: Scheduler.Event
         switch command {
-        case .pause: try checkLedger(process([.pause(job: id)]))
-        case .resume: try checkLedger(process([.resume(job: id)]))
-        case .cancel: try checkLedger(process([.cancel(job: id)]))
-        case .retry: return try retry(id, withoutUnreadable: withoutUnreadable)
+        case .retry: return try retry(job, withoutUnreadable: withoutUnreadable)
+        case .pause: event = .pause(job: id)
+        case .resume: event = .resume(job: id)
+        case .cancel: event = .cancel(job: id)
         }
+        guard !job.stage.isFinal else { return false }
+        try checkLedger(process([event], isCommand: true))
         return true
     }
 
-    private func retry(_ id: JobID, withoutUnreadable: Bool) throws -> Bool {
-        if withoutUnreadable, try ledger.unreadable(id) == 0 {
+    private func retry(_ job: Ledger.JobRecord, withoutUnreadable: Bool) throws -> Bool {
+        if withoutUnreadable, job.stage.isFinal, try ledger.unreadable(job.id) == 0 {
             throw InputError(
-                .input, "no file made job \(id) fail: there is nothing to leave out",
+                .input, "no file made job \(job.id) fail: there is nothing to leave out",
                 hint: "Retry it without --without-unreadable.")
         }
         guard
-            let restored = try ledger.retry(id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970)
+            let restored = try ledger.retry(
+                job.id, withoutUnreadable: withoutUnreadable, at: Date().timeIntervalSince1970)
         else { return false }
-        files.forget(job: id)
-        process([.submitted(try planner.complete(restored))])
+        files.forget(job: job.id)
+        queries.forgetRetried(job.id)
+        process([.submitted(try planner.complete(restored))], isCommand: true)
         return true
     }
 
+    /// Drains a worker: it gets nothing more, and ends when it holds nothing.
     /// - Returns: false where there is no such worker.
+    /// - Throws: `InputError` where the ledger cannot be written.
     package func drain(_ worker: WorkerID) throws -> Bool {
         guard core.scheduler.workers[worker] != nil else { return false }
-        try checkLedger(process([.drain(worker: worker)]))
+        try checkLedger(process([.drain(worker: worker)], isCommand: true))
         return true
-    }
-
-    package func story(_ subject: StorySubject) throws -> [Ledger.StoryLine]? { try ledger.story(subject) }
-
-    package func bundle(_ id: JobID) throws -> [UInt8]? {
-        guard let digest = try ledger.job(id)?.bundle else { return nil }
-        return try blobs.get(digest)
-    }
-
-    /// Nil where the job has no finished model.
-    package func runRecord(_ id: JobID) throws -> RunRecord? {
-        guard let job = try ledger.job(id), let bundle = job.bundle else { return nil }
-        return RunRecord(
-            job: id, name: job.description.name, version: settings.version, bundle: bundle, kernels: job.kernels ?? "",
-            submitted: job.submitted, finished: job.finished,
-            members: try ledger.members(id))
-    }
-
-    /// - Returns: JSON; nil where there is no such job.
-    package func specs(_ id: JobID, format: String?) throws -> Data? {
-        guard let job = try ledger.job(id) else { return nil }
-        let merged = try MergedSpecs(ledger, job: job)
-        guard !merged.fileEntries.isEmpty else {
-            throw InputError(.input, "job \(id) has no specs yet", found: "stage \(job.stage.rawValue)")
-        }
-        let kinds = try ledger.surveyedBranches(id)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        if format == "mlaas4hep" { return try encoder.encode(merged.mlaas4hep(kinds: kinds)) }
-        return try encoder.encode(merged.document(job, kinds: kinds))
     }
 }

@@ -3,6 +3,7 @@ import Cluster
 import Features
 import Foundation
 import Ledger
+import RestInterface
 import Sampling
 import Specs
 
@@ -59,44 +60,11 @@ struct MergedSpecs: Sendable {
     /// The merged specs as bytes: what must not depend on order, chunking or workers.
     var bytes: [UInt8] { SpecsCoding.content([parts]) }
 
-    struct Document: Encodable {
-        struct Branch: Encodable {
-            var name: String
-            var kind: String
-            var values: Int64
-            var nonfinite: Int64
-            var min: Double
-            var max: Double
-            var mean: Double
-            var deviation: Double
-            var multiplicity: Int64
-        }
-        struct File: Encodable {
-            var url: String
-            var logicalName: String
-            var entries: Int64
-        }
-        /// Absent in a bundle, which knows no job numbers.
-        var job: JobID?
-        var events: Int64
-        var parts: [String: Int64]
-        var datasets: [String: [String: Int64]]
-        var branches: [Branch]
-        var files: [File]
-        var sha256: String
-
-        /// Leaves out what depends on the run: the job's number and the files' URLs.
-        mutating func forget() {
-            job = nil
-            for index in files.indices { files[index].url = files[index].logicalName }
-        }
-    }
-
-    func document(_ job: Ledger.JobRecord, kinds: [String: SurveyedBranch]) -> Document {
+    func document(_ job: Ledger.JobRecord, kinds: [String: SurveyedBranch]) -> SpecsDocument {
         func rows(_ table: PartTable<Int64>) -> [String: Int64] {
             Dictionary(uniqueKeysWithValues: SplitPart.allCases.map { ("\($0)", table[$0]) })
         }
-        return Document(
+        return SpecsDocument(
             job: job.id, events: whole.rows, parts: rows(parts.map(\.rows)),
             datasets: Dictionary(
                 uniqueKeysWithValues: zip(job.description.datasets.map(\.name), datasetRows.map(rows))),
@@ -116,23 +84,13 @@ struct MergedSpecs: Sendable {
     }
 
     /// MLaaS4HEP's layout of the same.
-    struct MLaaS4HEP: Encodable {
-        var events: Int64
-        var fkeys: [String]
-        var jkeys: [String]
-        var jdim: [String: Int64]
-        var minv: [String: Double]
-        var maxv: [String: Double]
-        var nans: [String: Int64]
-    }
-
-    func mlaas4hep(kinds: [String: SurveyedBranch]) -> MLaaS4HEP {
+    func mlaas4hep(kinds: [String: SurveyedBranch]) -> MLaaS4HEPSpecs {
         let pairs = Array(zip(branches, whole.branches))
         let jagged = pairs.filter { kinds[$0.0]?.fixedValues == nil }
         func table<T>(_ value: (BranchStatistics) -> T) -> [String: T] {
             Dictionary(uniqueKeysWithValues: pairs.map { ($0.0, value($0.1)) })
         }
-        return MLaaS4HEP(
+        return MLaaS4HEPSpecs(
             events: whole.rows, fkeys: pairs.filter { kinds[$0.0]?.fixedValues != nil }.map(\.0),
             jkeys: jagged.map(\.0),
             jdim: Dictionary(uniqueKeysWithValues: jagged.map { ($0.0, $0.1.multiplicity) }), minv: table(\.min),

@@ -4,137 +4,149 @@ import Cluster
 import ConfigurationFiles
 import Foundation
 import Hummingbird
-import HummingbirdTLS
 import JobFile
-import Ledger
-import Logging
+import RestInterface
 import Scheduling
 
-/// The REST face that people speak to, under `/api/v1`; stateless over the coordinator.
-struct RestService {
+/// The REST interface for people, under `/api/v1`: stateless over the coordinator, which takes commands, and the query service, which
+/// answers what only reads.
+package struct RestService: Sendable {
     let coordinator: Coordinator
     let access: AccessGuard
+    /// Bytes of a submitted job file at most.
+    private static let maxSubmission = 8 << 20
 
-    struct Submission: Codable {
-        var description: String
-        var baseDirectory: String?
-    }
-    struct Submitted: Codable { var id: JobID }
-    struct Failure: Codable {
-        var error: String
-        var mistakes: [FileMistake]?
+    package init(coordinator: Coordinator, access: AccessGuard) {
+        self.coordinator = coordinator
+        self.access = access
     }
 
-    func router() -> Router<BasicRequestContext> {
+    private var queries: QueryService { coordinator.queries }
+
+    /// All routes, each behind the role that it needs.
+    package func router() -> Router<BasicRequestContext> {
         let router = Router()
         func group(_ role: Role) -> RouterGroup<BasicRequestContext> {
-            router.group("api/v1").add(middleware: RoleMiddleware(access: access, role: role)).add(
-                middleware: TroubleMiddleware())
+            router.group(RouterPath(RestPath.root)).add(middleware: RoleMiddleware(access: access, role: role)).add(
+                middleware: FailureMiddleware())
         }
         addReading(group(.reader))
-        addSteering(group(.submitter))
+        addCommands(group(.submitter))
         group(.admin).post("workers/:id/drain") { _, context in
             let worker: WorkerID = Self.id(context)
             guard try await coordinator.drain(worker) else {
-                return try Self.json(Failure(error: "no worker \(worker) is joined"), .notFound)
+                return Self.failure("no worker \(worker) is joined", .notFound)
             }
-            return try Self.json(await coordinator.workerStatuses())
+            return Self.response(try await queries.json { $0.workers })
         }
         return router
     }
 
-    private func addSteering(_ api: RouterGroup<BasicRequestContext>) {
+    // MARK: Commands
+
+    private func addCommands(_ api: RouterGroup<BasicRequestContext>) {
         api.post("jobs") { request, _ in try await submit(request) }
-        api.delete("jobs/:id") { _, context in
-            guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
-            guard try await coordinator.command(.cancel, job: status.id) == true else {
-                return try Self.json(Failure(error: "job \(status.id) is \(status.stage) already"), .conflict)
-            }
-            return try Self.json(try await coordinator.status(status.id))
-        }
-        for command in Coordinator.Command.allCases {
+        for command in JobCommand.allCases {
             api.post("jobs/:id/\(command.rawValue)") { request, context in
                 try await self.command(command, request, context)
             }
         }
-    }
-
-    private func addReading(_ api: RouterGroup<BasicRequestContext>) {
-        api.get("jobs") { _, _ in try await Self.json(coordinator.statuses()) }
-        api.get("jobs/:id") { _, context in
-            guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
-            return try Self.json(status)
-        }
-        api.get("jobs/:id/bundle") { _, context in
-            let job: JobID = Self.id(context)
-            guard let bytes = try await coordinator.bundle(job) else {
-                return try Self.json(Failure(error: "job \(job) has no finished model"), .notFound)
-            }
-            return Response(
-                status: .ok, headers: [.contentType: "application/x-tar"],
-                body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
-        }
-        api.get("jobs/:id/run") { _, context in
-            let job: JobID = Self.id(context)
-            guard let record = try await coordinator.runRecord(job) else {
-                return try Self.json(Failure(error: "job \(job) has no finished model"), .notFound)
-            }
-            return try Self.json(record)
-        }
-        api.get("jobs/:id/specs") { request, context in
-            do {
-                guard
-                    let data = try await coordinator.specs(
-                        Self.id(context), format: request.uri.queryParameters.get("format"))
-                else {
-                    return Self.unknownJob(context)
-                }
-                return Self.response(data)
-            } catch let error as InputError { return try Self.json(Failure(error: error.description), .conflict) }
-        }
-        api.get("stories/:subject/:id") { _, context in
-            guard let subject = Self.subject(context), let story = try await coordinator.story(subject) else {
-                return try Self.json(
-                    Failure(
-                        error:
-                            "no story of \(context.parameters.get("subject") ?? "") \(context.parameters.get("id") ?? "")"
-                    ), .notFound)
-            }
-            return try Self.json(story)
-        }
-        api.get("workers") { _, _ in try Self.json(await coordinator.workerStatuses()) }
-        api.get("sites") { _, _ in try Self.json(await coordinator.siteStatuses()) }
+        // The older spelling of `cancel`.
+        api.delete("jobs/:id") { request, context in try await self.command(.cancel, request, context) }
     }
 
     private func command(
-        _ command: Coordinator.Command, _ request: Request, _ context: BasicRequestContext
+        _ command: JobCommand, _ request: Request, _ context: BasicRequestContext
     ) async throws -> Response {
-        guard let status = try await coordinator.status(Self.id(context)) else { return Self.unknownJob(context) }
-        let without = request.uri.queryParameters.get("withoutUnreadable") == "true"
-        guard try await coordinator.command(command, job: status.id, withoutUnreadable: without) == true else {
-            return try Self.json(
-                Failure(error: "job \(status.id) is \(status.stage): it cannot be told to \(command.rawValue)"),
-                .conflict)
+        let id: JobID = Self.id(context)
+        let without = request.uri.queryParameters.get(RestQuery.withoutUnreadable) == "true"
+        switch try await coordinator.command(command, job: id, withoutUnreadable: without) {
+        case nil: return Self.unknownJob(context)
+        case true?: return try await status(context)
+        case false?:
+            let stage = try await queries.read { try $0.stage(id)?.rawValue ?? "unknown" }
+            return Self.failure("job \(id) is \(stage): it cannot be told to \(command.rawValue)", .conflict)
         }
-        return try Self.json(try await coordinator.status(status.id))
     }
 
     private func submit(_ request: Request) async throws -> Response {
-        let body = try await request.body.collect(upTo: 8 << 20)
-        guard let submission = try? JSONDecoder().decode(Submission.self, from: Data(body.readableBytesView)) else {
-            return try Self.json(
-                Failure(error: "expected JSON with description (the job file's text) and baseDirectory"), .badRequest)
-        }
+        let body = try await request.body.collect(upTo: Self.maxSubmission)
         do {
-            let job = try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
-            return try Self.json(Submitted(id: try await coordinator.submit(job)), .created)
+            // Parsing a large job file takes a while.
+            let job = try await queries.read { _ in
+                guard let submission = try? RestJSON.decode(JobSubmission.self, from: Data(body.readableBytesView))
+                else {
+                    return JobDescription?.none
+                }
+                return try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
+            }
+            guard let job else {
+                return Self.failure(
+                    "expected JSON with description (the job file's text) and baseDirectory", .badRequest)
+            }
+            let submitted = SubmittedJob(id: try await coordinator.submit(job))
+            return Self.response(try await queries.json { _ in submitted }, .created)
         } catch let error as FileMistakes {
-            return try Self.json(
-                Failure(error: "the job file has mistakes", mistakes: error.mistakes), .unprocessableContent)
-        } catch let error as InputError {
-            return try Self.json(Failure(error: error.description), .unprocessableContent)
+            return Self.json(
+                RestFailure(
+                    error: "the job file has mistakes",
+                    mistakes: error.mistakes.map { .init(line: $0.line, text: $0.text) }), .unprocessableContent)
+        } catch let error as InputError where error.code == .input {
+            return Self.failure(error.description, .unprocessableContent)
         }
     }
+
+    // MARK: Reading
+
+    private func addReading(_ api: RouterGroup<BasicRequestContext>) {
+        api.get("jobs") { _, _ in Self.response(try await queries.json { try $0.statuses() }) }
+        api.get("jobs/:id") { _, context in try await status(context) }
+        api.get("jobs/:id/bundle") { _, context in
+            let id: JobID = Self.id(context)
+            guard let bytes = try await queries.read({ try $0.bundle(id) }) else { return Self.noModel(context) }
+            return Self.response(ByteBuffer(bytes: bytes), type: "application/x-tar")
+        }
+        api.get("jobs/:id/run") { _, context in
+            let id: JobID = Self.id(context)
+            guard let record = try await queries.read({ try $0.runRecord(id) }) else { return Self.noModel(context) }
+            return Self.response(try await queries.json { _ in record })
+        }
+        api.get("jobs/:id/specs") { request, context in try await specs(request, context) }
+        api.get("stories/:subject/:id") { _, context in try await story(context) }
+        api.get("workers") { _, _ in Self.response(try await queries.json { $0.workers }) }
+        api.get("sites") { _, _ in Self.response(try await queries.json { $0.sites }) }
+    }
+
+    private func status(_ context: BasicRequestContext) async throws -> Response {
+        let id: JobID = Self.id(context)
+        guard let status = try await queries.read({ try $0.status(id) }) else { return Self.unknownJob(context) }
+        return Self.response(try await queries.json { _ in status })
+    }
+
+    private func specs(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        let format = request.uri.queryParameters.get(RestQuery.format)
+        if let format, SpecsFormat(rawValue: format) == nil {
+            let known = SpecsFormat.allCases.map(\.rawValue).joined(separator: ", ")
+            return Self.failure("format: expected \(known), or nothing; found \(format)", .badRequest)
+        }
+        do {
+            let document = try await queries.specs(
+                Self.id(context), format: format.flatMap(SpecsFormat.init(rawValue:)))
+            return document.map { Self.response($0) } ?? Self.unknownJob(context)
+        } catch let error as InputError where error.code != .denied {
+            return Self.failure(error.description, .conflict)
+        }
+    }
+
+    private func story(_ context: BasicRequestContext) async throws -> Response {
+        guard let subject = Self.subject(context), let story = try await queries.read({ try $0.story(subject) }) else {
+            let (name, id) = (context.parameters.get("subject") ?? "", context.parameters.get("id") ?? "")
+            return Self.failure("no story of \(name) \(id)", .notFound)
+        }
+        return Self.response(try await queries.json { _ in story })
+    }
+
+    // MARK: Answers
 
     /// The number in the address; one that nothing has where it is none.
     private static func id<ID: Identifier>(_ context: BasicRequestContext) -> ID {
@@ -152,25 +164,31 @@ struct RestService {
     }
 
     private static func unknownJob(_ context: BasicRequestContext) -> Response {
-        let failure = Failure(error: "no job \(context.parameters.get("id") ?? "")")
-        return (try? json(failure, .notFound)) ?? Response(status: .notFound)
+        failure("no job \(context.parameters.get("id") ?? "")", .notFound)
     }
 
-    static func json(_ value: some Encodable, _ status: HTTPResponse.Status = .ok) throws -> Response {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return response(try encoder.encode(value), status)
+    private static func noModel(_ context: BasicRequestContext) -> Response {
+        failure("job \(context.parameters.get("id") ?? "") has no finished model", .notFound)
     }
 
-    private static func response(_ data: Data, _ status: HTTPResponse.Status = .ok) -> Response {
-        Response(
-            status: status, headers: [.contentType: "application/json"],
-            body: .init(byteBuffer: ByteBuffer(bytes: data)))
+    static func failure(_ error: String, _ status: HTTPResponse.Status) -> Response {
+        json(RestFailure(error: error), status)
+    }
+
+    /// For failures, which are short.
+    private static func json(_ failure: RestFailure, _ status: HTTPResponse.Status) -> Response {
+        response(ByteBuffer(bytes: (try? RestJSON.encode(failure)) ?? Data()), status)
+    }
+
+    private static func response(
+        _ body: ByteBuffer, _ status: HTTPResponse.Status = .ok, type: String = "application/json"
+    ) -> Response {
+        Response(status: status, headers: [.contentType: type], body: .init(byteBuffer: body))
     }
 }
 
-/// What the ledger throws is told in a sentence.
-private struct TroubleMiddleware: RouterMiddleware {
+/// Turns whatever a route throws into an answer with one sentence.
+private struct FailureMiddleware: RouterMiddleware {
     typealias Context = BasicRequestContext
 
     func handle(
@@ -179,52 +197,13 @@ private struct TroubleMiddleware: RouterMiddleware {
         do { return try await next(request, context) } catch let error as any HTTPResponseError {
             throw error
         } catch let error as InputError {
-            return try RestService.json(
-                RestService.Failure(error: error.description), error.code == .denied ? .serviceUnavailable : .conflict)
+            return RestService.failure(error.description, error.code == .denied ? .serviceUnavailable : .conflict)
         } catch let error as EncodingError {
-            return try RestService.json(
-                RestService.Failure(error: "the answer cannot be written as JSON: \(error)"), .internalServerError)
+            return RestService.failure("the answer cannot be written as JSON: \(error)", .internalServerError)
+        } catch is CancellationError {
+            return RestService.failure("the coordinator is shutting down", .serviceUnavailable)
         } catch {
-            return try RestService.json(
-                RestService.Failure(error: "the ledger cannot be read or written: \(error)"), .serviceUnavailable)
+            return RestService.failure("the ledger cannot be read or written: \(error)", .serviceUnavailable)
         }
-    }
-}
-
-/// Where a coordinator listens, and to whom.
-package struct Listening: Sendable {
-    package var host: String
-    package var workersPort: Int
-    package var restPort: Int
-    /// Workers and people are spoken to over TLS where there is one.
-    package var certificate: ServerCertificate?
-    /// Whose tokens are asked for; nil where everybody is let in.
-    package var tokens: TokenStore?
-
-    package init(
-        host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, tokens: TokenStore? = nil
-    ) {
-        self.host = host
-        self.workersPort = workersPort
-        self.restPort = restPort
-        self.certificate = certificate
-        self.tokens = tokens
-    }
-}
-
-/// Runs a coordinator: gRPC for workers, REST for people, timers. Returns when the task is cancelled.
-package func runCoordinator(_ coordinator: Coordinator, _ listening: Listening, log: Logger) async throws {
-    let access = AccessGuard(tokens: listening.tokens)
-    let application = Application(
-        router: RestService(coordinator: coordinator, access: access).router(),
-        server: try listening.certificate.map { try .tls(tlsConfiguration: $0.tlsConfiguration()) } ?? .http1(),
-        configuration: .init(address: .hostname(listening.host, port: listening.restPort)), logger: log)
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await serveWorkers(coordinator, listening, access, log: log) }
-        group.addTask { try await application.runService() }
-        group.addTask { try await coordinator.run() }
-        defer { group.cancelAll() }
-        // Whichever ends first ends all.
-        try await group.next()
     }
 }

@@ -4,16 +4,15 @@ import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
-import NIOSSL
 import Synchronization
 import Wire
 
-/// The gRPC face that workers speak to; stateless over the coordinator.
+/// The gRPC interface for workers; stateless over the coordinator.
 struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
     let coordinator: Coordinator
     let log: Logger
-    /// Bytes in a blob at most: a training's state or a model.
-    private static let blobLimit: UInt64 = 4 << 30
+    /// Bytes of a blob at most: a training's state or a model.
+    private static let maxBlob: UInt64 = 4 << 30
 
     func session(
         request: RPCAsyncSequence<Beamline_Envelope, any Error>, response: RPCWriter<Beamline_Envelope>,
@@ -27,7 +26,7 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     for await envelope in outgoing { try await response.write(envelope) }
-                    // The coordinator has dropped it; it joins again by itself.
+                    // The coordinator has dropped the worker, which joins again by itself.
                     throw RPCError(code: .unavailable, message: "the session was ended")
                 }
                 group.addTask { try await listen(request, send, joined) }
@@ -82,68 +81,34 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         var length: UInt64 = 0
         for try await part in request {
             if bytes.isEmpty { (digest, length) = (part.digest, part.length) }
-            guard length <= Self.blobLimit else {
+            guard length <= Self.maxBlob else {
                 throw RPCError(
-                    code: .invalidArgument, message: "a blob of \(length) bytes; expected at most \(Self.blobLimit)")
+                    code: .invalidArgument, message: "a blob of \(length) bytes; expected at most \(Self.maxBlob)")
             }
             guard UInt64(bytes.count + part.data.count) <= length else {
                 throw RPCError(code: .invalidArgument, message: "a blob is longer than announced")
             }
             bytes += part.data
         }
-        guard UInt64(bytes.count) == length, Digest.sha256(bytes) == digest else {
-            throw RPCError(code: .dataLoss, message: "a blob's length or SHA-256 is wrong")
-        }
+        let (blobs, received, announced) = (coordinator.blobs, bytes, digest)
+        let isWhole = UInt64(bytes.count) == length
         var name = Beamline_BlobName()
-        name.digest = try coordinator.blobs.put(bytes)
+        name.digest = try await coordinator.blobThreads.run {
+            guard isWhole, Digest.sha256(received) == announced else {
+                throw RPCError(code: .dataLoss, message: "a blob's length or SHA-256 is wrong")
+            }
+            return try blobs.put(received)
+        }
         return name
     }
 
     func getBlob(
         request: Beamline_BlobName, response: RPCWriter<Beamline_BlobPart>, context: ServerContext
     ) async throws {
-        guard let bytes = try coordinator.blobs.get(request.digest) else {
+        let (blobs, digest) = (coordinator.blobs, request.digest)
+        guard let bytes = try await coordinator.blobThreads.run({ try blobs.get(digest) }) else {
             throw RPCError(code: .notFound, message: "no blob \(request.digest)")
         }
         for part in WireCoding.parts(bytes, digest: request.digest) { try await response.write(part) }
     }
-}
-
-/// A server's certificate chain and key, PEM files.
-package struct ServerCertificate: Sendable {
-    package var chain: String
-    package var key: String
-
-    package init(chain: String, key: String) {
-        self.chain = chain
-        self.key = key
-    }
-
-    /// For HTTP.
-    func tlsConfiguration() throws -> TLSConfiguration {
-        .makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(chain).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
-    }
-}
-
-/// Serves workers until cancelled.
-func serveWorkers(_ coordinator: Coordinator, _ listening: Listening, _ access: AccessGuard, log: Logger) async throws {
-    let security: HTTP2ServerTransport.Posix.TransportSecurity =
-        listening.certificate.map {
-            .tls(certificateChain: [.file(path: $0.chain, format: .pem)], privateKey: .file(path: $0.key, format: .pem))
-        } ?? .plaintext
-    let transport = HTTP2ServerTransport.Posix(
-        address: .ipv4(host: listening.host, port: listening.workersPort), transportSecurity: security,
-        config: .defaults {
-            $0.rpc.maxRequestPayloadSize = WireCoding.messageLimit
-            // A peer that is gone without a word is found out within a minute; workers ask as well.
-            $0.connection.keepalive = .init(
-                time: .seconds(30), timeout: .seconds(20),
-                clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true))
-        })
-    let server = GRPCServer(
-        transport: transport, services: [WorkersService(coordinator: coordinator, log: log)],
-        interceptors: [JoinInterceptor(access: access, log: log)])
-    try await server.serve()
 }

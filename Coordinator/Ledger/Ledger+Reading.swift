@@ -1,6 +1,7 @@
 import Cluster
 import Foundation
 import GRDB
+import RestInterface
 import Scheduling
 import Specs
 
@@ -20,12 +21,6 @@ extension Ledger {
                         specsBytes: [UInt8](row["specs"] as Data), rowBytes: [UInt8](row["block_rows"] as Data)))
             }
         }
-    }
-
-    /// One line of a story: seconds since 1970, and what happened.
-    package struct StoryLine: Codable, Sendable {
-        package var at: Double
-        package var text: String
     }
 
     /// What made an object's state; nil where nothing is known of it.

@@ -10,7 +10,7 @@ import Synchronization
 /// Calls block; the coordinator makes them on a thread of its own. One coordinator owns a ledger at a time: each takes a new *life* when it
 /// opens the ledger, and every transaction of an earlier life is refused from then on.
 package final class Ledger: Sendable {
-    let database: DatabaseQueue
+    let database: any DatabaseWriter
     private let life = Mutex<Int64>(0)
     /// Lists of branches, by their numbers.
     private let layouts = Mutex(BoundedCache<Int64, [SurveyedBranch]>(limit: 1000))
@@ -27,6 +27,17 @@ package final class Ledger: Sendable {
         database = try DatabaseQueue(path: path, configuration: configuration)
         try Self.migrator.migrate(database)
         _ = try beginLife()
+    }
+
+    /// Opens a ledger that its coordinator has open already, for reading alone: a pool of connections, each of which sees what was committed
+    /// last, whatever the coordinator is writing meanwhile. It takes no life, and every write fails.
+    /// - Parameter count: connections at most.
+    package init(readersOf path: String, count: Int) throws {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.maximumReaderCount = count
+        configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA cache_size = -16384") }
+        database = try DatabasePool(path: path, configuration: configuration)
     }
 
     func beginLife() throws -> Int64 {
@@ -90,6 +101,15 @@ package final class Ledger: Sendable {
 
     package func jobs() throws -> [JobRecord] {
         try database.read { db in try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").map(Self.job) }
+    }
+
+    /// Every job's number, stage, and the time of its end (seconds since 1970), in the order of submission; without decoding what else it has.
+    package func jobStages() throws -> [(id: JobID, stage: JobStage, finished: Double?)] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT id, stage, finished FROM job ORDER BY id").map {
+                ($0["id"], JobStage(rawValue: $0["stage"]) ?? .failed, $0["finished"])
+            }
+        }
     }
 
     package func job(_ id: JobID) throws -> JobRecord? {

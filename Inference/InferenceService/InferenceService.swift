@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import Models
+import ServiceLifecycle
 
 /// The HTTP face of an inference node: the Open Inference Protocol v2, TFaaS's endpoints, and the push of bundles. Stateless over the store.
 package struct InferenceService: Sendable {
@@ -220,11 +221,9 @@ package struct InferenceService: Sendable {
         } catch let error as InputError { return Self.failure(error) }
     }
 
-    /// Serves until cancelled.
-    package func run(host: String, port: Int, log: Logger) async throws {
+    /// The HTTP server, as a service. Models that were pushed before are loaded first.
+    package func server(host: String, port: Int, log: Logger) -> any Service {
         for name in store.restore() { log.info("model \(name) is loaded again") }
-        let application = Application(
-            router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
-        try await application.runService()
+        return Application(router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
     }
 }

@@ -77,9 +77,11 @@ final class TestCluster {
         return (process.terminationStatus, output)
     }
 
-    func start(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    func start(
+        _ name: String, _ arguments: [String], program: String = executable, environment: [String: String] = [:]
+    ) throws {
         let process = Process()
-        process.executableURL = URL(filePath: Self.executable)
+        process.executableURL = URL(filePath: program)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let log = path("\(name).log")
@@ -102,6 +104,18 @@ final class TestCluster {
                 "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)",
                 "--lease", "\(lease)", "--patience", "0",
             ] + (sites.map { ["--sites", $0] } ?? []) + options, environment: environment)
+        try waitUntilCoordinatorAnswers()
+    }
+
+    /// A coordinator that ends as by kill -9 when the first receipts are committed and none is acknowledged.
+    func startDyingCoordinator() throws {
+        try start(
+            "coordinator", [path("state"), "\(restPort)", "\(workersPort)"],
+            program: Self.root.appending(path: ".build/release/dying-coordinator").path)
+        try waitUntilCoordinatorAnswers()
+    }
+
+    private func waitUntilCoordinatorAnswers() throws {
         try waitUntil("the coordinator answers") {
             (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0
         }

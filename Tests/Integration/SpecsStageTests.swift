@@ -57,7 +57,7 @@ import Testing
 
     @Test func killedBetweenCommitAndAcknowledgement() throws {
         let cluster = try TestCluster(events: 4000)
-        try cluster.startCoordinator(environment: ["BEAMLINE_TEST_DIE_AT": "before-acknowledge"])
+        try cluster.startDyingCoordinator()
         let job = try cluster.submit(cluster.job())
         try cluster.startWorker("w1")
         try cluster.waitUntil("the coordinator died") { !cluster.isRunning("coordinator") }

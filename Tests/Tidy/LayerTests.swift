@@ -30,7 +30,7 @@ import Testing
         "InferenceService": [
             "Bytes", "Cluster", "Features", "Models", "Serving", "Dispatch", "Foundation", "HTTPTypes",
             "Hummingbird",
-            "Logging", "Synchronization",
+            "Logging", "ServiceLifecycle", "Synchronization",
         ],
         "Cluster": ["Bytes"],
         "Sampling": ["Cluster"],
@@ -41,10 +41,15 @@ import Testing
         "Scheduling": ["Cluster", "DequeModule", "Specs", "OrderedCollections"],
         "ConfigurationFiles": ["Cluster", "Yams"],
         "JobFile": ["Cluster", "ConfigurationFiles", "Yams"],
-        "Ledger": ["Bytes", "Cluster", "Scheduling", "Specs", "Synchronization", "Foundation", "GRDB"],
+        "RestInterface": ["Cluster", "Foundation"],
+        "Ledger": [
+            "Bytes", "Cluster", "RestInterface", "Scheduling", "Specs", "Synchronization", "Foundation",
+            "GRDB",
+        ],
         "Access": ["Bytes", "Crypto", "Foundation", "SwiftASN1", "X509"],
         "CoordinatorService": [
-            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models", "Sampling",
+            "Access", "Bytes", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Ledger", "Models",
+            "RestInterface", "Sampling", "ServiceLifecycle", "Dispatch",
             "Scheduling", "Specs", "Synchronization", "Wire", "AsyncHTTPClient", "NIOCore", "Foundation",
             "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "HummingbirdTLS", "Logging", "NIOSSL",
@@ -58,7 +63,7 @@ import Testing
             "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
             "Wire",
             "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
-            "Synchronization",
+            "ServiceLifecycle", "Synchronization",
         ],
     ]
 

@@ -7,16 +7,17 @@ import GRPCNIOTransportHTTP2Posix
 import Logging
 import Models
 import Pipeline
+import ServiceLifecycle
 import Storage
 import Synchronization
 import Wire
 
 /// A worker: a session with the coordinator, kept up for as long as the process lives, and threads that do what is
-/// lent.
+/// assigned.
 package struct WorkerService: Sendable {
     package struct Settings: Sendable {
-        package var coordinatorHost: String
-        package var coordinatorPort: Int
+        /// The coordinator's address for workers.
+        package var coordinator: HostAndPort
         package var name: String
         package var threads: Int
         package var localRoots: [String]
@@ -37,9 +38,8 @@ package struct WorkerService: Sendable {
         /// The address that other workers reach this one at during training.
         package var host = "127.0.0.1"
 
-        package init(coordinatorHost: String, coordinatorPort: Int, name: String, threads: Int, localRoots: [String]) {
-            self.coordinatorHost = coordinatorHost
-            self.coordinatorPort = coordinatorPort
+        package init(coordinator: HostAndPort, name: String, threads: Int, localRoots: [String]) {
+            self.coordinator = coordinator
             self.name = name
             self.threads = threads
             self.localRoots = localRoots
@@ -54,8 +54,9 @@ package struct WorkerService: Sendable {
     private let outbox = Outbox()
     private let wanted = Wanted()
     private let process = UUID().uuidString
+    private let siteQueue = DispatchQueue(label: "beamline.sites")
 
-    /// The kernels with which it is to start anew.
+    /// The kernel type with which the process is to restart.
     private final class Wanted: Sendable {
         private let kernels = Mutex<String?>(nil)
         func withLock<R: Sendable>(_ body: (inout sending String?) -> sending R) -> R { kernels.withLock(body) }
@@ -77,27 +78,29 @@ package struct WorkerService: Sendable {
             SiteBoard(settings.catalog), threads: settings.threads, memoryBytes: settings.memoryBytes)
     }
 
-    /// Gives back what it holds; the process ends after this.
-    package func leave() async {
-        outbox.send(.leave)
-        try? await Task.sleep(for: .milliseconds(300))
+    /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, drained, or shut down gracefully: then the
+    /// coordinator knows what was given back.
+    package func run() async throws -> Ending {
+        try await withGracefulShutdownHandler {
+            try await keepSession()
+        } onGracefulShutdown: {
+            outbox.close()
+        }
     }
 
-    /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, or drained.
-    package func run() async throws -> Ending {
+    private func keepSession() async throws -> Ending {
         let trainer = TrainingRunner(settings: settings, resources: resources, outbox: outbox, log: log)
         while !Task.isCancelled {
-            var trouble: (any Error)?
-            do { try await session(trainer) } catch { trouble = error }
+            var failure: (any Error)?
+            do { try await session(trainer) } catch { failure = error }
             if outbox.isDrained {
                 log.info("drained: nothing is left to do here")
                 return .drained
             }
             if let kernels = wanted.withLock({ $0 }) { return .restart(kernels: kernels) }
-            if let trouble {
-                log.warning(
-                    "no session with the coordinator at \(settings.coordinatorHost):\(settings.coordinatorPort): \(trouble); trying again"
-                )
+            if outbox.isClosed { break }
+            if let failure {
+                log.warning("no session with the coordinator at \(settings.coordinator): \(failure); trying again")
             } else {
                 log.warning("the coordinator closed the session; connecting again")
             }
@@ -122,8 +125,11 @@ package struct WorkerService: Sendable {
             settings.authority.map { path in
                 .tls { $0.trustRoots = .certificates([.file(path: path, format: .pem)]) }
             } ?? .plaintext
+        let (host, port) = (settings.coordinator.host, settings.coordinator.port)
+        let target: any ResolvableTarget =
+            host.contains(":") ? .ipv6(address: host, port: port) : .dns(host: host, port: port)
         let transport = try HTTP2ClientTransport.Posix(
-            target: .dns(host: settings.coordinatorHost, port: settings.coordinatorPort), transportSecurity: security,
+            target: target, transportSecurity: security,
             config: .defaults {
                 $0.connection.keepalive = .init(time: .seconds(20), timeout: .seconds(20), allowWithoutCalls: true)
             })
@@ -131,13 +137,13 @@ package struct WorkerService: Sendable {
             client in
             let workers = Beamline_Workers.Client(wrapping: client)
             let blobs = BlobClient(workers: workers)
-            let (messages, continuation) = AsyncStream.makeStream(of: Beamline_Envelope.self)
+            let (messages, continuation) = AsyncStream.makeStream(of: Outbox.Outgoing.self)
             var request = JoinRequest(
                 name: settings.name, threads: settings.threads, readAhead: settings.readAhead,
                 localRoots: settings.localRoots, version: version)
             request.joinsRounds = settings.joinsRounds
             (request.kernels, request.ownKernels, request.process) = (LinearAlgebra.kernels, Self.ownKernels, process)
-            continuation.yield(try WireCoding.envelope(WorkerMessage.join(request)))
+            continuation.yield(Outbox.Outgoing(message: .join(request)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
             var options = CallOptions.defaults
@@ -146,16 +152,8 @@ package struct WorkerService: Sendable {
             )
             try await workers.session(options: options) { writer in
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { for await message in messages { try await writer.write(message) } }
-                    group.addTask {
-                        while !Task.isCancelled {
-                            try await Task.sleep(for: .seconds(1))
-                            outbox.tick()
-                            resources.board.checkCredentials()
-                            let reports = resources.board.reports()
-                            if !reports.isEmpty { outbox.send(.sites(reports)) }
-                        }
-                    }
+                    group.addTask { try await write(messages, to: writer) }
+                    group.addTask { try await report() }
                     defer { group.cancelAll() }
                     try await group.next()
                 }
@@ -164,18 +162,48 @@ package struct WorkerService: Sendable {
                 var reader = WireCoding.CoordinatorReader()
                 for try await envelope in response.messages {
                     for message in try reader.messages(envelope) {
-                        handle(message, [UInt8](envelope.payload), trainer, blobs)
+                        await handle(message, [UInt8](envelope.payload), trainer, blobs)
                     }
-                    if outbox.isDrained { return }
-                    if wanted.withLock({ $0 }) != nil { return try await Task.sleep(for: .milliseconds(300)) }
+                    // The coordinator has nothing more to send to one that has left: its end of the session follows.
+                    if outbox.isDrained { outbox.close() }
                 }
             }
         }
     }
 
+    /// Encodes and writes what is to be sent, until the stream ends. A message that cannot be encoded is left out.
+    private func write(_ messages: AsyncStream<Outbox.Outgoing>, to writer: RPCWriter<Beamline_Envelope>) async throws {
+        for await message in messages {
+            let envelope: Beamline_Envelope
+            do { envelope = try message.envelope() } catch {
+                log.error("a message cannot be encoded and is not sent: \(error)")
+                continue
+            }
+            try await writer.write(envelope)
+        }
+    }
+
+    /// Sends every second what the worker holds and what it saw of sites.
+    private func report() async throws {
+        while !Task.isCancelled {
+            try await Task.sleep(for: .seconds(1))
+            outbox.tick()
+            let reports = await onSiteQueue {
+                resources.board.checkCredentials()
+                return resources.board.reports()
+            }
+            if !reports.isEmpty { outbox.send(.sites(reports)) }
+        }
+    }
+
+    /// Runs what may look at the disk (caches, credentials) on a thread that is not of the cooperative pool.
+    private func onSiteQueue<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in siteQueue.async { continuation.resume(returning: body()) } }
+    }
+
     private func handle(
         _ message: CoordinatorMessage, _ payload: [UInt8], _ trainer: TrainingRunner, _ blobs: BlobClient
-    ) {
+    ) async {
         switch message {
         case .welcome(let id, let leaseSeconds):
             log.info("joined as worker \(id)")
@@ -191,12 +219,12 @@ package struct WorkerService: Sendable {
             log.info(
                 "a job that this worker is to train uses the kernels \(kernels); starting anew with those instead of \(LinearAlgebra.kernels)"
             )
-            outbox.send(.leave)
             wanted.withLock { $0 = kernels }
+            outbox.close()
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
         case .catalog(let catalog):
-            resources.board.adopt(catalog)
+            await onSiteQueue { resources.board.adopt(catalog) }
             if let failure = resources.board.cacheFailure { log.warning("\(failure)") }
         case .sites(let directives): resources.board.apply(directives)
         case .credential:

@@ -1,48 +1,12 @@
-import ArgumentParser
 import Cluster
 import Foundation
 
-/// `beamline sites`: how each site does.
-struct SitesCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "sites", abstract: "Shows each site: state, bytes, rate, errors, latencies.",
-        discussion: """
-            A site is excluded after several failures in a row, tried again with one task after a while, and used in full once that went well. Latencies
-            are upper bounds of powers of two.
-
-            Example:
-              beamline sites --watch
-            """)
-
-    @Flag(help: "Show it again every second, until Ctrl-C.")
-    var watch = false
-
-    @Flag(help: "Print JSON.")
-    var json = false
-
-    @OptionGroup var options: ClientOptions
-
-    func run() async throws {
-        repeat {
-            let data = try await options.client.data("GET", "/api/v1/sites")
-            if json {
-                print(String(decoding: data, as: UTF8.self))
-            } else {
-                let table = SitesTable.text(try JSONDecoder().decode([SiteStatus].self, from: data))
-                // On a terminal the table stays in its place.
-                if watch, isatty(STDOUT_FILENO) != 0 { print("\u{1B}[H\u{1B}[2J" + table) } else { print(table) }
-            }
-            fflush(nil)
-            if watch { try await Task.sleep(for: .seconds(1)) }
-        } while watch
-    }
-}
-
+/// The sites' statuses as a table.
 enum SitesTable {
     static func text(_ sites: [SiteStatus]) -> String {
         guard !sites.isEmpty else { return "no site has been read yet" }
         let header = [
-            "site", "state", "opens", "reads", "MB", "MB/s", "now", "most", "retries", "errors", "50 %", "95 %", "99 %",
+            "site", "state", "opens", "reads", "MB", "MB/s", "now", "max", "retries", "errors", "50 %", "95 %", "99 %",
         ]
         let rows = sites.map { site in
             [

@@ -1,0 +1,112 @@
+import Access
+import ArgumentParser
+import Cluster
+import ConfigurationFiles
+import CoordinatorService
+import Foundation
+import Storage
+
+/// The catalogue of a sites file; an empty one where none is named.
+func readSites(_ path: String?) throws -> SiteCatalog {
+    guard let path else { return SiteCatalog() }
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        printError("cannot read the sites file \(path)")
+        throw ExitStatus.usage
+    }
+    do { return try SitesFile.parse(text) } catch {
+        for mistake in error.mistakes { printError("\(path): \(mistake)") }
+        throw ExitStatus.usage
+    }
+}
+
+struct CoordinatorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "coordinator",
+        abstract: "Runs a coordinator: the ledger, the queue of jobs, the assignment of tasks to workers.",
+        discussion: "Example:\n  beamline coordinator --state /var/lib/beamline")
+
+    @Option(help: "The directory of the ledger; made where it does not exist.")
+    var state = "beamline-state"
+
+    @Option(help: "The address to listen on, IPv4 or IPv6.")
+    var host = "127.0.0.1"
+
+    @Option(help: "The port for workers (gRPC).")
+    var workersPort = 8081
+
+    @Option(help: "The port for people (REST).")
+    var port = 8080
+
+    @Option(help: "Seconds until a silent worker's tasks are assigned to others.")
+    var lease = 10.0
+
+    @Option(
+        name: [.customLong("retry-timeout"), .customLong("patience")],
+        help: "Seconds for which a task whose sites cannot be read at the moment is tried again before it fails.")
+    var retryTimeout = 60.0
+
+    @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
+    var sites: String?
+
+    @Option(
+        help:
+            "A certificate chain (PEM): workers and people then connect over TLS, with --tls-authority. 'beamline ca init' makes one."
+    )
+    var tlsCertificate: String?
+
+    @Option(help: "The certificate's key (PEM).")
+    var tlsKey: String?
+
+    @Flag(
+        help:
+            "Asks for tokens on the loopback address too; on all others they are always asked for. 'beamline token create' makes them."
+    )
+    var requireTokens = false
+
+    func validate() throws {
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ValidationError("--tls-certificate and --tls-key are given together")
+        }
+        for path in [tlsCertificate, tlsKey].compactMap({ $0 }) where !FileManager.default.isReadableFile(atPath: path)
+        {
+            throw ValidationError("cannot read \(path)")
+        }
+    }
+
+    func run() async throws {
+        let log = makeLogger("coordinator")
+        var settings = Coordinator.Settings(state: URL(filePath: state))
+        settings.scheduling.leaseSeconds = lease
+        settings.scheduling.retrySeconds = retryTimeout
+        settings.catalog = try readSites(sites)
+        settings.version = Beamline.version
+        var listening = Listening(host: host, workersPort: workersPort, restPort: port)
+        if let tlsCertificate, let tlsKey {
+            listening.certificate = ServerCertificate(chain: tlsCertificate, key: tlsKey)
+            settings.bearerToken = { try Credentials().token()?.text }
+        }
+        let coordinator: Coordinator
+        do { coordinator = try Coordinator(settings, log: log) } catch {
+            printError("cannot open the ledger in \(state): \(error)")
+            throw ExitStatus.refused
+        }
+        // A limit on the size of files is an error of the ledger's, like a full disk.
+        signal(SIGXFSZ, SIG_IGN)
+        let isLoopback = host == "localhost" || host.hasPrefix("127.") || host == "::1"
+        if requireTokens || !isLoopback {
+            let tokens = TokenStore(state: settings.state)
+            listening.tokens = tokens
+            if tokens.list().isEmpty {
+                log.warning(
+                    "tokens are asked for and there is none yet: make them with 'beamline token create --state \(state)'"
+                )
+            }
+            if listening.certificate == nil, !isLoopback {
+                log.warning(
+                    "tokens and data travel in the clear on \(host): 'beamline ca init' makes what --tls-certificate needs"
+                )
+            }
+        }
+        try await runServices(try coordinatorServices(coordinator, listening, log: log), log: log)
+    }
+}

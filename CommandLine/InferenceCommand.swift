@@ -1,0 +1,27 @@
+import ArgumentParser
+import Foundation
+import InferenceService
+
+/// `beamline inference`.
+struct InferenceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inference",
+        abstract: "Runs an inference node: it serves the models that coordinators push to it.",
+        discussion: "Example:\n  beamline inference --port 8083 --state /var/lib/beamline-models")
+
+    @Option(help: "The address to listen on, IPv4 or IPv6.")
+    var host = "127.0.0.1"
+
+    @Option(help: "The port for HTTP.")
+    var port = 8083
+
+    @Option(help: "The directory where models are kept.")
+    var state = "beamline-models"
+
+    func run() async throws {
+        let log = makeLogger("inference")
+        let service = InferenceService(
+            store: try ModelStore(directory: URL(filePath: state)), version: Beamline.version)
+        try await runServices([service.server(host: host, port: port, log: log)], log: log)
+    }
+}

@@ -1,0 +1,116 @@
+import Access
+import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Hummingbird
+import HummingbirdTLS
+import Logging
+import NIOSSL
+import ServiceLifecycle
+import Wire
+
+/// Where a coordinator listens, and to whom.
+package struct Listening: Sendable {
+    /// The address to listen on: a name, or an IPv4 or IPv6 address.
+    package var host: String
+    /// The port for workers (gRPC).
+    package var workersPort: Int
+    /// The port for people (REST).
+    package var restPort: Int
+    /// Workers and people connect over TLS where there is one.
+    package var certificate: ServerCertificate?
+    /// Whose tokens are asked for; nil where everybody is let in.
+    package var tokens: TokenStore?
+
+    package init(
+        host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, tokens: TokenStore? = nil
+    ) {
+        self.host = host
+        self.workersPort = workersPort
+        self.restPort = restPort
+        self.certificate = certificate
+        self.tokens = tokens
+    }
+}
+
+/// A server's certificate chain and key, PEM files.
+package struct ServerCertificate: Sendable {
+    package var chain: String
+    package var key: String
+
+    package init(chain: String, key: String) {
+        self.chain = chain
+        self.key = key
+    }
+
+    /// For HTTP.
+    func tlsConfiguration() throws -> TLSConfiguration {
+        .makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMFile(chain).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+    }
+}
+
+/// A coordinator's services, in the order in which they start; they stop in the reverse order.
+package func coordinatorServices(
+    _ coordinator: Coordinator, _ listening: Listening, log: Logger
+) throws -> [any Service] {
+    let access = AccessGuard(tokens: listening.tokens)
+    let rest = Application(
+        router: RestService(coordinator: coordinator, access: access).router(),
+        server: try listening.certificate.map { try .tls(tlsConfiguration: $0.tlsConfiguration()) } ?? .http1(),
+        configuration: .init(address: .hostname(listening.host, port: listening.restPort)), logger: log)
+    return [
+        CoordinatorTimers(coordinator: coordinator),
+        WorkersServer(coordinator: coordinator, listening: listening, access: access, log: log), rest,
+    ]
+}
+
+/// The coordinator's timers, as a service.
+private struct CoordinatorTimers: Service {
+    let coordinator: Coordinator
+
+    func run() async throws {
+        do { try await cancelWhenGracefulShutdown { try await coordinator.run() } } catch is CancellationError {}
+        await coordinator.publisher.shutDown()
+    }
+}
+
+/// The gRPC server for workers, as a service.
+private struct WorkersServer: Service {
+    let coordinator: Coordinator
+    let listening: Listening
+    let access: AccessGuard
+    let log: Logger
+
+    func run() async throws {
+        let security: HTTP2ServerTransport.Posix.TransportSecurity =
+            listening.certificate.map {
+                .tls(
+                    certificateChain: [.file(path: $0.chain, format: .pem)],
+                    privateKey: .file(path: $0.key, format: .pem))
+            } ?? .plaintext
+        let host = listening.host
+        let transport = HTTP2ServerTransport.Posix(
+            address: host.contains(":")
+                ? .ipv6(host: host, port: listening.workersPort) : .ipv4(host: host, port: listening.workersPort),
+            transportSecurity: security,
+            config: .defaults {
+                $0.rpc.maxRequestPayloadSize = WireCoding.messageLimit
+                // A peer that is gone without a word is found out within a minute; workers ask as well.
+                $0.connection.keepalive = .init(
+                    time: .seconds(30), timeout: .seconds(20),
+                    clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true))
+            })
+        let server = GRPCServer(
+            transport: transport, services: [WorkersService(coordinator: coordinator, log: log)],
+            interceptors: [JoinInterceptor(access: access, log: log)])
+        try await withGracefulShutdownHandler {
+            try await server.serve()
+        } onGracefulShutdown: {
+            server.beginGracefulShutdown()
+            // Sessions have no end of their own.
+            Task { await coordinator.endSessions() }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+import Access
+import Cluster
+import CoordinatorService
+import Foundation
+import Hummingbird
+import HummingbirdTesting
+import Ledger
+import Logging
+import RestInterface
+import Scheduling
+import Specs
+import Testing
+
+/// Every route of the coordinator, in this process, over a real ledger.
+@Suite struct RouterTests {
+    /// A ledger's directory with one finished job of one file; another job can be submitted.
+    private final class State: Sendable {
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "beamline-rest-\(UUID().uuidString.prefix(8))")
+        /// The number of the finished job.
+        let done: JobID
+
+        init() throws {
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            let ledger = try Ledger(path: directory.appending(path: "ledger.sqlite").path)
+            let blobs = try BlobStore(directory.appending(path: "blobs"))
+            let bundle = try blobs.put(Array("a model".utf8))
+            let job = try ledger.addJob(
+                JobDescription(
+                    name: "finished", datasets: [.init(name: "a", label: 0, tree: "t", files: ["root://s//f.root"])]),
+                at: 100)
+            done = job
+            func assignment(_ task: Int, _ unit: UnitID) -> Assignment {
+                Assignment(
+                    lease: LeaseName(task: TaskID(task), token: Token(task)),
+                    extent: TaskExtent(job: job, unit: unit, first: 0, end: 1), worker: WorkerID(1))
+            }
+            func counted(_ task: Assignment, _ result: TaskResult, _ specs: [UInt8] = []) -> LedgerWrite {
+                .task(
+                    .count(
+                        CountedReceipt(assignment: task, digest: "d", result: result, specs: specs, completes: true)))
+            }
+            let list = assignment(1, .pattern(0))
+            try ledger.commit(
+                [
+                    .job(job, .stage(.list, error: nil)), .task(.assign(list, stage: .list)),
+                    counted(list, .listed([FileReplicas("root://s//f.root")])),
+                    .job(job, .stage(.survey, error: nil)),
+                ], at: 101)
+            let file = try #require(ledger.files(job).first?.id)
+            let survey = assignment(2, .file(file))
+            let chunk = assignment(3, .file(file))
+            let found = Survey(
+                bytes: 9, identity: "i", entries: 5, boundaries: [0, 5], clusters: [0, 5],
+                branches: [.init(name: "x", type: "float", fixedValues: 1, itemValues: 1, unsupported: nil)])
+            var statistics = BranchStatistics()
+            (statistics.values, statistics.max, statistics.mean) = (5, 2, 1)
+            let empty = PartialSpecs(branches: [BranchStatistics()])
+            let specs = SpecsCoding.encode([
+                PartTable(train: PartialSpecs(rows: 5, branches: [statistics]), validation: empty, test: empty)
+            ])
+            try ledger.commit(
+                [
+                    .task(.assign(survey, stage: .survey)), counted(survey, .surveyed(found)),
+                    .job(job, .branches(["x"])), .job(job, .stage(.specs, error: nil)),
+                    .task(.assign(chunk, stage: .specs)),
+                    counted(chunk, .counted(bytesRead: 9, seconds: 1), specs), .job(job, .bundle(digest: bundle)),
+                    .job(job, .stage(.done, error: nil)), .story(.worker(WorkerID(1)), "joined as w1"),
+                ], at: 102)
+        }
+
+        deinit { try? FileManager.default.removeItem(at: directory) }
+
+        var tokens: TokenStore { TokenStore(state: directory) }
+
+        /// - Parameter asksForTokens: lets in only those with a token.
+        func application(asksForTokens: Bool = false) throws -> some ApplicationProtocol {
+            var log = Logger(label: "test")
+            log.logLevel = .critical
+            var settings = Coordinator.Settings(state: directory)
+            settings.version = "test"
+            let coordinator = try Coordinator(settings, log: log)
+            let access = AccessGuard(tokens: asksForTokens ? tokens : nil)
+            return Application(router: RestService(coordinator: coordinator, access: access).router(), logger: log)
+        }
+    }
+
+    private static let jobFile =
+        "name: new\ntree: t\ndatasets: [{name: a, files: \"root://nowhere//store/*.root\"}]\n"
+
+    private static func submission(_ text: String = jobFile) throws -> ByteBuffer {
+        ByteBuffer(bytes: try RestJSON.encode(JobSubmission(description: text, baseDirectory: nil)))
+    }
+
+    private static func value<Value: Decodable>(_: Value.Type, _ response: TestResponse) throws -> Value {
+        try RestJSON.decode(Value.self, from: Data(response.body.readableBytesView))
+    }
+
+    private static func error(_ response: TestResponse) throws -> String {
+        try value(RestFailure.self, response).error
+    }
+
+    @Test func whatAFinishedJobLeavesCanBeRead() async throws {
+        let state = try State()
+        try await state.application().test(.router) { client in
+            let all = try await client.execute(uri: RestPath.jobs, method: .get) {
+                try Self.value([JobStatus].self, $0)
+            }
+            #expect(all.map(\.id) == [state.done] && all[0].name == "finished" && all[0].isFinal)
+            let status = try await client.execute(uri: RestPath.job(state.done), method: .get) {
+                try Self.value(JobStatus.self, $0)
+            }
+            // The second time it is given as it was kept.
+            let again = try await client.execute(uri: RestPath.jobs, method: .get) {
+                try Self.value([JobStatus].self, $0)
+            }
+            #expect(status == all[0] && again == all)
+            #expect(status.files == 1 && status.entries == 5 && status.stages.map(\.seconds).allSatisfy { $0 >= 0 })
+
+            let specs = try await client.execute(uri: RestPath.specs(job: state.done), method: .get) {
+                try Self.value(SpecsDocument.self, $0)
+            }
+            #expect(specs.job == state.done && specs.events == 5 && specs.parts["train"] == 5)
+            #expect(
+                specs.branches.map(\.name) == ["x"] && specs.branches[0].kind == "flat" && specs.branches[0].max == 2)
+            let other = try await client.execute(
+                uri: RestPath.specs(job: state.done, format: .mlaas4hep), method: .get
+            ) { try Self.value(MLaaS4HEPSpecs.self, $0) }
+            #expect(other.fkeys == ["x"] && other.maxv == ["x": 2])
+
+            try await client.execute(uri: RestPath.bundle(job: state.done), method: .get) { response in
+                #expect(response.status == .ok && response.headers[.contentType] == "application/x-tar")
+                #expect(String(buffer: response.body) == "a model")
+            }
+            let run = try await client.execute(uri: RestPath.run(job: state.done), method: .get) {
+                try Self.value(RunRecord.self, $0)
+            }
+            #expect(run.name == "finished" && run.version == "test" && run.submitted == 100 && run.finished == 102)
+            for (subject, id, text) in [
+                ("job", state.done.rawValue, "stage list"), ("worker", 1, "joined as w1"),
+            ] {
+                let story = try await client.execute(uri: RestPath.story(subject, id), method: .get) {
+                    try Self.value([StoryLine].self, $0)
+                }
+                #expect(story.contains { $0.text == text }, "\(story)")
+            }
+            for path in [RestPath.workers, RestPath.sites] {
+                try await client.execute(uri: path, method: .get) { #expect(String(buffer: $0.body) == "[]") }
+            }
+        }
+    }
+
+    @Test func aJobGoesThroughItsCommands() async throws {
+        let state = try State()
+        try await state.application().test(.router) { client in
+            let id = try await client.execute(uri: RestPath.jobs, method: .post, body: Self.submission()) { response in
+                #expect(response.status == .created)
+                return try Self.value(SubmittedJob.self, response).id
+            }
+            func status(_ path: String, _ method: HTTPRequest.Method) async throws -> JobStatus {
+                try await client.execute(uri: path, method: method) { response in
+                    #expect(response.status == .ok, "\(path): \(String(buffer: response.body))")
+                    return try Self.value(JobStatus.self, response)
+                }
+            }
+            let new = try await status(RestPath.job(id), .get)
+            #expect(new.stage == .list && new.tasksAll == 1 && new.waiting == "a worker to join")
+            let paused = try await status(RestPath.command(.pause, job: id), .post)
+            #expect(paused.paused && paused.waiting == "being resumed")
+            #expect(try await !status(RestPath.command(.resume, job: id), .post).paused)
+            #expect(try await status(RestPath.command(.cancel, job: id), .post).stage == .cancelled)
+            #expect(try await status(RestPath.command(.retry, job: id), .post).stage == .list)
+            // The older spelling.
+            #expect(try await status(RestPath.job(id), .delete).stage == .cancelled)
+
+            for path in [
+                RestPath.command(.cancel, job: id), RestPath.command(.pause, job: state.done),
+                RestPath.command(.retry, job: state.done), RestPath.specs(job: id),
+                RestPath.command(.retry, job: id, withoutUnreadable: true),
+            ] {
+                let method: HTTPRequest.Method = path.hasSuffix("specs") ? .get : .post
+                try await client.execute(uri: path, method: method) { response in
+                    #expect(response.status == .conflict, "\(path)")
+                    let error = try Self.error(response)
+                    #expect(!error.isEmpty)
+                }
+            }
+            for path in [RestPath.bundle(job: id), RestPath.run(job: id)] {
+                try await client.execute(uri: path, method: .get) { #expect($0.status == .notFound) }
+            }
+        }
+    }
+
+    @Test func whatIsNotThereIsNotFound() async throws {
+        let state = try State()
+        try await state.application().test(.router) { client in
+            var routes: [(String, HTTPRequest.Method)] = [
+                (RestPath.job(JobID(99)), .get), (RestPath.job(JobID(99)), .delete),
+                (RestPath.specs(job: JobID(99)), .get),
+                (RestPath.bundle(job: JobID(99)), .get), (RestPath.run(job: JobID(99)), .get),
+                (RestPath.story("job", 99), .get),
+                (RestPath.story("worker", 99), .get), (RestPath.story("planet", 1), .get),
+                (RestPath.drain(worker: WorkerID(99)), .post), ("/api/v1/jobs/one", .get),
+            ]
+            routes += JobCommand.allCases.map { (RestPath.command($0, job: JobID(99)), .post) }
+            for (path, method) in routes {
+                try await client.execute(uri: path, method: method) { response in
+                    #expect(response.status == .notFound, "\(method) \(path)")
+                    let error = try Self.error(response)
+                    #expect(!error.isEmpty)
+                }
+            }
+            try await client.execute(uri: "/api/v1/nothing", method: .get) { #expect($0.status == .notFound) }
+        }
+    }
+
+    @Test func wrongRequestsAreNamed() async throws {
+        let state = try State()
+        try await state.application().test(.router) { client in
+            for body in ["", "{", "[]", "{\"text\": 1}", "\u{0}\u{1}"] {
+                try await client.execute(uri: RestPath.jobs, method: .post, body: ByteBuffer(string: body)) {
+                    response in
+                    #expect(response.status == .badRequest)
+                    let error = try Self.error(response)
+                    #expect(error.contains("expected JSON with description"))
+                }
+            }
+            try await client.execute(
+                uri: RestPath.jobs, method: .post, body: Self.submission("name: x\ntree: t\ncolour: red")
+            ) { response in
+                #expect(response.status == .unprocessableContent)
+                let failure = try Self.value(RestFailure.self, response)
+                #expect(failure.mistakes?.contains { $0.line == 3 && $0.text.contains("colour") } == true)
+            }
+            // Tokens are forwarded over TLS only, which this coordinator has not.
+            try await client.execute(
+                uri: RestPath.jobs, method: .post, body: Self.submission(Self.jobFile + "credentials: forward\n")
+            ) { response in
+                #expect(response.status == .unprocessableContent)
+                let error = try Self.error(response)
+                #expect(error.contains("over TLS only"))
+            }
+            try await client.execute(uri: RestPath.jobs, method: .post, body: ByteBuffer(repeating: 32, count: 9 << 20))
+            {
+                #expect($0.status == .contentTooLarge)
+            }
+            try await client.execute(uri: RestPath.specs(job: state.done) + "?format=csv", method: .get) { response in
+                #expect(response.status == .badRequest)
+                let error = try Self.error(response)
+                #expect(error.contains("found csv"))
+            }
+        }
+    }
+
+    @Test func eachRouteAsksForItsRole() async throws {
+        let state = try State()
+        var tokens: [Role: String] = [:]
+        for role in Role.allCases { tokens[role] = try state.tokens.create(role, name: role.rawValue, seconds: 60) }
+        let (known, job) = (tokens, state.done)
+        try await state.application(asksForTokens: true).test(.router) { client in
+            func status(
+                _ path: String, _ method: HTTPRequest.Method, _ token: String?
+            ) async throws -> HTTPResponse.Status {
+                let headers: HTTPFields = token.map { [.authorization: "Bearer " + $0] } ?? [:]
+                return try await client.execute(uri: path, method: method, headers: headers) { response in
+                    if response.status == .unauthorized { #expect(response.headers[.wwwAuthenticate] == "Bearer") }
+                    return response.status
+                }
+            }
+            let reading = [
+                RestPath.jobs, RestPath.job(job), RestPath.specs(job: job), RestPath.bundle(job: job),
+                RestPath.run(job: job), RestPath.story("job", job.rawValue), RestPath.workers, RestPath.sites,
+            ].map { ($0, HTTPRequest.Method.get, Role.reader) }
+            let steering =
+                JobCommand.allCases.map {
+                    (RestPath.command($0, job: JobID(99)), HTTPRequest.Method.post, Role.submitter)
+                }
+                + [(RestPath.job(JobID(99)), .delete, .submitter), (RestPath.jobs, .post, .submitter)]
+            for (path, method, role) in reading + steering + [(RestPath.drain(worker: WorkerID(9)), .post, .admin)] {
+                for wrong in [nil, "", "beamline_0123456789ab_00", "beamline_../../x_00"] {
+                    #expect(try await status(path, method, wrong) == .unauthorized, "\(method) \(path)")
+                }
+                for holder in Role.allCases {
+                    let answer = try await status(path, method, known[holder])
+                    #expect((answer == .forbidden) == !holder.includes(role), "\(holder): \(method) \(path)")
+                    #expect(answer != .unauthorized)
+                }
+            }
+        }
+    }
+}
