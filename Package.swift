@@ -103,13 +103,14 @@ let package = Package(
             ]),
         room(
             "Training", in: "Worker",
-            ["Bytes", "Cluster", "Collectives", "Features", "Models", "Sampling", "CKernels"]),
+            ["Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Sampling", "CKernels"]),
+        room("Member", in: "Worker", ["Cluster"]),
         room("Session", in: "Worker", ["Cluster", collections]),
         room(
             "WorkerService", in: "Worker",
             [
-                "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
-                "Wire",
+                "Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Pipeline", "Session", "Storage",
+                "Training", "Wire",
                 lifecycle, logging, grpc, grpcTransport,
             ]),
         // Inference
@@ -120,7 +121,7 @@ let package = Package(
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
-            dependencies: ["Bytes", "Cluster", "Sampling", "Scheduling", "Session", "Specs", "Training", collections],
+            dependencies: ["Bytes", "Cluster", "Member", "Sampling", "Scheduling", "Session", "Specs", collections],
             path: "Tests/Simulation", swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
@@ -173,7 +174,10 @@ let package = Package(
             path: "Tests/DyingCoordinator", swiftSettings: swiftSettings),
         tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
         tests("CollectivesTests", ["Collectives"]),
-        tests("TrainingTests", ["Bytes", "Cluster", "Collectives", "Features", "Models", "Sampling", "Training"]),
+        tests("MemberTests", ["Cluster", "Member"]),
+        tests(
+            "TrainingTests",
+            ["Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Sampling", "Training"]),
         .testTarget(
             name: "Integration", dependencies: ["BeamlineCommand", "TestKit", "dying-coordinator"],
             path: "Tests/Integration",

@@ -1,10 +1,9 @@
 import Cluster
+import Member
 import Sampling
-import Scheduling
 import Session
-import Training
 
-/// A worker's process: the real session machine, and what it does with its tasks.
+/// A worker's process: the real machines of its session and of its training, and what it does with its tasks.
 final class SimWorker {
     let index: Int
     var request: JoinRequest
@@ -19,28 +18,50 @@ final class SimWorker {
     var ownNumber: WorkerID?
     /// Does its tasks wrongly.
     var isFaulty: Bool
-    var member: SimMember?
-    var memory: (plan: String, step: Int64, digest: UInt64, epochs: [EpochMetrics])?
-    /// The newest round that it left by itself, with what it said.
-    var left: (round: RoundNumber, report: TrainingReport)?
+    var member: MemberMachine
+    /// How often its member stores and reports; drawn once.
+    let memberSettings: MemberMachine.Settings
+    /// The training round under way.
+    var attempt: SimAttempt?
+    /// The round that was ordered last and has not begun.
+    var expected: SimAttempt?
+    /// The training state in memory.
+    var weights: SimWeights?
+    /// States on their way to the coordinator, oldest first.
+    var storing: [(job: JobID, weights: SimWeights)] = []
 
-    init(index: Int, request: JoinRequest, isFaulty: Bool) {
+    init(index: Int, request: JoinRequest, isFaulty: Bool, memberSettings: MemberMachine.Settings) {
         self.index = index
         self.request = request
         self.isFaulty = isFaulty
+        self.memberSettings = memberSettings
+        member = MemberMachine(kernels: request.kernels, settings: memberSettings)
+    }
+
+    /// A new process, which has nothing in memory.
+    func restart() {
+        session = SessionMachine()
+        member = MemberMachine(kernels: request.kernels, settings: memberSettings)
+        (expected, weights, storing) = (nil, nil, [])
     }
 }
 
+/// A training state: its step, and a hash in place of its numbers.
+struct SimWeights: Equatable {
+    var step: Int64
+    var digest: UInt64
+}
+
 /// A worker's part in one round.
-final class SimMember {
+final class SimAttempt {
     let order: RoundOrder
     let schedule: LaneSchedule
-    var phase = RoundPhase.loading
-    var statements: [Int: RoundStatement] = [:]
-    var isConnected = false
-    var step: Int64 = -1
-    var digest: UInt64 = 0
-    var epochs: [EpochMetrics] = []
+    var statements: RoundStatementTable = [:]
+    /// What is under way, and how many operations there were.
+    var operation: MemberOperation?
+    var operationNumber = 0
+    /// The operation that waits for a sum over the members.
+    var addingOperation = 0
 
     init(_ order: RoundOrder, _ schedule: LaneSchedule) {
         self.order = order
@@ -48,6 +69,7 @@ final class SimMember {
     }
 
     var lanes: [Int] { order.owners.indices.filter { order.owners[$0] == order.rank } }
+    var isAdding: Bool { operation != nil && addingOperation == operationNumber }
 }
 
 /// What the members of a round add up: all get the sum, or, where one is lost, some may and others get an error.

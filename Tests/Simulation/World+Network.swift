@@ -43,7 +43,7 @@ extension World {
             guard life == worker.life, worker.connection == index else { return }
             worker.connection = nil
             worker.session.disconnected()
-            stopMember(worker)
+            try carryOut(worker.member.disconnected(), worker)
             clock.at(clock.now + random.between(0.2, 1)) { [self] in if life == worker.life { try connect(worker) } }
         }
     }

@@ -1,187 +1,265 @@
 import Cluster
-import Sampling
+import Member
 import Scheduling
-import Training
 
-/// What the members of one round have said at its beginning, by rank.
+/// The statements of one round's members, by rank.
 typealias RoundStatementTable = [Int: RoundStatement]
 
+/// The shell of a training member: it carries out what the real `MemberMachine` decides, with a simulated network and arithmetic.
 extension World {
-    // MARK: As TrainingRunner does
+    // MARK: Inputs of the machine
 
-    func start(_ order: RoundOrder, _ worker: SimWorker) throws {
-        if let left = worker.left, left.round == order.round {
-            return send(.training(round: left.round, left.report), from: worker)
-        }
-        if let member = worker.member, member.order.round >= order.round { return }
-        stopMember(worker)
+    func order(_ order: RoundOrder, _ worker: SimWorker) throws {
         guard order.kernels == worker.request.kernels else {
             throw SimWrong(
                 "worker \(worker.index) with the kernels \(worker.request.kernels) is to train with \(order.kernels)")
         }
-        guard let schedule = schedules[order.dataPlan] else {
+        guard schedules[order.dataPlan] != nil else {
             throw SimWrong("the data plan \(order.dataPlan) was never planned")
         }
-        let member = SimMember(order, schedule)
-        worker.member = member
-        later(worker, member, random.between(0.02, 1)) { [self] in
-            member.phase = .connecting
-            let memory = worker.memory?.plan == order.dataPlan ? worker.memory : nil
-            let statement = RoundStatement(
-                step: memory?.step ?? -1, digest: memory.map { String($0.digest, radix: 16) } ?? "",
-                epochs: memory?.epochs ?? [])
-            statements["\(order.job)/\(order.round)", default: [:]][order.rank] = statement
-            send(.rendezvous(round: order.round, key: "statement/\(order.rank)"), from: worker)
+        try carryOut(worker.member.ordered(order), worker)
+    }
+
+    func rendezvous(_ round: RoundNumber, _ key: String, _ worker: SimWorker) throws {
+        let attempts = [worker.attempt, worker.expected].compactMap(\.self)
+        guard let attempt = attempts.first(where: { $0.order.round == round }),
+            let rank = Int(key.split(separator: "/")[1]),
+            let statement = statements["\(attempt.order.job)/\(round)"]?[rank]
+        else { return }
+        attempt.statements[rank] = statement
+        if attempt === worker.attempt { try exchange(worker, attempt) }
+    }
+
+    /// The operation under way ends with this outcome, unless it has ended before.
+    private func complete(
+        _ worker: SimWorker, _ attempt: SimAttempt, _ operation: Int, _ outcome: OperationOutcome
+    ) throws {
+        guard worker.attempt === attempt, attempt.operationNumber == operation, attempt.operation != nil else { return }
+        attempt.operation = nil
+        if case .failed(let failure) = outcome {
+            record.note(clock.now, "worker \(worker.index) in round \(attempt.order.round): \(failure.reason)")
+        }
+        try carryOut(worker.member.completed(outcome, now: clock.now), worker)
+    }
+
+    // MARK: Directives
+
+    func carryOut(_ directives: [MemberDirective], _ worker: SimWorker) throws {
+        if let broken = worker.member.validate() { throw SimWrong("worker \(worker.index) in training: \(broken)") }
+        for directive in directives {
+            switch directive {
+            case .expect(let order): worker.expected = schedules[order.dataPlan].map { SimAttempt(order, $0) }
+            case .begin(let order):
+                guard worker.attempt == nil, let expected = worker.expected, expected.order == order else {
+                    throw SimWrong("worker \(worker.index) begins round \(order.round) within another")
+                }
+                (worker.attempt, worker.expected) = (expected, nil)
+            case .interrupt(let round):
+                guard let attempt = worker.attempt, attempt.order.round == round, attempt.operation != nil else {
+                    throw SimWrong("worker \(worker.index) interrupts round \(round), in which it does nothing")
+                }
+                lose(attempt)
+                let operation = attempt.operationNumber
+                later(worker, attempt, random.between(0, 0.05)) { [self] in
+                    try complete(worker, attempt, operation, .interrupted)
+                }
+            case .end(let round):
+                guard let attempt = worker.attempt, attempt.order.round == round, attempt.operation == nil else {
+                    throw SimWrong("worker \(worker.index) ends round \(round), in which an operation is under way")
+                }
+                lose(attempt)
+                worker.attempt = nil
+            case .store: try store(worker)
+            case .send(let content, let round): report(content, round, worker)
+            case .perform(let operation):
+                guard let attempt = worker.attempt, attempt.operation == nil else {
+                    throw SimWrong("worker \(worker.index) has two operations at once")
+                }
+                attempt.operation = operation
+                attempt.operationNumber += 1
+                try perform(operation, worker, attempt)
+            }
         }
     }
 
-    /// Something the member does after a while, unless it has stopped.
-    private func later(_ worker: SimWorker, _ member: SimMember, _ delay: Double, _ body: @escaping () throws -> Void) {
-        let life = worker.life
+    /// The process is gone, with all that it had in memory.
+    func dropMember(_ worker: SimWorker) {
+        guard let attempt = worker.attempt else { return }
+        worker.attempt = nil
+        lose(attempt)
+    }
+
+    private func report(_ content: TrainingReport, _ round: RoundNumber, _ worker: SimWorker) {
+        var report = content
+        // The metrics of one epoch are lost on the way.
+        if planted == .dropEpoch, !hasDroppedEpoch, case .checkpoint(let digest, let step, let metrics) = content,
+            !metrics.isEmpty
+        {
+            hasDroppedEpoch = true
+            report = .checkpoint(digest: digest, step: step, metrics: [])
+        }
+        send(.training(round: round, report), from: worker)
+    }
+
+    // MARK: Operations
+
+    private func perform(_ operation: MemberOperation, _ worker: SimWorker, _ attempt: SimAttempt) throws {
+        let number = attempt.operationNumber
+        func end(after delay: Double, _ outcome: @escaping () throws -> OperationOutcome) {
+            later(worker, attempt, delay) { [self] in
+                guard attempt.operation != nil, attempt.operationNumber == number else { return }
+                try complete(worker, attempt, number, outcome())
+            }
+        }
+        let schedule = attempt.schedule
+        switch operation {
+        case .load:
+            end(after: random.between(0.02, 1)) {
+                .loaded(stepsPerEpoch: schedule.stepsPerEpoch, epochs: schedule.epochs)
+            }
+        case .connect: end(after: random.between(0.001, 0.05)) { .connected }
+        case .exchange(let step, let epochs):
+            if step != worker.weights?.step, step != nil {
+                throw SimWrong("worker \(worker.index) states step \(step ?? -1) and has \(worker.weights?.step ?? -1)")
+            }
+            let state = step.flatMap { step in
+                worker.weights.map { RoundStatement.State(step: step, digest: String($0.digest, radix: 16)) }
+            }
+            let round = attempt.order.round
+            statements["\(attempt.order.job)/\(round)", default: [:]][attempt.order.rank] = RoundStatement(
+                state: state, epochs: epochs)
+            send(.rendezvous(round: round, key: "statement/\(attempt.order.rank)"), from: worker)
+            try exchange(worker, attempt)
+        case .restore(let start): restore(start, worker, attempt)
+        case .startEpoch(let epoch, let stepsDone):
+            guard let weights = worker.weights, weights.step == Int64(epoch) * schedule.stepsPerEpoch + stepsDone else {
+                throw SimWrong("worker \(worker.index) starts epoch \(epoch) at step \(worker.weights?.step ?? -1)")
+            }
+            end(after: random.between(0.001, 0.05)) { .started }
+        case .step:
+            guard let weights = worker.weights else { throw SimWrong("worker \(worker.index) steps without weights") }
+            later(worker, attempt, random.between(0.01, 0.08)) { [self] in
+                let own = SimModel.sum(schedule, lanes: attempt.lanes, step: weights.step)
+                add(worker, attempt, number, "step \(weights.step)", own) { [self] in try apply($0, worker, attempt) }
+            }
+        case .evaluate(let part):
+            let what = "\(part) after \(worker.weights?.step ?? -1)"
+            add(worker, attempt, number, what, 0) { _ in
+                let metrics = SimModel.metrics(worker.weights?.digest ?? 0, epoch: 0)
+                return .evaluated(part == .train ? metrics.train : metrics.validation, truncated: 0)
+            }
+        }
+    }
+
+    /// The statements of all members have come.
+    private func exchange(_ worker: SimWorker, _ attempt: SimAttempt) throws {
+        guard case .exchange = attempt.operation else { return }
+        let statements = attempt.order.members.indices.compactMap { attempt.statements[$0] }
+        guard statements.count == attempt.order.members.count else { return }
+        try complete(worker, attempt, attempt.operationNumber, .exchanged(statements))
+    }
+
+    private func restore(_ start: RoundStart, _ worker: SimWorker, _ attempt: SimAttempt) {
+        let number = attempt.operationNumber
+        func end(_ weights: SimWeights) -> OperationOutcome {
+            worker.weights = weights
+            return .restored(step: weights.step)
+        }
+        func endLater(_ outcome: @escaping () -> OperationOutcome) {
+            later(worker, attempt, random.between(0.001, 0.05)) { [self] in
+                guard attempt.operation != nil, attempt.operationNumber == number else { return }
+                try complete(worker, attempt, number, outcome())
+            }
+        }
+        switch start {
+        case .initial: endLater { end(SimWeights(step: 0, digest: SimModel.initial)) }
+        case .checkpoint(let digest, _):
+            endLater { [self] in
+                guard core != nil, let blob = blobs[digest] else {
+                    return .failed(MemberFailure("no checkpoint can be fetched", cause: .transient))
+                }
+                return end(blob)
+            }
+        case .own:
+            endLater { worker.weights.map(end) ?? .failed(MemberFailure("nothing is in memory", cause: .training)) }
+        case .shared(let rank, let step):
+            // Only its owner adds something: the sum is what it has.
+            let own = attempt.order.rank == rank ? worker.weights?.digest ?? 0 : 0
+            add(worker, attempt, number, "state after \(step)", own) { end(SimWeights(step: step, digest: $0)) }
+        }
+    }
+
+    private func apply(_ sum: UInt64, _ worker: SimWorker, _ attempt: SimAttempt) throws -> OperationOutcome {
+        guard var weights = worker.weights else { throw SimWrong("worker \(worker.index) steps without weights") }
+        weights.digest = SimModel.apply(weights.digest, sum)
+        weights.step += 1
+        // Some member counts a step twice.
+        if planted == .stepTwice, random.chance(0.01) { weights.digest = SimModel.apply(weights.digest, sum) }
+        worker.weights = weights
+        try check(weights, attempt)
+        return .stepped(loss: 0.5)
+    }
+
+    /// Something the member does after a while, unless its round has ended.
+    private func later(
+        _ worker: SimWorker, _ attempt: SimAttempt, _ delay: Double, _ body: @escaping () throws -> Void
+    ) {
         clock.at(clock.now + delay) { [self] in
-            guard life == worker.life, worker.member === member else { return }
-            if worker.stoppedUntil > clock.now { return later(worker, member, worker.stoppedUntil - clock.now, body) }
+            guard worker.attempt === attempt else { return }
+            if worker.stoppedUntil > clock.now { return later(worker, attempt, worker.stoppedUntil - clock.now, body) }
             try body()
         }
     }
 
+    // MARK: Sums over members
+
     /// It is out of the round: whatever the others add up with it fails.
-    func stopMember(_ worker: SimWorker) {
-        guard let member = worker.member else { return }
-        worker.member = nil
-        worker.session.round = nil
-        lost[member.order.round] = true
+    private func lose(_ attempt: SimAttempt) {
+        let order = attempt.order
+        lost[order.round] = true
         for other in workers {
-            if let peer = other.member, peer.order.round == member.order.round, peer.order.job == member.order.job {
-                fail(other, peer)
-            }
+            guard let peer = other.attempt, peer !== attempt, peer.order.round == order.round,
+                peer.order.job == order.job, peer.isAdding
+            else { continue }
+            fail(other, peer, peer.operationNumber)
         }
     }
 
-    /// A sum that it waits for breaks.
-    private func fail(_ worker: SimWorker, _ member: SimMember) {
-        guard member.isConnected else { return }
-        later(worker, member, random.between(0.001, 0.1)) { [self] in
-            leave(worker, member, "a member of the round was lost", fatal: false)
-        }
-    }
-
-    private func leave(_ worker: SimWorker, _ member: SimMember, _ reason: String, fatal: Bool) {
-        guard worker.member === member else { return }
-        let report = TrainingReport.failed(reason: reason, fatal: fatal, input: nil)
-        worker.left = (member.order.round, report)
-        send(.training(round: member.order.round, report), from: worker)
-        stopMember(worker)
-    }
-
-    func rendezvous(_ round: RoundNumber, _ key: String, _ worker: SimWorker) throws {
-        guard let member = worker.member, member.order.round == round, !member.isConnected else { return }
-        let rank = Int(key.split(separator: "/")[1])!
-        member.statements[rank] = statements["\(member.order.job)/\(round)"]![rank]!
-        guard member.statements.count == member.order.members.count else { return }
-        member.isConnected = true
-        if lost[round] == true { return fail(worker, member) }
-        try decide(worker, member)
-    }
-
-    // MARK: As Trainer does
-
-    private func decide(_ worker: SimWorker, _ member: SimMember) throws {
-        let order = member.order
-        let statements = order.members.indices.map { member.statements[$0]! }
-        let decision: RoundStart
-        do {
-            decision = try RoundStart.decide(statements, checkpoint: order.checkpoint.map { _ in order.checkpointStep })
-        } catch {
-            throw SimWrong("two states after step \(error.step), of ranks \(error.ranks), in round \(order.round)")
-        }
-        switch decision {
-        case .beginning: (member.step, member.digest) = (0, SimModel.initial)
-        case .checkpoint:
-            guard core != nil, let blob = blobs[order.checkpoint!] else {
-                return leave(worker, member, "no checkpoint can be fetched", fatal: false)
-            }
-            (member.step, member.digest) = blob
-        case .member(let rank, let step):
-            (member.step, member.digest) = (step, UInt64(statements[rank].digest, radix: 16)!)
-        }
-        let steps = member.schedule.stepsPerEpoch
-        member.epochs = RoundStart.epochs(statements).filter {
-            $0.epoch > order.epochs && Int64($0.epoch) * steps <= member.step
-        }
-        keep(worker, member)
-        if !member.epochs.isEmpty { store(worker, member, member.epochs) }
-        let epoch = member.step / steps
-        let isEvaluated =
-            member.step % steps != 0 || epoch == 0 || epoch <= order.epochs
-            || member.epochs.contains { $0.epoch == epoch }
-        try isEvaluated ? goOn(worker, member) : evaluate(worker, member)
-    }
-
-    private func keep(_ worker: SimWorker, _ member: SimMember) {
-        worker.memory = (member.order.dataPlan, member.step, member.digest, member.epochs)
-    }
-
-    private func goOn(_ worker: SimWorker, _ member: SimMember) throws {
-        let schedule = member.schedule
-        guard member.step < schedule.steps else {
-            member.phase = .evaluating
-            return add(worker, member, "test", 0) { [self] _ in
-                if member.order.rank == 0 { finishTraining(worker, member) }
-            }
-        }
-        member.phase = .training
-        later(worker, member, random.between(0.01, 0.08)) { [self] in
-            let own = SimModel.sum(schedule, lanes: member.lanes, step: member.step)
-            add(worker, member, "step \(member.step)", own) { [self] sum in
-                member.digest = SimModel.apply(member.digest, sum)
-                member.step += 1
-                // Some member counts a step twice.
-                if planted == .stepTwice, random.chance(0.01) { member.digest = SimModel.apply(member.digest, sum) }
-                try check(member)
-                keep(worker, member)
-                if member.step % schedule.stepsPerEpoch == 0 { return try evaluate(worker, member) }
-                if member.order.rank == 0, random.chance(0.05) { store(worker, member, []) }
-                try goOn(worker, member)
-            }
-        }
-    }
-
-    private func evaluate(_ worker: SimWorker, _ member: SimMember) throws {
-        member.phase = .evaluating
-        let epoch = Int(member.step / member.schedule.stepsPerEpoch)
-        add(worker, member, "epoch \(epoch)", 0) { [self] _ in
-            let metrics = SimModel.metrics(member.digest, epoch: epoch)
-            member.epochs.append(metrics)
-            keep(worker, member)
-            // Its metrics are lost on the way.
-            let drops = planted == .dropEpoch && !hasDroppedEpoch
-            hasDroppedEpoch = hasDroppedEpoch || drops
-            store(worker, member, drops ? [] : [metrics])
-            try goOn(worker, member)
+    /// The sum that a member waits for breaks.
+    private func fail(_ worker: SimWorker, _ attempt: SimAttempt, _ operation: Int) {
+        later(worker, attempt, random.between(0.001, 0.1)) { [self] in
+            try complete(
+                worker, attempt, operation, .failed(MemberFailure("a member of the round was lost", cause: .transient)))
         }
     }
 
     /// Adds up over the members. Under faults the sum may break when some have it and others do not.
     private func add(
-        _ worker: SimWorker, _ member: SimMember, _ what: String, _ value: UInt64,
-        _ body: @escaping (UInt64) throws -> Void
+        _ worker: SimWorker, _ attempt: SimAttempt, _ operation: Int, _ what: String, _ value: UInt64,
+        _ body: @escaping (UInt64) throws -> OperationOutcome
     ) {
-        let order = member.order
+        guard attempt.operation != nil, attempt.operationNumber == operation else { return }
+        attempt.addingOperation = operation
+        let order = attempt.order
         let key = "\(order.job)/\(order.round)/\(what)"
-        if lost[order.round] == true { return fail(worker, member) }
-        sums[key, default: SimSum()].given[order.rank] = value
-        sums[key]!.waiting.append { [self] sum in
-            guard worker.member === member else { return }
-            guard let sum else { return leave(worker, member, "a sum broke", fatal: false) }
-            later(worker, member, 0) { try body(sum) }
+        if lost[order.round] == true { return fail(worker, attempt, operation) }
+        func end(_ sum: UInt64?) {
+            later(worker, attempt, 0) { [self] in
+                guard attempt.operationNumber == operation, attempt.operation != nil else { return }
+                let broken = OperationOutcome.failed(MemberFailure("a sum broke", cause: .transient))
+                try complete(worker, attempt, operation, sum.map(body) ?? broken)
+            }
         }
+        sums[key, default: SimSum()].given[order.rank] = value
+        sums[key]?.waiting.append(end)
         // Gloo's own deadline.
-        later(worker, member, 30) { [self] in
-            if sums[key]?.waiting.isEmpty == false { leave(worker, member, "a sum took too long", fatal: false) }
+        later(worker, attempt, 30) { [self] in
+            guard sums[key]?.waiting.isEmpty == false else { return }
+            try complete(
+                worker, attempt, operation, .failed(MemberFailure("a sum took too long", cause: .transient)))
         }
         guard let all = sums[key], all.given.count == order.members.count else { return }
-        sums[key]!.waiting = []
+        sums[key]?.waiting = []
         let total = all.given.values.reduce(0, &+)
         let breaks = isFaulty && random.chance(0.02)
         for waiting in all.waiting {
@@ -190,37 +268,39 @@ extension World {
         }
     }
 
-    /// Stores a state at the coordinator, and tells it.
-    private func store(_ worker: SimWorker, _ member: SimMember, _ metrics: [EpochMetrics]) {
-        guard member.order.rank == 0 else { return }
-        guard core != nil, worker.connection != nil else {
-            return leave(worker, member, "cannot store a checkpoint", fatal: false)
+    // MARK: Checkpoints
+
+    /// Stores the weights at the coordinator while training goes on.
+    private func store(_ worker: SimWorker) throws {
+        guard let order = worker.attempt?.order, let weights = worker.weights else {
+            throw SimWrong("worker \(worker.index) is to store weights and has none")
         }
-        send(
-            .training(round: member.order.round, .checkpoint(digest: put(member), step: member.step, metrics: metrics)),
-            from: worker)
+        worker.storing.append((order.job, weights))
+        upload(worker, worker.life, random.between(0.001, 0.2))
     }
 
-    private func put(_ member: SimMember) -> String {
-        let digest = "c\(member.order.job)-\(member.step)-\(String(member.digest, radix: 16))"
-        blobs[digest] = (member.step, member.digest)
-        return digest
-    }
-
-    private func finishTraining(_ worker: SimWorker, _ member: SimMember) {
-        let part = PartMetrics(events: 1, loss: 0, auc: 0, accuracy: 0)
-        send(
-            .training(
-                round: member.order.round, .finished(digest: put(member), step: member.step, test: part, truncated: 0)),
-            from: worker)
+    /// The oldest of the states on their way arrives after a while.
+    private func upload(_ worker: SimWorker, _ life: Int, _ delay: Double) {
+        clock.at(clock.now + delay) { [self] in
+            guard life == worker.life else { return }
+            if worker.stoppedUntil > clock.now { return upload(worker, life, worker.stoppedUntil - clock.now) }
+            let (job, weights) = worker.storing.removeFirst()
+            guard core != nil, worker.connection != nil else {
+                return try carryOut(worker.member.storeFailed("the coordinator is away"), worker)
+            }
+            let digest = "c\(job)-\(weights.step)-\(String(weights.digest, radix: 16))"
+            blobs[digest] = weights
+            try carryOut(worker.member.stored(digest: digest), worker)
+        }
     }
 
     /// Weights after each step are those of one worker alone.
-    private func check(_ member: SimMember) throws {
-        let truth = try truth(member.order.job)
-        guard truth.digests.indices.contains(Int(member.step)), truth.digests[Int(member.step)] == member.digest else {
+    private func check(_ weights: SimWeights, _ attempt: SimAttempt) throws {
+        let job = attempt.order.job
+        let digests = try truth(job).digests
+        guard digests.indices.contains(Int(weights.step)), digests[Int(weights.step)] == weights.digest else {
             throw SimWrong(
-                "job \(member.order.job): the weights after step \(member.step) in round \(member.order.round) are not those of one worker alone"
+                "job \(job): the weights after step \(weights.step) in round \(attempt.order.round) are not those of one worker alone"
             )
         }
     }

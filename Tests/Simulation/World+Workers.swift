@@ -8,9 +8,7 @@ extension World {
     func tick(_ worker: SimWorker) throws {
         clock.at(clock.now + 1) { [self] in try tick(worker) }
         guard worker.isAlive, worker.stoppedUntil <= clock.now else { return }
-        worker.session.round = worker.member.map {
-            Heartbeat.InRound(round: $0.order.round, phase: $0.phase, step: max(0, $0.step))
-        }
+        worker.session.round = worker.member.heartbeat
         for message in worker.session.tick(now: clock.now) { send(message, from: worker) }
         if let broken = worker.session.validate() { throw SimWrong("worker \(worker.index): \(broken)") }
     }
@@ -30,8 +28,8 @@ extension World {
         case .refused(let lease, let reason):
             record.note(clock.now, "\(lease.task) is refused: \(reason)")
             worker.session.settled([lease])
-        case .startRound(let order): try start(order, worker)
-        case .stopRound(let round): if worker.member?.order.round == round { stopMember(worker) }
+        case .startRound(let order): try self.order(order, worker)
+        case .stopRound(let round): try carryOut(worker.member.stopped(round: round), worker)
         case .rendezvous(let round, let key): try rendezvous(round, key, worker)
         case .drained:
             worker.session.drained()
@@ -110,7 +108,7 @@ extension World {
         record.note(clock.now, "worker \(worker.index) dies: \(reason)")
         worker.isAlive = false
         deaths += 1
-        stopMember(worker)
+        dropMember(worker)
         worker.life += 1
         if let connection = worker.connection { close(connection) }
         worker.connection = nil
@@ -120,8 +118,7 @@ extension World {
             worker.isAlive = true
             worker.request.process = "w\(worker.index) \(worker.life)"
             worker.stoppedUntil = 0
-            worker.session = SessionMachine()
-            (worker.memory, worker.left) = (nil, nil)
+            worker.restart()
             try connect(worker)
         }
     }

@@ -1,4 +1,5 @@
 import Cluster
+import Member
 import Sampling
 import Scheduling
 import Specs
@@ -53,7 +54,7 @@ package func simulate(
 
 /// A coordinator, its ledger, workers, sites and the network between them, all drawn from one seed.
 ///
-/// The machines are the real ones: CoordinatorCore with its Scheduler, SessionMachine, RoundStart, LaneOrder, the planners, the folding of specs.
+/// The machines are the real ones: CoordinatorCore with its Scheduler, SessionMachine, MemberMachine, LaneOrder, the planners, the folding of specs.
 /// Simulated are the ledger's disk, the network, the sites' files and the arithmetic of a training step.
 final class World: @unchecked Sendable {
     struct Connection {
@@ -82,7 +83,8 @@ final class World: @unchecked Sendable {
     var cut: [(to: Double, from: Double)] = []
     var siteAway: [Double] = []
     var schedules: [String: LaneSchedule] = [:]
-    var blobs: [String: (step: Int64, digest: UInt64)] = [:]
+    var blobs: [String: SimWeights] = [:]
+    /// What members stated, by job and round.
     var statements: [String: RoundStatementTable] = [:]
     var sums: [String: SimSum] = [:]
     /// Members that left a round: what is added up with them fails.
@@ -128,7 +130,11 @@ final class World: @unchecked Sendable {
         request.ownKernels = .upTo(request.kernels)
         request.process = "w\(index) 0"
         request.joinsRounds = !random.chance(0.05)
-        let worker = SimWorker(index: index, request: request, isFaulty: index > 0 && random.chance(0.1))
+        var member = MemberMachine.Settings()
+        // Epochs last seconds here.
+        member.checkpointSeconds = random.between(0.1, 4)
+        let worker = SimWorker(
+            index: index, request: request, isFaulty: index > 0 && random.chance(0.1), memberSettings: member)
         workers.append(worker)
         cut.append((0, 0))
         clock.at(random.between(0, 3)) { [self] in try connect(worker) }

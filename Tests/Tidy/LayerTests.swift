@@ -23,8 +23,8 @@ import Testing
         ],
         "Collectives": ["Bytes", "CGloo", "Glibc"],
         "Training": [
-            "Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Features", "Foundation", "Glibc", "Models",
-            "Sampling", "Synchronization",
+            "Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Features", "Foundation", "Glibc", "Member",
+            "Models", "Sampling", "Synchronization",
         ],
         "Serving": ["Cluster", "OrderedCollections"],
         "InferenceService": [
@@ -54,15 +54,15 @@ import Testing
             "GRPCCore",
             "GRPCNIOTransportHTTP2Posix", "Hummingbird", "HummingbirdTLS", "Logging", "NIOSSL",
         ],
+        "Member": ["Cluster"],
         "Session": ["Cluster", "OrderedCollections"],
         "Pipeline": [
             "Bytes", "CCodecs", "CKernels", "Cluster", "Columns", "Dispatch", "Features", "RootFormat",
             "Sampling", "Specs", "Storage", "Synchronization",
         ],
         "WorkerService": [
-            "Bytes", "Cluster", "Collectives", "Features", "Models", "Pipeline", "Session", "Storage", "Training",
-            "Wire",
-            "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
+            "Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Pipeline", "Session", "Storage",
+            "Training", "Wire", "Dispatch", "Foundation", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging",
             "ServiceLifecycle", "Synchronization",
         ],
     ]

@@ -5,7 +5,6 @@ import Features
 import Foundation
 import Models
 import Sampling
-import Synchronization
 import Testing
 import Training
 
@@ -26,70 +25,6 @@ struct Plans: Sendable {
         RowCache(limit: 1 << 30) { (index) throws(InputError) in
             EventStore(data.schema, rows: rows[index].rows, labels: rows[index].labels)
         }
-    }
-}
-
-/// Members of a round find each other in memory.
-final class MemoryRendezvous: Rendezvous {
-    private let condition = NSCondition()
-    private let values = Mutex<[String: [UInt8]]>([:])
-
-    private let isStopped = Atomic(false)
-
-    /// A member has left: nobody waits for it.
-    func stop() {
-        isStopped.store(true, ordering: .relaxed)
-        condition.lock()
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    func set(_ key: String, _ value: [UInt8]) {
-        condition.lock()
-        values.withLock { $0[key] = value }
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    func wait(_ key: String) -> [UInt8]? {
-        condition.lock()
-        defer { condition.unlock() }
-        let deadline = Date().addingTimeInterval(20)
-        while Date() < deadline, !isStopped.load(ordering: .relaxed) {
-            if let value = values.withLock({ $0[key] }) { return value }
-            condition.wait(until: Date().addingTimeInterval(0.5))
-        }
-        return nil
-    }
-}
-
-final class Recorder: TrainingObserver {
-    struct Record: Sendable {
-        var epochs: [EpochMetrics] = []
-        var test: PartMetrics?
-        var checkpoint: [UInt8] = []
-        var truncated: Int64 = 0
-    }
-    let record = Mutex(Record())
-    let stopAt: Int64?
-    private let reached = Atomic(false)
-
-    init(stopAt: Int64? = nil) { self.stopAt = stopAt }
-
-    var isStopped: Bool { reached.load(ordering: .relaxed) }
-
-    func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double) {
-        guard state.step == stopAt else { return }
-        record.withLock { $0.checkpoint = Checkpoint.encode(state) }
-        reached.store(true, ordering: .relaxed)
-    }
-
-    func entered(_ phase: RoundPhase) {}
-
-    func finishedEpochs(_ state: TrainingState, _ metrics: [EpochMetrics]) { record.withLock { $0.epochs += metrics } }
-
-    func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64) {
-        record.withLock { ($0.test, $0.checkpoint, $0.truncated) = (test, Checkpoint.encode(state), truncated) }
     }
 }
 
@@ -156,39 +91,32 @@ final class Recorder: TrainingObserver {
         }
     }
 
+    /// Trains in one round, until the end or the given step.
     private func train(
-        _ plans: Plans, _ rows: [RawBlock], members: Int, threads: Int = 1,
-        from checkpoint: [UInt8]? = nil, stopAt: Int64? = nil
-    ) throws -> Recorder.Record {
-        let rendezvous = MemoryRendezvous()
-        let recorders = (0..<members).map { _ in Recorder(stopAt: stopAt) }
-        let failure = Mutex<(any Error)?>(nil)
-        let running = DispatchGroup()
-        for rank in 0..<members {
-            let thread = Thread {
-                do {
-                    let group = try ProcessGroup(
-                        rank: rank, size: members, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-                    let cache = plans.cache(rows)
-                    let step = try checkpoint.map {
-                        try Checkpoint.decode($0, for: plans.network).step
-                    }
-                    let plan = RoundPlan(
-                        members: (0..<members).map { "m\($0)" }, owners: plans.data.lanes.indices.map { $0 % members },
-                        checkpointStep: step, checkpoint: { checkpoint! })
-                    let trainer = try Trainer(
-                        plans.data, plans.training, group: group, plan: plan, threads: threads, cache: cache)
-                    try trainer.run(recorders[rank])
-                } catch is RoundStopped {} catch { failure.withLock { $0 = $0 ?? error } }
-                running.leave()
-            }
-            thread.stackSize = 8 << 20
-            running.enter()
-            thread.start()
+        _ plans: Plans, _ rows: [RawBlock], members: Int, threads: Int = 1, from checkpoint: [UInt8]? = nil,
+        stopAt: Int64? = nil
+    ) throws -> LocalMember.Record {
+        var order = Self.order(plans, members)
+        if let checkpoint {
+            (order.checkpoint, order.checkpointStep) = (
+                "stored", try Checkpoint.decode(checkpoint, for: plans.network).step
+            )
         }
-        running.wait()
-        if let error = failure.withLock({ $0 }) { throw error }
-        return recorders[0].record.withLock { $0 }
+        let all = (0..<members).map { _ in LocalMember(plans, rows, threads: threads, stopAt: stopAt) }
+        LocalMember.run(order, all, checkpoint: checkpoint)
+        for member in all {
+            if case .failed(let reason, let fatal, _)? = member.failure {
+                throw MemberLeft(reason: reason, fatal: fatal)
+            }
+        }
+        return all[0].record
+    }
+
+    private static func order(_ plans: Plans, _ members: Int, round: Int64 = 1) -> RoundOrder {
+        RoundOrder(
+            job: JobID(1), round: RoundNumber(round), rank: 0, members: (0..<members).map { "m\($0)" },
+            owners: plans.data.lanes.indices.map { $0 % members }, dataPlan: "data", trainingPlan: "training",
+            checkpoint: nil, checkpointStep: 0, epochs: 0, kernels: "any")
     }
 
     static let sizes = [[101, 20, 33], [200, 41, 50], [77, 0, 10], [150, 30, 30]]
@@ -219,45 +147,17 @@ final class Recorder: TrainingObserver {
 
     /// One round of members that may have something from an earlier one; what each has afterwards.
     private func round(
-        _ plans: Plans, _ rows: [RawBlock], _ memories: [TrainingMemory?],
+        _ plans: Plans, _ rows: [RawBlock], _ memories: [LocalMember.Memory?],
         breaking: (rank: Int, step: Int64, slice: Int)? = nil
-    ) -> (memories: [TrainingMemory?], checkpoint: [UInt8], epochs: [EpochMetrics]) {
-        let rendezvous = MemoryRendezvous()
-        let recorder = Recorder()
-        let after = Mutex(memories)
-        let running = DispatchGroup()
-        for rank in memories.indices {
-            let thread = Thread {
-                defer { running.leave() }
-                guard
-                    let group = try? ProcessGroup(
-                        rank: rank, size: memories.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-                else { return }
-                let plan = RoundPlan(
-                    members: memories.indices.map { "m\($0)" },
-                    owners: plans.data.lanes.indices.map { $0 % memories.count }, memory: memories[rank])
-                let cache = plans.cache(rows)
-                var own: any Communicator = group
-                if let breaking, breaking.rank == rank {
-                    own = BreakingGroup(group, sum: breaking.step, slice: breaking.slice)
-                }
-                guard
-                    let trainer = try? Trainer(
-                        plans.data, plans.training, group: own, plan: plan, threads: 1, cache: cache)
-                else {
-                    return
-                }
-                // A sum that breaks ends the round; the trainer's end closes its connections, which the others see.
-                do { try trainer.run(rank == 0 ? recorder : Recorder()) } catch { rendezvous.stop() }
-                after.withLock { $0[rank] = trainer.memory }
-            }
-            thread.stackSize = 8 << 20
-            running.enter()
-            thread.start()
+    ) -> (memories: [LocalMember.Memory?], checkpoint: [UInt8], epochs: [EpochMetrics]) {
+        let members = memories.enumerated().map { rank, memory in
+            LocalMember(
+                plans, rows, memory: memory,
+                breaking: breaking?.rank == rank ? breaking.map { ($0.step, $0.slice) } : nil)
         }
-        running.wait()
-        let record = recorder.record.withLock { $0 }
-        return (after.withLock { $0 }, record.checkpoint, record.epochs)
+        // A sum breaks in round 1; whoever remembers it is in round 2.
+        LocalMember.run(Self.order(plans, members.count, round: breaking == nil ? 2 : 1), members)
+        return (members.map(\.memory), members[0].record.checkpoint, members[0].record.epochs)
     }
 
     @Test func aSumThatBreaksInAnySliceLosesNoStep() throws {
@@ -274,7 +174,7 @@ final class Recorder: TrainingObserver {
                 // In the first epoch, and in its last step.
                 for step in [Int64(2), plans.schedule.stepsPerEpoch - 1] {
                     let broken = round(plans, rows, [nil, nil, nil], breaking: (rank, step, slice))
-                    let steps = broken.memories.map { $0?.state.step ?? -1 }
+                    let steps = broken.memories.map { $0?.state?.step ?? -1 }
                     #expect(steps.allSatisfy { $0 == step || $0 == step + 1 } && steps[rank] == step, "\(steps)")
                     if Set(steps).count > 1 { differed += 1 }
                     // The one whose connection broke is gone; then all three, the lost one without anything.
@@ -294,28 +194,22 @@ final class Recorder: TrainingObserver {
 
     @Test func twoStatesAfterOneStepEndTheTraining() throws {
         let (plans, rows) = plans(Self.sizes)
-        let network = plans.network
-        var one = TrainingState(network, plans.training, seed: 1)
-        var other = TrainingState(network, plans.training, seed: 2)
-        (one.step, other.step) = (3, 3)
-        let states = [one, other]
-        let rendezvous = MemoryRendezvous()
-        let said = Mutex<[String]>([])
-        DispatchQueue.concurrentPerform(iterations: 2) { rank in
-            do {
-                let group = try ProcessGroup(
-                    rank: rank, size: 2, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-                let plan = RoundPlan(
-                    members: ["a", "b"], owners: plans.data.lanes.indices.map { $0 % 2 },
-                    memory: TrainingMemory(states[rank]))
-                _ = try Trainer(
-                    plans.data, plans.training, group: group, plan: plan, threads: 1,
-                    cache: plans.cache(rows))
-            } catch { said.withLock { $0.append("\(error)") } }
+        // Two members that trained alone to the same step, with other seeds.
+        let members = [UInt64(1), 2].map { seed in
+            var own = plans
+            own.training.seed = seed
+            let alone = LocalMember(own, rows, stopAt: 3)
+            LocalMember.run(Self.order(own, 1), [alone])
+            return LocalMember(plans, rows, memory: alone.memory)
         }
-        #expect(
-            said.withLock { $0 }.count == 2
-                && said.withLock { $0 }.allSatisfy { $0.contains("step 3") && $0.contains("a and b") })
+        LocalMember.run(Self.order(plans, 2, round: 2), members)
+        for member in members {
+            guard case .failed(let reason, true, nil)? = member.failure else {
+                Issue.record("\(String(describing: member.failure))")
+                continue
+            }
+            #expect(reason.contains("step 3") && reason.contains("m0 and m1"), "\(reason)")
+        }
     }
 
     @Test func multipliersFollowTheGradients() throws {
@@ -363,8 +257,9 @@ final class Recorder: TrainingObserver {
     @Test func aNonFiniteGradientNamesItsPlace() throws {
         let (plans, rows) = plans([[40, 4, 4], [40, 4, 4]], epochs: 1)
         let broken = rows.map { RawBlock(rows: $0.rows.map { $0.map { _ in Float.infinity } }, labels: $0.labels) }
-        let error = #expect(throws: TrainingFailure.self) { try train(plans, broken, members: 2) }
-        #expect(error?.description.contains("step 0") == true && error?.description.contains("lane") == true)
+        let error = #expect(throws: MemberLeft.self) { try train(plans, broken, members: 2) }
+        #expect(error?.fatal == true && error?.reason.contains("step 0") == true)
+        #expect(error?.reason.contains("lane") == true)
     }
 
     @Test func aScoreThatIsNoNumberEndsTheTraining() throws {
@@ -375,8 +270,8 @@ final class Recorder: TrainingObserver {
                     train: rows.rows.train, validation: rows.rows.validation.map { _ in Float.infinity },
                     test: rows.rows.test), labels: rows.labels)
         }
-        let error = #expect(throws: TrainingFailure.self) { try train(plans, outliers, members: 2) }
-        #expect(error?.description.contains("validation") == true)
+        let error = #expect(throws: MemberLeft.self) { try train(plans, outliers, members: 2) }
+        #expect(error?.fatal == true && error?.reason.contains("validation") == true)
     }
 
     @Test func gradientsAgreeWithDifferences() {

@@ -3,105 +3,63 @@ import Cluster
 import Collectives
 import Dispatch
 import Features
+import Member
 import Models
 import Sampling
 import Synchronization
 
-/// What a round tells while it trains.
-package protocol TrainingObserver: Sendable {
-    /// Asked between steps; true ends the round at once.
-    var isStopped: Bool { get }
-    /// After each step.
-    func stepped(_ state: TrainingState, epoch: Int, stepsPerEpoch: Int64, loss: Double)
-    /// One epoch ended; at a round's beginning, all that the coordinator may not know of, at once.
-    func finishedEpochs(_ state: TrainingState, _ metrics: [EpochMetrics])
-    func finished(_ state: TrainingState, test: PartMetrics, truncated: Int64)
-    /// The member does something else now.
-    func entered(_ phase: RoundPhase)
-}
-
-/// What a member keeps from round to round.
-package struct TrainingMemory: Sendable, Equatable {
-    package var state: TrainingState
-    /// Of the epochs that ended since the coordinator's checkpoint, as far as this member knows.
-    package var epochs: [EpochMetrics] = []
-
-    package init(_ state: TrainingState) { self.state = state }
-}
-
-/// How a round begins: who is in it, who owns which lane, and what there is to go on from.
-package struct RoundPlan: Sendable {
-    package var members: [String]
-    /// For each lane, the rank that owns it.
-    package var owners: [Int]
-    /// What this member has from an earlier round.
-    package var memory: TrainingMemory?
-    /// The step of the coordinator's checkpoint, and how to get it.
-    package var checkpointStep: Int64?
-    /// Epochs whose metrics the coordinator has.
-    package var epochs: Int
-    package var checkpoint: @Sendable () throws -> [UInt8]
-
-    package init(
-        members: [String], owners: [Int], memory: TrainingMemory? = nil, checkpointStep: Int64? = nil, epochs: Int = 0,
-        checkpoint: @escaping @Sendable () throws -> [UInt8] = { [] }
-    ) {
-        self.members = members
-        self.owners = owners
-        self.memory = memory
-        self.checkpointStep = checkpointStep
-        self.epochs = epochs
-        self.checkpoint = checkpoint
-    }
-}
-
-/// Training can not go on, in this or any other round.
+/// The training cannot go on, in this or any other round.
 package struct TrainingFailure: Error, CustomStringConvertible, Sendable {
     package let description: String
 }
 
-/// The round was given up from outside.
+/// The round was interrupted from outside.
 package struct RoundStopped: Error { package init() {} }
 
-/// One member's part of a data-parallel training: its lanes, summed exactly with the others'.
+/// One member's part of a data-parallel training: its lanes, summed exactly with the others'. It computes what `MemberMachine` decides, and
+/// decides nothing itself.
 package final class Trainer {
     private let training: TrainingPlan
     private let schedule: LaneSchedule
     private let network: Network
     private let group: any Communicator
     private let members: [String]
-    private let epochsKnown: Int
     private let lanes: [LaneRunner]
     private let threads: Int
-    private let stepsPerEpoch: Int64
     private let metricSums: MetricSums
     private let stepSums: any AllReduce
     private let metricTotals: any AllReduce
     private var workers: [ThreadWork] = []
     private var barriers = 0
-    package private(set) var memory: TrainingMemory
-    private var state: TrainingState { memory.state }
+    /// The state after the last step that was applied.
+    package private(set) var state: TrainingState
+    /// Values beyond the padding that were left out of the features, over all members; counted with the test part.
+    package private(set) var truncated: Int64 = 0
 
+    /// - Parameters:
+    ///   - owners: for each lane, the rank of the member that owns it.
+    ///   - members: the members' names, by rank.
+    ///   - state: where the training goes on, the same on every member.
+    ///   - threads: how many compute at once, at most one for each lane.
+    /// - Throws: where the other members cannot be reached.
     package init(
-        _ data: DataPlan, _ training: TrainingPlan, group: any Communicator, plan: RoundPlan, threads: Int,
-        cache: RowCache
+        _ data: DataPlan, _ training: TrainingPlan, group: any Communicator, members: [String], owners: [Int],
+        state: TrainingState, threads: Int, cache: RowCache
     ) throws {
         let schedule = data.schedule(training)
         self.training = training
         self.schedule = schedule
         self.group = group
-        members = plan.members
-        epochsKnown = plan.epochs
+        self.members = members
+        self.state = state
         let network = Network(inputs: data.schema.flatWidth, layers: training.layers)
         self.network = network
-        memory = try Self.start(training, schedule, network, group, plan)
         let count = schedule.lanes.count
         let batches = (0..<count).map(schedule.batch(ofLane:))
-        let lanes = (0..<count).filter { plan.owners[$0] == group.rank }.map {
+        let lanes = (0..<count).filter { owners[$0] == group.rank }.map {
             LaneRunner(data, training, schedule, lane: $0, network: network, cache: cache)
         }
         self.lanes = lanes
-        stepsPerEpoch = schedule.stepsPerEpoch
         let threads = max(1, min(threads, lanes.count))
         self.threads = threads
         metricSums = MetricSums(outputs: network.outputs)
@@ -116,94 +74,50 @@ package final class Trainer {
         }
     }
 
-    /// Each member tells what it has; all go on from the newest step that any of them has.
-    private static func start(
-        _ training: TrainingPlan, _ schedule: LaneSchedule, _ network: Network, _ group: any Communicator,
-        _ plan: RoundPlan
-    ) throws -> TrainingMemory {
-        let own =
-            plan.memory.map {
-                RoundStatement(
-                    step: $0.state.step, digest: $0.state.wholeDigest,
-                    epochs: $0.epochs.filter { $0.epoch > plan.epochs })
+    /// Makes the state from which a round goes on.
+    ///
+    /// - Parameters:
+    ///   - start: what the members decided.
+    ///   - own: the state in this member's memory; used if the decision says that the member has it.
+    ///   - checkpoint: fetches a checkpoint's bytes by their digest.
+    package static func restore(
+        _ start: RoundStart, _ data: DataPlan, _ training: TrainingPlan, group: any Communicator, own: TrainingState?,
+        checkpoint: (String) throws -> [UInt8]
+    ) throws -> TrainingState {
+        let network = Network(inputs: data.schema.flatWidth, layers: training.layers)
+        func initial() -> TrainingState { TrainingState(network, training, seed: training.seed) }
+        switch start {
+        case .initial: return initial()
+        case .checkpoint(let digest, _): return try Checkpoint.decode(checkpoint(digest), for: network)
+        case .own(let step):
+            guard let own, own.step == step else {
+                throw InputError(
+                    .corrupt, "the training state in memory is not the one that was agreed on",
+                    expected: "step \(step)", found: own.map { "step \($0.step)" } ?? "none")
             }
-            ?? RoundStatement(step: -1, digest: "", epochs: [])
-        guard let statements = group.allGather(own) else { throw RoundStopped() }
-        let decision: RoundStart
-        do { decision = try RoundStart.decide(statements, checkpoint: plan.checkpointStep) } catch {
-            let names = error.ranks.map { plan.members[$0] }.joined(separator: " and ")
-            throw TrainingFailure(
-                description: "the training states after step \(error.step) differ: those of \(names) are not the same")
+            return own
+        case .shared(let rank, let step):
+            // Whoever does not have it gives bytes of the same length.
+            let given = own.flatMap { $0.step == step ? $0 : nil } ?? initial()
+            return try Checkpoint.decode(group.broadcast(Checkpoint.encode(given), from: rank), for: network)
         }
-        var memory: TrainingMemory
-        switch decision {
-        case .beginning: memory = TrainingMemory(TrainingState(network, training, seed: training.seed))
-        case .checkpoint: memory = TrainingMemory(try Checkpoint.decode(plan.checkpoint(), for: network))
-        case .member(let rank, let step):
-            memory =
-                plan.memory?.state.step == step
-                ? plan.memory! : TrainingMemory(TrainingState(network, training, seed: 0))
-            if statements.contains(where: { $0.step < step }) {
-                let bytes = try group.broadcast(Checkpoint.encode(memory.state), from: rank)
-                memory.state = try Checkpoint.decode(bytes, for: network)
-            }
-        }
-        memory.epochs = RoundStart.epochs(statements).filter {
-            $0.epoch > plan.epochs && Int64($0.epoch) * schedule.stepsPerEpoch <= memory.state.step
-        }
-        return memory
     }
 
-    /// Trains to the end, or until the observer stops it.
-    package func run(_ observer: some TrainingObserver) throws {
-        guard stepsPerEpoch > 0 else { throw TrainingFailure(description: "no event is in the training part") }
-        // What a member knew that left before the coordinator did.
-        if !memory.epochs.isEmpty { observer.finishedEpochs(state, memory.epochs) }
-        var epoch = Int(state.step / stepsPerEpoch)
-        if epoch > 0, state.step % stepsPerEpoch == 0, !isEvaluated(epoch) { try finishEpoch(epoch, observer) }
-        while epoch < training.epochs {
-            try startEpoch(epoch)
-            try ready()
-            observer.entered(.training)
-            while state.step < Int64(epoch + 1) * stepsPerEpoch {
-                if observer.isStopped { throw RoundStopped() }
-                let loss = try step()
-                observer.stepped(state, epoch: epoch, stepsPerEpoch: stepsPerEpoch, loss: loss)
-            }
-            epoch += 1
-            try finishEpoch(epoch, observer)
-        }
-        observer.entered(.evaluating)
-        let test = try evaluate(.test, observer)
-        observer.finished(state, test: test, truncated: metricTotals.values[metricSums.free])
-    }
-
-    private func isEvaluated(_ epoch: Int) -> Bool {
-        epoch <= epochsKnown || memory.epochs.contains { $0.epoch == epoch }
-    }
-
-    private func finishEpoch(_ epoch: Int, _ observer: some TrainingObserver) throws {
-        observer.entered(.evaluating)
-        let metrics = EpochMetrics(
-            epoch: epoch, train: try evaluate(.train, observer), validation: try evaluate(.validation, observer))
-        memory.epochs.append(metrics)
-        observer.finishedEpochs(state, [metrics])
-    }
-
-    /// Waits for the other members where their ways may differ by more than the sum's deadline.
+    /// Waits for the other members where they may be further apart than the sum's deadline.
     private func ready() throws {
         barriers += 1
         guard group.barrier("\(barriers)") else { throw RoundStopped() }
     }
 
-    private func startEpoch(_ epoch: Int) throws {
-        let done = Int(state.step - Int64(epoch) * stepsPerEpoch)
+    /// Positions the lanes in an epoch, counted from 0, reads their first rows, and waits until all members have done so.
+    package func startEpoch(_ epoch: Int, stepsDone: Int64) throws {
         for lane in lanes {
-            lane.start(epoch: epoch, stepsDone: done)
+            lane.start(epoch: epoch, stepsDone: Int(stepsDone))
             // The first rows now: they may have to be read.
             try lane.take()
             lane.keep()
         }
+        try ready()
     }
 
     /// Runs `body` for each thread's share and rethrows the first error.
@@ -223,7 +137,7 @@ package final class Trainer {
     /// before the step, whole, and the others the state after it.
     ///
     /// - Returns: the mean loss of its rows.
-    private func step() throws -> Double {
+    package func step() throws -> Double {
         let layout = StepLayout(network, lanes: schedule.lanes.count, members: group.size)
         let lanes = lanes
         var trial = state
@@ -248,7 +162,7 @@ package final class Trainer {
             }
             let weight = Double(buffer[layout.weight])
             trial.apply(UnsafePointer(buffer.baseAddress!), weight: weight, training.optimizer, network)
-            memory.state = trial
+            state = trial
             return weight > 0 ? Double(buffer[layout.loss]) / 4_294_967_296 / weight : 0
         }
     }
@@ -272,14 +186,17 @@ package final class Trainer {
 
     // MARK: Evaluation
 
-    private func evaluate(_ part: SplitPart, _ observer: some TrainingObserver) throws -> PartMetrics {
+    /// Computes the metrics of a part with all members.
+    ///
+    /// - Parameter isStopped: asked before each lane; true ends the computation with `RoundStopped`.
+    package func evaluate(_ part: SplitPart, isStopped: @escaping @Sendable () -> Bool) throws -> PartMetrics {
         let lanes = lanes
         let state = state
         let sums = metricSums
         try parallel { work in
             work.metrics.update(repeating: 0)
             for index in work.lanes {
-                if observer.isStopped { throw RoundStopped() }
+                if isStopped() { throw RoundStopped() }
                 try lanes[index].evaluate(part, state, work, sums)
             }
         }
@@ -293,6 +210,7 @@ package final class Trainer {
                     "\(buffer[sums.broken]) events of the \(part) part have a score that is no number after step \(state.step): "
                     + "the weights or some values are too large; try a smaller learning rate, or drop the branch")
         }
+        truncated = buffer[sums.free]
         return sums.metrics(UnsafePointer(buffer.baseAddress!))
     }
 }

@@ -98,13 +98,4 @@ final class Outbox: Sendable {
     var isDrained: Bool { state.withLock { $0.machine.isDrained } }
 
     func inRound(_ round: Heartbeat.InRound?) { state.withLock { $0.machine.round = round } }
-
-    /// The round's phase or step changed; nothing where it is in another by now.
-    func inRound(_ number: RoundNumber, _ change: (inout Heartbeat.InRound) -> Void) {
-        state.withLock { state in
-            guard var round = state.machine.round, round.round == number else { return }
-            change(&round)
-            state.machine.round = round
-        }
-    }
 }
