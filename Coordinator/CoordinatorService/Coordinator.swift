@@ -30,7 +30,7 @@ package actor Coordinator {
 
     let ledger: Ledger
     let blobs: BlobStore
-    let planner: StagePlanner
+    let planner: LedgerPlanner
     let log: Logger
     let settings: Settings
     var core: CoordinatorCore<SitedLedger>
@@ -64,7 +64,7 @@ package actor Coordinator {
         blobs = try BlobStore(settings.state.appending(path: "blobs"))
         let ledger = ledger
         try blobs.sweep { try ledger.names(blob: $0) }
-        let planner = StagePlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
+        let planner = LedgerPlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
         self.planner = planner
         files = FileCache(ledger, settings.catalog)
         credential = ForwardedCredential(find: settings.bearerToken)

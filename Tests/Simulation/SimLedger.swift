@@ -324,6 +324,19 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
     static func site(_ url: String) -> String { String(url.split(separator: "/")[1]) }
 }
 
+extension SimLedger: PlanningView {
+    func description(of job: JobID) throws -> JobDescription? { jobs[job]?.description }
+
+    func files(of job: JobID) throws -> [PlannedFile] {
+        (jobs[job]?.files ?? []).sorted { ($0.dataset, $0.url) < ($1.dataset, $1.url) }.map {
+            PlannedFile(
+                id: $0.id, dataset: $0.dataset, urls: [$0.url], survey: $0.survey, isSkipped: $0.skipped != nil)
+        }
+    }
+
+    func maxBlocks(branches: Int) -> Int32 { .max }
+}
+
 /// What can be broken on purpose.
 public enum PlantedFault: String, CaseIterable, Sendable {
     case noFencing, dropReceipt, countTwice, stepTwice, dropEpoch

@@ -51,6 +51,7 @@ extension World {
         if error == "no event is in the training part" {
             return (try? truth(id).schedule)??.blocks.allSatisfy { $0.rows.train == 0 } ?? false
         }
+        if error.contains("no file is left to read") { return ledger.jobs[id]!.files.allSatisfy { $0.skipped != nil } }
         if error.contains("is broken") { return jobs[id]!.all.contains(where: \.isBroken) }
         if error.contains("workers died with it") { return deaths > 1 }
         if error.contains("is away") { return jobs[id]!.all.contains { awaySites.contains($0.site) } }

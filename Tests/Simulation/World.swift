@@ -283,44 +283,39 @@ final class World: @unchecked Sendable {
         }
     }
 
-    /// What the shell's planner does, with the same planners.
+    /// The real planner, over the simulated ledger.
     private func plan(_ id: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
-        var plan = StagePlan()
-        var job = ledger.jobs[id]!
-        job.stage = stage
-        switch stage {
-        case .list, .survey: plan.units = ledger.units(job)
-        case .specs:
-            for file in job.files.filter({ $0.skipped == nil }).sorted(by: {
-                ($0.dataset, $0.url) < ($1.dataset, $1.url)
-            }) {
-                guard let survey = file.survey else { return .failure(PlanFailure("\(file.url) was not surveyed")) }
-                let cuts = ChunkPlanner.cuts(
-                    survey.boundaries, clusters: survey.clusters, events: job.description.chunkEvents)
-                plan.writes.append(.file(file.id, .cuts(cuts)))
-                plan.units.append(WorkUnit(id: .file(file.id), sites: [SimLedger.site(file.url)], cuts: cuts))
-            }
-        case .train, .evaluate:
-            for file in job.files {
-                guard let folded = file.folded, let survey = file.survey,
-                    folded.blockRows.count != survey.boundaries.count - 1
-                else { continue }
-                ledger.wrong = SimWrong(
-                    "job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \(folded.blockRows.count)"
-                )
-                return .failure(PlanFailure("wrong specs"))
-            }
-            let schedule = schedule(job)
-            guard schedule.blocks.contains(where: { $0.rows.train > 0 }) else {
-                return .failure(PlanFailure("no event is in the training part"))
-            }
-            let name = "m\(id)-\(schedule.blocks.count)"
-            schedules[name] = schedule
-            plan.training = TrainingFacts(
-                dataPlan: name, trainingPlan: name, lanes: schedule.lanes.count, localPaths: [], files: [])
-        case .queued, .publish, .done, .failed, .cancelled: break
+        let planner = StagePlanner(
+            ledger, sites: { urls in urls.map { $0.hasPrefix("sim/") ? SimLedger.site($0) : "s0" } },
+            training: { [unowned self] in try planTraining($0) })
+        do { return .success(try planner.plan(id, stage)) } catch let failure as PlanFailure {
+            return .failure(failure)
+        } catch {
+            return .failure(PlanFailure("\(error)"))
         }
-        return .success(plan)
+    }
+
+    private func planTraining(_ id: JobID) throws -> StagePlan {
+        let job = ledger.jobs[id]!
+        for file in job.files {
+            guard let folded = file.folded, let survey = file.survey,
+                folded.blockRows.count != survey.boundaries.count - 1
+            else { continue }
+            ledger.wrong = SimWrong(
+                "job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \(folded.blockRows.count)"
+            )
+            throw PlanFailure("wrong specs")
+        }
+        let schedule = schedule(job)
+        guard schedule.blocks.contains(where: { $0.rows.train > 0 }) else {
+            throw PlanFailure("no event is in the training part")
+        }
+        let name = "m\(id)-\(schedule.blocks.count)"
+        schedules[name] = schedule
+        var plan = StagePlan()
+        plan.training = TrainingFacts(
+            dataPlan: name, trainingPlan: name, lanes: schedule.lanes.count, localPaths: [], files: [])
+        return plan
     }
 
     private func schedule(_ job: SimLedger.Job) -> LaneSchedule {
