@@ -145,11 +145,11 @@ import Testing
             ).output
         }
         func field(_ number: UInt8, _ bytes: [UInt8]) -> [UInt8] { [number << 3 | 2, UInt8(bytes.count)] + bytes }
-        // No protobuf; protobuf without sense; a beat before hello; a hello that makes no sense.
+        // No protobuf; a protobuf message that is not valid; a heartbeat before the join request; an invalid join request.
         _ = try call("Session", [255, 255, 255, 255])
         _ = try call("Session", field(1, Array("nonsense".utf8)))
         #expect(
-            try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains("begins with hello"))
+            try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains("begins with a join request"))
         _ = try call(
             "Session",
             field(
