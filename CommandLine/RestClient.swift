@@ -46,9 +46,9 @@ struct RestClient {
     /// Closes the connections.
     func shutDown() async { try? await http.shutdown() }
 
-    /// - Parameter isQuiet: does not say on standard error that the server cannot be reached.
+    /// - Parameter isQuiet: prints nothing where the server cannot be reached.
     /// - Returns: the answer's body.
-    /// - Throws: `ExitCode` for what was said on standard error: `unreachable`, `usage` where the request is wrong, else `refused`.
+    /// - Throws: `ExitCode` for a failure that was printed: `unreachable`, `usage` where the request is wrong, else `refused`.
     func data(_ method: String, _ path: String, body: Data? = nil, isQuiet: Bool = false) async throws -> Data {
         var request = HTTPClientRequest(url: server + path)
         request.method = .init(rawValue: method)

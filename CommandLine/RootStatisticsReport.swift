@@ -26,7 +26,7 @@ struct TreeStatistics: Encodable {
     var lowerCycle: Bool?
     var branches: [BranchReport] = []
     var strings: [TextReport] = []
-    var unsupported: [Refusal] = []
+    var unsupported: [UnsupportedBranch] = []
     /// Why the tree cannot be opened at all.
     var error: String?
 
@@ -50,12 +50,12 @@ struct TreeStatistics: Encodable {
         case (.read(let summary), _): branches.append(BranchReport(branch, summary))
         case (.unreadable(let error), .unsupported(let reason)):
             unsupported.append(
-                Refusal(
+                UnsupportedBranch(
                     branch: branch.branchPath, field: branch.leafName, typename: branch.typeName,
                     reason: error.message == reason ? reason : "\(error)"))
         case (.unreadable(let error), _):
             unsupported.append(
-                Refusal(
+                UnsupportedBranch(
                     branch: branch.branchPath, field: branch.leafName, typename: branch.typeName, reason: "\(error)"))
         }
     }
@@ -72,7 +72,7 @@ struct TreeStatistics: Encodable {
                     + [
                         "branch".padded(width), "type".padded(6), "shape".padded(8), "values".padded(10, left: true),
                         "min".padded(14, left: true), "max".padded(14, left: true), "sum".padded(24, left: true),
-                        "not finite".padded(10, left: true), "most".padded(6, left: true), "CRC-32",
+                        "not finite".padded(10, left: true), "max".padded(6, left: true), "CRC-32",
                     ].joined(separator: " "))
         }
         for branch in branches { lines.append("  " + branch.line(width)) }
@@ -86,7 +86,7 @@ struct TreeStatistics: Encodable {
     }
 }
 
-struct Refusal: Encodable {
+struct UnsupportedBranch: Encodable {
     var branch: String
     var field: String?
     var typename: String

@@ -80,7 +80,7 @@ package struct TokenStore: Sendable {
         guard parts.count == 3, parts[0] == Self.prefix, let token = read(parts[1]), now < token.expires else {
             return nil
         }
-        // In a time that does not tell how much of it was right.
+        // In constant time, so that nobody learns how much of the secret was right.
         let difference = zip(Digest.sha256(parts[2]).utf8, token.secretDigest.utf8).reduce(0) { $0 | $1.0 ^ $1.1 }
         return difference == 0 ? token : nil
     }

@@ -11,7 +11,7 @@ package struct AccessGuard: Sendable {
 
     package init(tokens: TokenStore?) { self.tokens = tokens }
 
-    enum Refusal: Error {
+    enum Rejection: Error {
         case unknown
         case wrongRole(Role)
 
@@ -34,7 +34,7 @@ package struct AccessGuard: Sendable {
     }
 
     /// - Parameter authorization: the header's or the metadata's value, `Bearer TOKEN`.
-    func check(_ authorization: String?, _ role: Role) throws(Refusal) {
+    func check(_ authorization: String?, _ role: Role) throws(Rejection) {
         guard let tokens else { return }
         let words = (authorization ?? "").split(separator: " ")
         guard words.count == 2, words[0].lowercased() == "bearer", let token = tokens.check(String(words[1])) else {
@@ -76,7 +76,7 @@ struct JoinInterceptor: ServerInterceptor {
         next: @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<Output>
     ) async throws -> StreamingServerResponse<Output> {
         do { try access.check(request.metadata[stringValues: "authorization"].first { _ in true }, .worker) } catch {
-            log.warning("a call of \(context.remotePeer) is refused: \(error.sentence)")
+            log.warning("a call of \(context.remotePeer) is rejected: \(error.sentence)")
             throw RPCError(
                 code: error.code, message: error.sentence)
         }

@@ -2,38 +2,63 @@ import Bytes
 import Foundation
 import Synchronization
 
-/// Files named by their SHA-256 beside the ledger: written, synced, renamed, then recorded.
+/// Files named by their SHA-256 beside the ledger: written, synced, renamed, then recorded. Calls block.
 package final class BlobStore: Sendable {
-    private let directory: URL
+    private struct State {
+        /// Blobs that are stored and that the ledger does not name yet, with how often that happened (two jobs may store the same bytes) and
+        /// when it happened last.
+        var arriving: [String: (count: Int, since: Date)] = [:]
+        /// Blobs whose file is being removed.
+        var removing: Set<String> = []
+    }
 
+    private let directory: URL
+    private let state = Mutex(State())
+    /// Seconds after which a blob that nobody reported is not expected any more.
+    private static let arrivalTimeout = 600.0
+
+    /// - Throws: what the file system throws where the directory cannot be made.
     package init(_ directory: URL) throws {
         self.directory = directory
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     }
 
-    /// What was stored and is not named by the ledger yet, and how often: two jobs may store the same bytes.
-    private let arriving = Mutex<[String: (count: Int, since: Date)]>([:])
-    private static let patience = 600.0
-
+    /// Stores bytes durably; bytes that are there already stay as they are.
+    /// - Returns: their SHA-256, in hexadecimal.
+    /// - Throws: what the file system throws.
     package func put(_ bytes: [UInt8]) throws -> String {
         let digest = Digest.sha256(bytes)
         let target = directory.appending(path: digest)
-        let isThere = arriving.withLock { arriving in
-            arriving = arriving.filter { $0.value.since.timeIntervalSinceNow > -Self.patience }
-            arriving[digest] = ((arriving[digest]?.count ?? 0) + 1, Date())
-            return FileManager.default.fileExists(atPath: target.path)
-        }
-        guard !isThere else { return digest }
+        // A removal takes no longer than unlinking one file.
+        while !announce(digest) { usleep(500) }
+        // Nobody removes it from here on.
+        guard !FileManager.default.fileExists(atPath: target.path) else { return digest }
         let partial = directory.appending(path: "\(digest).\(UUID().uuidString).partial")
         // Gone already where all went well.
         defer { try? FileManager.default.removeItem(at: partial) }
-        FileManager.default.createFile(atPath: partial.path, contents: nil)
+        guard FileManager.default.createFile(atPath: partial.path, contents: nil) else {
+            throw InputError(.denied, "a blob's file cannot be created", file: partial.path)
+        }
         let handle = try FileHandle(forWritingTo: partial)
         defer { try? handle.close() }
         try handle.write(contentsOf: bytes)
         try handle.synchronize()
-        guard rename(partial.path, target.path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+        guard rename(partial.path, target.path) == 0 else {
+            throw InputError(
+                .denied, "a blob's file cannot be renamed", file: target.path, found: String(cString: strerror(errno)))
+        }
         return digest
+    }
+
+    /// Keeps a blob from being removed until it is reported.
+    /// - Returns: false where it is being removed at the moment.
+    private func announce(_ digest: String) -> Bool {
+        state.withLock { state in
+            guard !state.removing.contains(digest) else { return false }
+            state.arriving = state.arriving.filter { $0.value.since.timeIntervalSinceNow > -Self.arrivalTimeout }
+            state.arriving[digest] = ((state.arriving[digest]?.count ?? 0) + 1, Date())
+            return true
+        }
     }
 
     /// Digests come from outside: nothing else gets into a path.
@@ -42,29 +67,35 @@ package final class BlobStore: Sendable {
             ? directory.appending(path: digest) : nil
     }
 
+    /// Whether there is a blob with this digest.
     package func has(_ digest: String) -> Bool {
         path(digest).map { FileManager.default.fileExists(atPath: $0.path) } ?? false
     }
 
+    /// The bytes of a blob; nil where there is none with this digest.
     package func get(_ digest: String) throws -> [UInt8]? {
         has(digest) ? try path(digest).map { [UInt8](try Data(contentsOf: $0)) } : nil
     }
 
-    /// A report names it: from its commit on the ledger knows.
+    /// A report names the blob: from its commit on the ledger knows it.
     package func arrived(_ digest: String) {
-        arriving.withLock { arriving in
-            guard let entry = arriving[digest] else { return }
-            arriving[digest] = entry.count > 1 ? (entry.count - 1, entry.since) : nil
+        state.withLock { state in
+            guard let entry = state.arriving[digest] else { return }
+            state.arriving[digest] = entry.count > 1 ? (entry.count - 1, entry.since) : nil
         }
     }
 
+    /// Removes a blob that nobody needs.
     /// - Parameter isNamed: whether the ledger names it.
     package func remove(_ digest: String, isNamed: (String) throws -> Bool) rethrows {
         guard let path = path(digest), try !isNamed(digest) else { return }
-        arriving.withLock { if $0[digest] == nil { try? FileManager.default.removeItem(at: path) } }
+        let isFree = state.withLock { $0.arriving[digest] == nil && $0.removing.insert(digest).inserted }
+        guard isFree else { return }
+        try? FileManager.default.removeItem(at: path)
+        state.withLock { _ = $0.removing.remove(digest) }
     }
 
-    /// Removes what an earlier life left.
+    /// Removes what an earlier process left.
     package func sweep(isNamed: (String) throws -> Bool) rethrows {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? [] {
             if name.hasSuffix(".partial") {

@@ -66,7 +66,7 @@ extension Coordinator {
     }
 
     /// Adds a receipt that will be counted to its site's traffic.
-    private func count(_ receipt: Receipt, _ job: JobID, _ file: FileCache.Entry, _ boundaries: ArraySlice<Int64>) {
+    private func count(_ receipt: Receipt, _ job: JobID, _ file: GrantCache.Entry, _ boundaries: ArraySlice<Int64>) {
         guard case .counted(let bytes, _) = receipt.result, core.scheduler.leases.check(receipt.lease) == .count,
             let first = boundaries.first, let end = boundaries.last
         else { return }

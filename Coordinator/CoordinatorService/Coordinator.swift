@@ -37,7 +37,7 @@ package actor Coordinator {
     var sessions: [WorkerID: Session] = [:]
     /// Numbers of workers that the ledger has given out and that are not used yet.
     var workerNumbers: Range<Int64> = 0..<0
-    var files: FileCache
+    var files: GrantCache
     /// Each job's stage: when it began in this process, and what its sites gave since.
     var traffic: [JobID: StageTraffic] = [:]
     var credential: ForwardedCredential
@@ -66,7 +66,7 @@ package actor Coordinator {
         try blobs.sweep { try ledger.names(blob: $0) }
         let planner = LedgerPlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
         self.planner = planner
-        files = FileCache(ledger, settings.catalog)
+        files = GrantCache(ledger, settings.catalog)
         credential = ForwardedCredential(find: settings.bearerToken)
         publisher = Publisher(blobs: blobs, log: log)
         queries = QueryService(
@@ -203,7 +203,7 @@ package actor Coordinator {
 }
 
 extension Scheduler.Reply {
-    /// It says that a receipt was counted.
+    /// Whether it acknowledges receipts.
     fileprivate var isAcknowledgement: Bool {
         if case .message(.acknowledged, _) = self { true } else { false }
     }

@@ -4,9 +4,9 @@ import Foundation
 import Specs
 import Wire
 
-/// What can be said of a receipt by itself: whether it answers what was asked, and its digest.
+/// What a receipt shows by itself: whether it answers what was asked, and its digest.
 enum ReceiptCheck {
-    /// Of all that it says.
+    /// The digest of everything in a receipt, by which a copy of it is recognised; 32 hexadecimal digits.
     static func digest(_ receipt: Receipt) -> String {
         let result: [UInt8] =
             if case .counted(let bytes, let seconds) = receipt.result {
@@ -17,39 +17,81 @@ enum ReceiptCheck {
         return String(Digest.sha256(result, receipt.specs).prefix(32))
     }
 
-    private static func broken(_ text: String, _ receipt: Receipt) -> InputError {
-        InputError(.corrupt, text, object: "task \(receipt.lease.task)")
+    private static func invalid(
+        _ receipt: Receipt, _ message: String, expected: String, found: String
+    ) -> InputError {
+        InputError(.corrupt, message, object: "task \(receipt.lease.task)", expected: expected, found: found)
     }
 
+    private static func otherKind(_ receipt: Receipt, expected: String) -> InputError {
+        let found =
+            switch receipt.result {
+            case .listed: "a list"
+            case .surveyed: "a survey"
+            case .counted: "partial specs"
+            case .failed: "a failure"
+            }
+        return invalid(receipt, "a receipt is not of its task's kind", expected: expected, found: found)
+    }
+
+    /// Every file of a list has a URL.
     static func list(_ receipt: Receipt) throws(InputError) {
         switch receipt.result {
         case .failed: return
         case .listed(let files):
-            guard !files.contains(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) else {
-                throw broken("a list has a file without places", receipt)
+            if let file = files.first(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) {
+                throw invalid(
+                    receipt, "a file of a list has an invalid number of replicas", expected: "1 to 1000",
+                    found: "\(file.urls.count)")
             }
-        case .surveyed, .counted: throw broken("a receipt is not of its task's kind", receipt)
+        case .surveyed, .counted: throw otherKind(receipt, expected: "a list")
         }
     }
 
-    /// A survey must make sense: all that follows is planned from it.
+    /// A survey must be consistent: all that follows is planned from it.
     static func survey(_ receipt: Receipt) throws(InputError) {
         switch receipt.result {
         case .failed: return
         case .surveyed(let survey):
-            let bounds = survey.boundaries
-            guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries), bounds.first == 0,
-                bounds.last == survey.entries,
-                zip(bounds, bounds.dropFirst()).allSatisfy(<), survey.clusters.count <= bounds.count + 2_000_000
-            else { throw broken("a survey's blocks make no sense", receipt) }
+            try blocks(of: survey, receipt)
             let widths = 1...1 << 24
-            guard survey.branches.count <= 100_000,
-                survey.branches.allSatisfy({ branch in
-                    branch.name.utf8.count <= 4096 && widths.contains(branch.itemValues)
-                        && branch.fixedValues.map(widths.contains) ?? true
-                })
-            else { throw broken("a survey's branches make no sense", receipt) }
-        case .listed, .counted: throw broken("a receipt is not of its task's kind", receipt)
+            guard survey.branches.count <= 100_000 else {
+                throw invalid(
+                    receipt, "a survey has too many branches", expected: "at most 100000",
+                    found: "\(survey.branches.count)")
+            }
+            let wrong = survey.branches.first { branch in
+                branch.name.utf8.count > 4096 || !widths.contains(branch.itemValues)
+                    || !(branch.fixedValues.map(widths.contains) ?? true)
+            }
+            if let wrong {
+                throw invalid(
+                    receipt, "a branch of a survey is invalid",
+                    expected: "a name of at most 4096 bytes and 1 to \(widths.upperBound) values an item",
+                    found:
+                        "\(wrong.name.utf8.count) bytes, \(wrong.itemValues) values an item, \(wrong.fixedValues.map(String.init) ?? "any number of") values an entry"
+                )
+            }
+        case .listed, .counted: throw otherKind(receipt, expected: "a survey")
+        }
+    }
+
+    private static func blocks(of survey: Survey, _ receipt: Receipt) throws(InputError) {
+        let bounds = survey.boundaries
+        guard survey.bytes >= 0, (0...Int64(1) << 40).contains(survey.entries) else {
+            throw invalid(
+                receipt, "a survey's size is invalid", expected: "0 to 2^40 entries, and bytes that are not negative",
+                found: "\(survey.entries) entries, \(survey.bytes) bytes")
+        }
+        guard bounds.first == 0, bounds.last == survey.entries, zip(bounds, bounds.dropFirst()).allSatisfy(<),
+            survey.clusters.count <= bounds.count + 2_000_000
+        else {
+            throw invalid(
+                receipt, "a survey's blocks are invalid",
+                expected: "boundaries that rise from 0 to \(survey.entries)",
+                found:
+                    "\(bounds.count) boundaries from \(bounds.first ?? -1) to \(bounds.last ?? -1), \(survey.clusters.count) clusters"
+            )
         }
     }
 
@@ -58,23 +100,41 @@ enum ReceiptCheck {
         switch receipt.result {
         case .failed: return
         case .counted: break
-        case .listed, .surveyed: throw broken("a receipt is not of its task's kind", receipt)
+        case .listed, .surveyed: throw otherKind(receipt, expected: "partial specs")
         }
         let blocks = try SpecsCoding.decode(receipt.specs)
         guard blocks.count == boundaries.count - 1, blocks.allSatisfy({ $0.train.branches.count == branches }) else {
-            throw broken("a receipt's specs are not of its chunk", receipt)
+            throw invalid(
+                receipt, "a receipt's specs are not of its chunk",
+                expected: "\(boundaries.count - 1) blocks of \(branches) branches",
+                found: "\(blocks.count) blocks of \(blocks.first?.train.branches.count ?? 0) branches")
         }
-        let sane = blocks.lazy.flatMap(\.values).allSatisfy { part in
-            (0...Int64(1 << 40)).contains(part.rows)
-                && part.branches.allSatisfy {
-                    (0...Int64(1 << 50)).contains($0.values) && (0...Int64(1 << 50)).contains($0.nonfinite)
-                        && (0...Int64(1 << 31)).contains($0.multiplicity)
-                }
+        for part in blocks.lazy.flatMap(\.values) { try plausible(part, receipt) }
+        for (index, parts) in zip(boundaries.indices, blocks) {
+            let (counted, entries) = (parts.map(\.rows).total, boundaries[index + 1] - boundaries[index])
+            guard counted == entries else {
+                throw invalid(
+                    receipt, "a receipt does not count each entry once", expected: "\(entries) entries in a block",
+                    found: "\(counted)")
+            }
         }
-        guard sane else { throw broken("a receipt's counts make no sense", receipt) }
-        for (place, parts) in zip(boundaries.indices, blocks)
-        where parts.map(\.rows).total != boundaries[place + 1] - boundaries[place] {
-            throw broken("a receipt does not count each entry once", receipt)
+    }
+
+    /// Counts beyond what any tree has would overflow when they are merged.
+    private static func plausible(_ part: PartialSpecs, _ receipt: Receipt) throws(InputError) {
+        let values = 0...Int64(1 << 50)
+        guard (0...Int64(1 << 40)).contains(part.rows) else {
+            throw invalid(receipt, "a receipt's count is invalid", expected: "0 to 2^40 entries", found: "\(part.rows)")
+        }
+        for branch in part.branches {
+            guard values.contains(branch.values), values.contains(branch.nonfinite),
+                (0...Int64(1 << 31)).contains(branch.multiplicity)
+            else {
+                throw invalid(
+                    receipt, "a receipt's count is invalid", expected: "0 to 2^50 values, multiplicities to 2^31",
+                    found:
+                        "\(branch.values) values, \(branch.nonfinite) nonfinite, multiplicity \(branch.multiplicity)")
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ package struct RestService: Sendable {
         case true?: return try await status(context)
         case false?:
             let stage = try await queries.read { try $0.stage(id)?.rawValue ?? "unknown" }
-            return Self.failure("job \(id) is \(stage): it cannot be told to \(command.rawValue)", .conflict)
+            return Self.failure("job \(id) is \(stage): \(command.rawValue) is not possible", .conflict)
         }
     }
 

@@ -65,7 +65,7 @@ package struct WorkerService: Sendable {
     /// Why a worker's work is over.
     package enum Ending: Sendable {
         case drained, cancelled
-        /// The process is to start itself anew, its linear algebra with these kernels.
+        /// The process is to restart itself, its linear algebra with these kernels.
         case restart(kernels: String)
     }
 
@@ -110,8 +110,8 @@ package struct WorkerService: Sendable {
         return .cancelled
     }
 
-    /// The kernels that this processor's linear algebra uses unless told otherwise. A worker that started itself anew
-    /// knows from before. Where what it was told had no effect, it can use nothing else, and reports so.
+    /// The kernels that this processor's linear algebra uses unless configured otherwise. A worker that restarted itself
+    /// knows from before. Where another kernel type had no effect, it can use nothing else, and reports so.
     package static let ownKernels: OwnKernels = {
         let environment = ProcessInfo.processInfo.environment
         guard let own = environment[ownKernelsVariable] else { return .upTo(LinearAlgebra.kernels) }
@@ -212,12 +212,12 @@ package struct WorkerService: Sendable {
             for grant in outbox.granted(grants) { threads.run { work(grant) } }
         case .acknowledged(let leases): outbox.settled(leases)
         case .refused(let lease, let reason):
-            log.warning("a receipt was refused: \(reason)")
+            log.warning("a receipt was rejected: \(reason)")
             outbox.settled([lease])
         case .drained: outbox.drained()
         case .useKernels(let kernels):
             log.info(
-                "a job that this worker is to train uses the kernels \(kernels); starting anew with those instead of \(LinearAlgebra.kernels)"
+                "a job that this worker is to train uses the kernels \(kernels); restarting with those instead of \(LinearAlgebra.kernels)"
             )
             wanted.withLock { $0 = kernels }
             outbox.close()

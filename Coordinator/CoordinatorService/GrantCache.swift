@@ -5,8 +5,9 @@ import Ledger
 import Scheduling
 import Wire
 
-/// What the newest tasks' files and jobs look like on the wire: a file's tasks are lent one after another.
-struct FileCache {
+/// What the newest tasks' files and jobs look like on the wire: a file's tasks are assigned one after another.
+struct GrantCache {
+    /// A surveyed file as its grants have it.
     struct Entry {
         let url: String
         /// The site of its first URL.
