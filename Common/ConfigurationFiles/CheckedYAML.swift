@@ -1,4 +1,4 @@
-import Yams
+package import Yams
 
 /// A mistake in a file that a person wrote.
 package struct FileMistake: Error, Equatable, Sendable, Codable, CustomStringConvertible {

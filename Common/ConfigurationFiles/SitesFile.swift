@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 import Yams
 
 /// Reads a sites file: named sites with their endpoints, prefixes, limits and credentials; limits for all others; a

@@ -1,5 +1,5 @@
 import AsyncHTTPClient
-import Bytes
+package import Bytes
 import CXrootd
 import Cluster
 

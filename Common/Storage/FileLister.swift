@@ -1,6 +1,6 @@
-import Bytes
+package import Bytes
 import CXrootd
-import Cluster
+package import Cluster
 import Glibc
 
 /// Expands what a user writes under `files:` into files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path), a

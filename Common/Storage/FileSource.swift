@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import Glibc
 
 /// A file of this machine, read by `pread`.

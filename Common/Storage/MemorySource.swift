@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// A file that lies in memory.
 package final class MemorySource: RangeSource {

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import Cluster
 
 /// A file somewhere, read by ranges. Calls block; they are made from a worker's own threads.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// The order in which a file's replicas are asked: at random, in proportion to what their sites gave lately, with a
 /// share for exploring.

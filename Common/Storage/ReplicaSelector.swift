@@ -1,5 +1,5 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
 
 /// Decides which replica of a file is asked next, how long to wait before that, and when to give the file up.
 ///

@@ -1,5 +1,5 @@
 import Bytes
-import Cluster
+package import Cluster
 import Dispatch
 import Synchronization
 

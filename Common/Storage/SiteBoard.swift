@@ -1,5 +1,5 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
 import Synchronization
 
 /// All sites that a worker deals with.

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import Cluster
 
 /// Why an attempt at one replica failed: the site, what that means for the replica, and the error itself.

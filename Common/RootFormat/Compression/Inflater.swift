@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import CCodecs
 
 /// Inflates ROOT's compressed records. One per thread: it keeps the codecs' contexts.

@@ -1,5 +1,5 @@
-import Bytes
-import Storage
+package import Bytes
+package import Storage
 import Synchronization
 
 /// An open ROOT file: its header, its directories' keys, and its streamer descriptions.

@@ -1,5 +1,5 @@
 import Bytes
-import Columns
+package import Columns
 
 /// One column of a tree: a branch, or one leaf of a branch with several.
 package struct BranchDescription: Sendable {

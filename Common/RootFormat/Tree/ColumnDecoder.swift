@@ -1,6 +1,6 @@
-import Bytes
-import Columns
-import Storage
+package import Bytes
+package import Columns
+package import Storage
 
 /// Turns the bytes of a plan into columns. One per thread: its buffers are used again and again.
 package final class ColumnDecoder {

@@ -1,3 +1,4 @@
+import Columns
 /// A C++ type name taken apart: `std::map<int,vector<float> >` is `map` of `int` and `vector<float>`.
 struct CxxType: Equatable, Sendable {
     /// Without template arguments, `std::`, `const` and spaces.

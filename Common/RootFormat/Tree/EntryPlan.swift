@@ -1,6 +1,6 @@
-import Bytes
+package import Bytes
 import Columns
-import Storage
+package import Storage
 
 /// Which bytes of a file hold the wanted branches for a range of entries.
 package struct EntryPlan: Sendable {
