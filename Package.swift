@@ -9,9 +9,17 @@ let swiftSettings: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
+/// Rooms whose files import all that they use, and say which imports are part of the room's interface.
+let strictRooms: Set<String> = ["Bytes", "ConfigurationFiles", "RootFormat", "Storage"]
+let strictSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
 func room(_ name: String, in wing: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: "\(wing)/\(name)", exclude: exclude, swiftSettings: swiftSettings)
+        name: name, dependencies: dependencies, path: "\(wing)/\(name)", exclude: exclude,
+        swiftSettings: swiftSettings + (strictRooms.contains(name) ? strictSettings : []))
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
