@@ -53,7 +53,7 @@ func with(_ workers: [HollowWorker], port: Int, _ tally: Tally, _ body: () async
 /// Waits until all of a job's chunks are acknowledged; its list and its surveys come before, and are not counted.
 /// - Parameter start: called when they are over.
 func chunks(
-    of job: HollowJob, _ tally: Tally, start: () -> Void
+    of job: HollowJob, _ tally: Tally, start: @Sendable () -> Void
 ) async throws -> (receipts: Int, seconds: Double) {
     let before = 1 + job.files
     try await wait { tally.counts.withLock { $0.acknowledged > before } }
