@@ -1,8 +1,10 @@
 /// The 64-bit FNV-1a hash: the same in every process and on every host, and no defence against chosen collisions.
 ///
 /// Its high bits depend little on the last input: callers that need all 64 bits mix the value once more.
+@usableFromInline
 package struct FNV1a: Sendable {
     /// The hash of everything combined so far.
+    @usableFromInline
     package var value: UInt64 = 0xCBF2_9CE4_8422_2325
 
     @inlinable

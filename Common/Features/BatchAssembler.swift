@@ -1,4 +1,3 @@
-import CKernels
 import Cluster
 
 /// One sample of an event store.
@@ -38,11 +37,9 @@ package struct BatchAssembler: Sendable {
         batch.labels.removeAll(keepingCapacity: true)
         batch.weights.removeAll(keepingCapacity: true)
         batch.cursors.removeAll(keepingCapacity: true)
-        for sample in samples {
-            batch.labels.append(sample.samples.labels[sample.index])
-            batch.weights.append(sample.samples.weight(sample.index))
-            batch.cursors.append(sample.samples.start(sample.index))
-        }
+        batch.labels.append(contentsOf: samples.lazy.map { $0.samples.labels[$0.index] })
+        batch.weights.append(contentsOf: samples.lazy.map { $0.samples.weight($0.index) })
+        batch.cursors.append(contentsOf: samples.lazy.map { $0.samples.start($0.index) })
         for (index, input) in inputs.enumerated() {
             input.assemble(samples, cursors: &batch.cursors, into: &batch.inputs[index])
         }

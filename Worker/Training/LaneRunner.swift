@@ -22,7 +22,7 @@ final class LaneRunner: @unchecked Sendable {
     private var taken: [RowReference] = []
     private var kept = false
     /// The blocks of the windows under way.
-    private var held: [Int: EventStore] = [:]
+    private var held: [Int: EventSamples] = [:]
 
     init(
         _ data: DataPlan, _ training: TrainingPlan, _ schedule: LaneSchedule, lane: Int, network: Network,
@@ -56,7 +56,7 @@ final class LaneRunner: @unchecked Sendable {
         taken.removeAll(keepingCapacity: true)
         while taken.count < batch, let row = order?.next() { taken.append(row) }
         if held.count > 4 * LaneOrder.window * max(1, schedule.datasets) { held.removeAll(keepingCapacity: true) }
-        for row in taken where held[row.block] == nil { held[row.block] = try events(row.block) }
+        for row in taken where held[row.block] == nil { held[row.block] = try events(row.block)[.train] }
     }
 
     /// The samples of a block, with labels that the model has classes for.
@@ -79,7 +79,7 @@ final class LaneRunner: @unchecked Sendable {
         guard !taken.isEmpty else { return }
         let workspace = work.workspace
         let sums = work.sums.baseAddress!
-        let samples = taken.compactMap { row in held[row.block].map { Sample($0[.train], row.row) } }
+        let samples = taken.compactMap { row in held[row.block].map { Sample($0, row.row) } }
         assembler.assemble(samples, into: &work.batch)
         load(work.batch, workspace)
         let labels = work.batch.labels
