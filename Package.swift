@@ -111,7 +111,7 @@ let package = Package(
             ]),
         room(
             "Training", in: "Worker",
-            ["Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Sampling", "CKernels"]),
+            ["Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Sampling"]),
         room("Member", in: "Worker", ["Cluster"]),
         room("Session", in: "Worker", ["Cluster", collections]),
         room(
@@ -125,7 +125,7 @@ let package = Package(
         room("Serving", in: "Inference", ["Cluster", collections]),
         room(
             "InferenceService", in: "Inference",
-            ["Bytes", "Cluster", "Features", "Models", "Serving", lifecycle, logging, hummingbird]),
+            ["Bytes", "Cluster", "Models", "Serving", deques, lifecycle, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
@@ -163,6 +163,10 @@ let package = Package(
         tests("BytesTests", ["Bytes"]),
         tests("CKernelsTests", ["CKernels"]),
         tests("ServingTests", ["Serving"]),
+        tests("ModelsTests", ["Bytes", "Cluster", "Features", "Models"]),
+        tests(
+            "InferenceTests",
+            ["Bytes", "Cluster", "Features", "InferenceService", "Models", "Serving", hummingbird, hummingbirdTesting]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
         tests("JobFileTests", ["Cluster", "ConfigurationFiles", "JobFile"]),
         tests("SamplingTests", ["Cluster", "Sampling"]),

@@ -1,53 +1,169 @@
 import Bytes
 
-/// The bytes of a training state, big-endian, with its lengths.
+/// The bytes of a training state, big-endian.
+///
+/// Format 2 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
+/// array with its length. Format 1 began with another magic number, named nothing, and always had two moments and two
+/// powers; it is still read. A state that does not fit the model and the optimiser in every array is an error: the
+/// arithmetic relies on their lengths.
 package enum Checkpoint {
-    private static let magic: UInt32 = 0x424C_434B  // BLCK
+    /// The format that is written.
+    package static let currentFormat: UInt32 = 2
+    /// BLCF
+    private static let magic: UInt32 = 0x424C_4346
+    /// BLCK, without a format after it.
+    private static let magicOfFormat1: UInt32 = 0x424C_434B
 
+    /// Writes a state. States of one model and one optimiser give the same number of bytes.
     package static func encode(_ state: TrainingState) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(64 + 12 * state.parameters.count)
-        func put<T: FixedWidthInteger>(_ value: T) {
-            withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        var writer = Writer()
+        writer.bytes.reserveCapacity(
+            4 * (state.parameters.count + state.optimizer.slots.count) + 64 * state.tensors.count + 256)
+        writer.put(magic)
+        writer.put(currentFormat)
+        writer.put(state.step)
+        writer.put(Int32(state.optimizerName.utf8.count))
+        writer.bytes += state.optimizerName.utf8
+        writer.put(Int32(state.optimizer.scalars.count))
+        for scalar in state.optimizer.scalars { writer.put(scalar.bitPattern) }
+        writer.put(Int32(state.tensors.count))
+        for (tensor, exponent) in zip(state.tensors, state.exponents) {
+            writer.put(exponent)
+            writer.put(Int32(tensor.shape.count))
+            for extent in tensor.shape { writer.put(Int64(extent)) }
         }
-        put(magic)
-        put(state.step)
-        put(state.powers[0].bitPattern)
-        put(state.powers[1].bitPattern)
-        put(Int32(state.exponents.count))
-        for exponent in state.exponents { put(exponent) }
-        for array in [state.parameters, state.first, state.second] {
-            put(Int32(array.count))
-            for value in array { put(value.bitPattern) }
+        for array in [state.parameters, state.optimizer.slots] {
+            writer.put(Int64(array.count))
+            for value in array { writer.put(value.bitPattern) }
         }
-        return bytes
+        return writer.bytes
     }
 
-    /// - Throws: `InputError` where the bytes are no checkpoint of this network.
-    package static func decode(_ bytes: [UInt8], for network: Network) throws(InputError) -> TrainingState {
+    /// Reads a state of this model and this optimiser. Nothing is allocated beyond the size of the bytes.
+    ///
+    /// - Throws: `InputError` where the bytes are not a checkpoint, or one of another model or optimiser.
+    package static func decode(
+        _ bytes: [UInt8], tensors: [TensorSpec], _ optimizer: any Optimizer
+    ) throws(InputError) -> TrainingState {
         var reader = ByteReader(bytes.span.bytes)
-        guard try reader.u32() == magic else { throw InputError(.badMagic, "this is no checkpoint") }
-        let step = try reader.i64()
-        let powers = [try reader.f64(), try reader.f64()]
-        var exponents: [Int32] = []
-        for _ in 0..<(try reader.count32(itemSize: 4)) { exponents.append(try reader.i32()) }
-        var arrays: [[Float]] = []
-        for _ in 0..<3 {
-            let count = try reader.count32(itemSize: 4)
-            var array: [Float] = []
-            array.reserveCapacity(count)
-            for _ in 0..<count { array.append(try reader.f32()) }
-            arrays.append(array)
-        }
-        guard arrays[0].count == network.parameterCount, exponents.count == network.tensors.count, reader.remaining == 0
-        else {
+        let found = try reader.u32()
+        guard found == magic || found == magicOfFormat1 else {
             throw InputError(
-                .corrupt, "a checkpoint is of another network", expected: "\(network.parameterCount) parameters",
-                found: "\(arrays[0].count)")
+                .badMagic, "these bytes are not a checkpoint", expected: String(magic, radix: 16),
+                found: String(found, radix: 16))
         }
-        var state = TrainingState(parameters: arrays[0], first: arrays[1], second: arrays[2], exponents: exponents)
-        state.step = step
-        state.powers = powers
-        return state
+        if found == magicOfFormat1 { return try decodeFormat1(&reader, tensors: tensors, optimizer) }
+        let format = try reader.u32()
+        guard format == currentFormat else {
+            throw InputError(
+                .unsupported, "the checkpoint was written by a newer version of Beamline",
+                expected: "a format up to \(currentFormat)", found: "\(format)")
+        }
+        let step = try step(&reader)
+        let name = String(decoding: try reader.bytes(try reader.count32(itemSize: 1)), as: UTF8.self)
+        try expect(optimizer.name, name, "optimiser")
+        try expect(optimizer.initialScalars.count, Int(try reader.i32()), "numbers of the optimiser")
+        var scalars: [Double] = []
+        for _ in optimizer.initialScalars { scalars.append(try scalar(&reader)) }
+        try expect(tensors.count, Int(try reader.i32()), "tensors")
+        var exponents: [Int32] = []
+        for tensor in tensors {
+            exponents.append(try exponent(&reader))
+            try expect(tensor.shape.count, Int(try reader.i32()), "axes of \(tensor.name)")
+            for extent in tensor.shape { try expect(extent, Int(try reader.i64()), "extent of \(tensor.name)") }
+        }
+        let count = tensors.parameterCount
+        let parameters = try floats(&reader, count: count, length: Int(try reader.i64()), "parameters")
+        let slots = try floats(
+            &reader, count: count * optimizer.slots.count, length: Int(try reader.i64()),
+            "values of \(optimizer.slots.joined(separator: " and "))")
+        try expect(0, reader.remaining, "bytes after the end")
+        return TrainingState(
+            tensors: tensors, optimizerName: optimizer.name, step: step, parameters: parameters,
+            optimizer: OptimizerState(slots: slots, scalars: scalars), exponents: exponents)
+    }
+
+    private static func decodeFormat1(
+        _ reader: inout ByteReader, tensors: [TensorSpec], _ optimizer: any Optimizer
+    ) throws(InputError) -> TrainingState {
+        let step = try step(&reader)
+        let scalars = [try scalar(&reader), try scalar(&reader)]
+        try expect(tensors.count, Int(try reader.i32()), "tensors")
+        var exponents: [Int32] = []
+        for _ in tensors { exponents.append(try exponent(&reader)) }
+        let count = tensors.parameterCount
+        let parameters = try floats(&reader, count: count, length: Int(try reader.i32()), "parameters")
+        // An optimiser without moments left both arrays empty.
+        let moments = optimizer.slots.isEmpty ? 0 : count
+        var slots = try floats(&reader, count: moments, length: Int(try reader.i32()), "values of the first moment")
+        slots += try floats(&reader, count: moments, length: Int(try reader.i32()), "values of the second moment")
+        try expect(0, reader.remaining, "bytes after the end")
+        guard slots.count == count * optimizer.slots.count, optimizer.initialScalars.count <= scalars.count else {
+            throw InputError(
+                .unsupported, "a checkpoint of format 1 holds no state of this optimiser", found: optimizer.name)
+        }
+        return TrainingState(
+            tensors: tensors, optimizerName: optimizer.name, step: step, parameters: parameters,
+            optimizer: OptimizerState(slots: slots, scalars: Array(scalars.prefix(optimizer.initialScalars.count))),
+            exponents: exponents)
+    }
+
+    // MARK: Parts
+
+    private struct Writer {
+        var bytes: [UInt8] = []
+
+        mutating func put<T: FixedWidthInteger>(_ value: T) {
+            withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        }
+    }
+
+    private static func step(_ reader: inout ByteReader) throws(InputError) -> Int64 {
+        let step = try reader.i64()
+        guard step >= 0, step < 1 << 53 else {
+            throw InputError(.corrupt, "the step of a checkpoint is invalid", expected: "0 to 2^53", found: "\(step)")
+        }
+        return step
+    }
+
+    private static func scalar(_ reader: inout ByteReader) throws(InputError) -> Double {
+        let scalar = try reader.f64()
+        guard scalar.isFinite else {
+            throw InputError(.corrupt, "a number of the optimiser in a checkpoint is not finite", found: "\(scalar)")
+        }
+        return scalar
+    }
+
+    private static func exponent(_ reader: inout ByteReader) throws(InputError) -> Int32 {
+        let exponent = try reader.i32()
+        guard TrainingState.exponentRange.contains(exponent) else {
+            throw InputError(
+                .corrupt, "a fixed-point exponent of a checkpoint is invalid",
+                expected: "\(TrainingState.exponentRange)", found: "\(exponent)")
+        }
+        return exponent
+    }
+
+    /// Reads an array of which both its own length and the model's must agree, before anything is allocated for it.
+    private static func floats(
+        _ reader: inout ByteReader, count: Int, length: Int, _ what: String
+    ) throws(InputError) -> [Float] {
+        try expect(count, length, what)
+        guard count <= reader.remaining / MemoryLayout<Float>.size else {
+            throw InputError(
+                .truncated, "the checkpoint ends too early", expected: "\(count) \(what)",
+                found: "\(reader.remaining) bytes")
+        }
+        var array: [Float] = []
+        array.reserveCapacity(count)
+        for _ in 0..<count { array.append(try reader.f32()) }
+        return array
+    }
+
+    private static func expect<T: Equatable>(_ expected: T, _ found: T, _ what: String) throws(InputError) {
+        guard expected == found else {
+            throw InputError(
+                .corrupt, "a checkpoint does not fit its model: \(what)", expected: "\(expected)", found: "\(found)")
+        }
     }
 }

@@ -2,6 +2,10 @@ import COpenBLAS
 
 /// The library that multiplies matrices.
 package enum LinearAlgebra {
-    /// The kernels that it chose for this processor, or was told to use (OPENBLAS_CORETYPE). Others may round the last bit otherwise.
+    /// The kernel type that it chose for this processor, or was told to use (OPENBLAS_CORETYPE). Another type may round
+    /// the last bit otherwise.
     package static let kernels = String(cString: openblas_get_corename())
+
+    /// Keeps products on the thread that asks for them: parallel work is divided by lanes. Evaluated once a process.
+    static let onCallersThread: Void = openblas_set_num_threads(1)
 }

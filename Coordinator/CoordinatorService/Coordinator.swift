@@ -148,7 +148,8 @@ package actor Coordinator {
         case .bundle(let id):
             do {
                 guard let job = try ledger.job(id) else { return }
-                post(.bundled(job: id, .success(try makeBundle(job))))
+                let bundler = Bundler(ledger: ledger, blobs: blobs, version: settings.version)
+                post(.bundled(job: id, .success(try bundler.bundle(job))))
             } catch { post(.bundled(job: id, .failure(PlanFailure("\(error)")))) }
         case .publish(let job): Task { await publisher.publish(job, for: self) }
         case .removeBlob(let digest): try? blobs.remove(digest) { try ledger.names(blob: $0) }

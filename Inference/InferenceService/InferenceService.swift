@@ -1,229 +1,280 @@
 import Bytes
+import Dispatch
 import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
 import Models
 import ServiceLifecycle
+import Serving
+import Synchronization
 
-/// The HTTP face of an inference node: the Open Inference Protocol v2, TFaaS's endpoints, and the push of bundles. Stateless over the store.
+/// The HTTP face of an inference node: the Open Inference Protocol v2, TFaaS's endpoints, and the push of bundles.
+/// Stateless over the store.
 package struct InferenceService: Sendable {
-    let store: ModelStore
-    let version: String
+    /// How many requests a node takes at once.
+    package struct Limits: Sendable {
+        /// The most predictions that are received or computed at once.
+        package var maxRequests = 1024
+        /// The most bytes of their bodies together.
+        package var maxRequestBytes = 1 << 30
+        /// The most bundles that are received or loaded at once.
+        package var maxPushes = 4
 
-    package init(store: ModelStore, version: String) {
-        self.store = store
-        self.version = version
+        /// The usual limits.
+        package init() {}
     }
 
-    /// Bytes of a bundle at most.
-    private static let bundleLimit = 1 << 30
-    /// Bytes of a request at most.
-    private static let requestLimit = 64 << 20
+    let store: ModelStore
+    let version: String
+    private let requests: Admission
+    private let pushes: Admission
+    private let loading = DispatchQueue(label: "beamline.inference.loading", attributes: .concurrent)
 
-    func router() -> Router<BasicRequestContext> {
+    /// Creates the service.
+    ///
+    /// - Parameters:
+    ///   - store: the models that it serves.
+    ///   - version: the program's version.
+    package init(store: ModelStore, version: String, limits: Limits = Limits()) {
+        self.store = store
+        self.version = version
+        requests = Admission(Backlog(maxRequests: limits.maxRequests, maxBytes: limits.maxRequestBytes))
+        pushes = Admission(Backlog(maxRequests: limits.maxPushes, maxBytes: .max))
+    }
+
+    /// The most bytes of a bundle.
+    private static let maxBundle = 1 << 30
+    /// The most bytes of a request.
+    private static let maxRequest = 64 << 20
+
+    /// The routes of the node.
+    package func router() -> Router<BasicRequestContext> {
         let router = Router()
-        router.get("v2") { _, _ in Self.json(["name": "beamline", "version": version, "extensions": [String]()]) }
-        router.get("v2/health/live") { _, _ in Self.json(["live": true]) }
-        router.get("v2/health/ready") { _, _ in Self.json(["ready": true]) }
-        router.get("v2/models/:model") { _, context in answer { try metadata(Self.name(context)) } }
+        router.get("v2") { _, _ in
+            Self.answer { ServerMetadata(name: "beamline", version: version, extensions: []) }
+        }
+        router.get("v2/health/live") { _, _ in Self.answer { ServerLive(live: true) } }
+        router.get("v2/health/ready") { _, _ in Self.answer { ServerReady(ready: true) } }
+        router.get("v2/models/:model") { _, context in
+            let name = Self.name(context)
+            return Self.answer { () throws(InputError) in metadata(name, try store.model(name)) }
+        }
         router.get("v2/models/:model/ready") { _, context in
-            answer {
-                let name = Self.name(context)
+            let name = Self.name(context)
+            return Self.answer { () throws(InputError) in
                 _ = try store.model(name)
-                return ["name": name, "ready": true]
+                return ModelReady(name: name, ready: true)
             }
         }
         router.post("v2/models/:model/infer") { request, context in
-            try await answer(request) { body in try await infer(Self.name(context), body) }
+            await predict(request) { (body) async throws(InputError) in try await infer(Self.name(context), body) }
         }
-        router.post("json") { request, _ in try await answer(request, tfaas) }
+        router.post("json") { request, _ in
+            await predict(request) { (body) async throws(InputError) in try await tfaas(body) }
+        }
         router.get("models") { _, _ in
-            answer { try store.names.map { name in ["name": name, "version": try store.model(name).version] } }
+            Self.answer { () throws(InputError) in
+                var models: [TFaaSModel] = []
+                for name in store.names {
+                    models.append(TFaaSModel(name: name, version: try store.model(name).version))
+                }
+                return models
+            }
         }
-        router.post("api/v1/servables/:model") { request, context in try await push(request, Self.name(context)) }
+        router.post("api/v1/servables/:model") { request, context in await push(request, Self.name(context)) }
         return router
     }
 
     private static func name(_ context: BasicRequestContext) -> String { context.parameters.get("model") ?? "" }
 
+    /// The HTTP server, as a service. Models that were pushed before are loaded first.
+    package func server(host: String, port: Int, log: Logger) -> any Service {
+        let restored = store.restore()
+        for name in restored.names { log.info("model \(name) is loaded again") }
+        for failure in restored.failures { log.error("a model of an earlier run cannot be loaded: \(failure)") }
+        return Application(router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
+    }
+
     // MARK: Answers
 
-    private static func json(_ value: Any, _ status: HTTPResponse.Status = .ok) -> Response {
-        let data =
-            (try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys, .withoutEscapingSlashes]))
-            ?? Data("{}".utf8)
-        return Response(
+    /// The requests of a kind that are under way.
+    private final class Admission: Sendable {
+        private let backlog: Mutex<Backlog>
+
+        init(_ backlog: Backlog) { self.backlog = Mutex(backlog) }
+
+        func enter(_ size: Int) -> Bool { backlog.withLock { $0.enter(size) } }
+        func leave(_ size: Int) { backlog.withLock { $0.leave(size) } }
+    }
+
+    private static func answer<T: Encodable>(_ body: () throws(InputError) -> T) -> Response {
+        do throws(InputError) { return response(try MessageCoding.body(try body())) } catch { return failure(error) }
+    }
+
+    private static func response(_ body: Data, _ status: HTTPResponse.Status = .ok) -> Response {
+        Response(
             status: status, headers: [.contentType: "application/json"],
-            body: .init(byteBuffer: ByteBuffer(bytes: data)))
+            body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 
     private static func failure(_ error: InputError) -> Response {
-        json(["error": error.description], error.code == .missing ? .notFound : .badRequest)
-    }
-
-    private func answer(_ body: () throws -> Any) -> Response {
-        do { return Self.json(try body()) } catch let error as InputError { return Self.failure(error) } catch {
-            return Self.json(["error": "\(error)"], .internalServerError)
-        }
-    }
-
-    private func answer(_ request: Request, _ body: ([String: Any]) async throws -> Any) async throws -> Response {
-        let content = try await request.body.collect(upTo: Self.requestLimit)
-        do {
-            guard
-                let object = try? JSONSerialization.jsonObject(with: Data(content.readableBytesView)) as? [String: Any]
-            else {
-                throw InputError(.input, "the request is no JSON object")
+        let status: HTTPResponse.Status =
+            switch error.code {
+            case .missing: .notFound
+            // What is wrong here and not with the request.
+            case .unreachable, .deadline, .faulty: .internalServerError
+            case .truncated, .badMagic, .badLength, .badChecksum, .corrupt, .unsupported, .limit, .input, .denied,
+                .changed:
+                .badRequest
             }
-            return Self.json(try await body(object))
-        } catch let error as InputError { return Self.failure(error) }
+        return failure(error.description, status)
+    }
+
+    private static func failure(_ text: String, _ status: HTTPResponse.Status) -> Response {
+        response((try? MessageCoding.body(ErrorAnswer(error: text))) ?? Data("{}".utf8), status)
+    }
+
+    private static func overloaded(_ what: String) -> Response {
+        var response = failure("the node has too many \(what) under way; try again later", .serviceUnavailable)
+        response.headers[.retryAfter] = "1"
+        return response
+    }
+
+    /// Takes a prediction's body within the limits and answers it.
+    private func predict<T: Encodable>(
+        _ request: Request, _ body: (Data) async throws(InputError) -> T
+    ) async -> Response {
+        let announced = request.headers[.contentLength].flatMap { Int($0) } ?? Self.maxRequest
+        guard (0...Self.maxRequest).contains(announced) else {
+            return Self.failure("the request is too large", .contentTooLarge)
+        }
+        guard requests.enter(announced) else { return Self.overloaded("requests") }
+        defer { requests.leave(announced) }
+        guard let content = try? await request.body.collect(upTo: announced) else {
+            return Self.failure("the request is larger than announced, or broke off", .contentTooLarge)
+        }
+        do throws(InputError) {
+            let result = try await body(Data(content.readableBytesView))
+            return Self.response(try MessageCoding.body(result))
+        } catch { return Self.failure(error) }
     }
 
     // MARK: Open Inference Protocol
 
-    private func metadata(_ name: String) throws -> Any {
+    private func metadata(_ name: String, _ model: ServedModel) -> ModelMetadata {
+        func tensor(_ spec: TensorSpec, features: [String]? = nil) -> ModelMetadata.Tensor {
+            .init(
+                name: spec.name, datatype: "FP32", shape: [-1] + spec.shape,
+                parameters: features.map { .init(features: $0) })
+        }
+        let features = model.predictor.features
+        return ModelMetadata(
+            name: name, versions: ["\(model.version)"], platform: "beamline_onnx",
+            inputs: model.predictor.inputs.map { input in
+                tensor(input, features: input.shape == [features.count] ? features : nil)
+            },
+            outputs: model.predictor.outputs.map { tensor($0) })
+    }
+
+    private func infer(_ name: String, _ body: Data) async throws(InputError) -> InferResponse {
         let model = try store.model(name)
-        return [
-            "name": name, "versions": ["\(model.version)"], "platform": "beamline_onnx",
-            "inputs": [
-                [
-                    "name": ONNXModel.inputName, "datatype": "FP32", "shape": [-1, model.features.count],
-                    "parameters": ["features": model.features],
-                ] as [String: Any]
-            ],
-            "outputs": [
-                ["name": ONNXModel.outputName, "datatype": "FP32", "shape": [-1, model.model.network.outputs]]
-                    as [String: Any]
-            ],
-        ] as [String: Any]
+        let inputs = model.predictor.inputs.map { input in
+            "{name: \(input.name), shape: [samples, \(input.shape.map(String.init).joined(separator: ", "))], "
+                + "datatype: FP32, data: [...]}"
+        }
+        let request = try MessageCoding.value(
+            InferRequest.self, body, expected: "inputs: [\(inputs.joined(separator: ", "))]")
+        for input in request.inputs where !["FP32", "FP64"].contains(input.datatype) {
+            throw InputError(
+                .input, "the datatype of an input is wrong", object: input.name, expected: "FP32",
+                found: input.datatype)
+        }
+        let outputs: [NamedTensor]
+        do throws(InputError) {
+            outputs = try await store.predict(
+                model, request.inputs.map { NamedTensor(name: $0.name, shape: $0.shape, values: $0.data.values) })
+        } catch {
+            var error = error
+            error.hint = error.hint ?? "GET /v2/models/\(name) lists the inputs; null stands for a missing value."
+            throw error
+        }
+        return InferResponse(
+            modelName: name, modelVersion: "\(model.version)", id: request.id,
+            outputs: outputs.map {
+                .init(name: $0.name, datatype: "FP32", shape: $0.shape, data: $0.values.map(Double.init))
+            })
     }
-
-    private func infer(_ name: String, _ body: [String: Any]) async throws -> Any {
-        let model = try store.model(name)
-        let width = model.features.count
-        guard let inputs = body["inputs"] as? [[String: Any]], inputs.count == 1 else {
-            throw InputError(
-                .input, "expected one input",
-                expected:
-                    "inputs: [{name: \(ONNXModel.inputName), shape: [rows, \(width)], datatype: FP32, data: [...]}]")
-        }
-        let input = inputs[0]
-        guard input["name"] as? String == ONNXModel.inputName else {
-            throw InputError(
-                .input, "the input's name is wrong", expected: ONNXModel.inputName, found: "\(input["name"] ?? "none")")
-        }
-        let datatype = input["datatype"] as? String ?? ""
-        guard ["FP32", "FP64"].contains(datatype) else {
-            throw InputError(
-                .input, "the input's datatype is wrong", expected: "FP32", found: datatype.isEmpty ? "none" : datatype)
-        }
-        guard let shape = input["shape"] as? [Int], shape.count == 2, shape[0] > 0, shape[1] == width else {
-            throw InputError(
-                .input, "the input's shape is wrong", expected: "[rows, \(width)], a value for each feature",
-                found: "\(input["shape"] ?? "none")",
-                hint: "GET /v2/models/\(name) lists the features; null stands for a missing value.")
-        }
-        var rows: [Float] = []
-        try flatten(input["data"] ?? [], into: &rows)
-        guard rows.count % width == 0, rows.count / width == shape[0] else {
-            throw InputError(
-                .input, "the input has another number of values than its shape says",
-                expected: "\(shape[0]) rows of \(width)", found: "\(rows.count) values")
-        }
-        let scores = try finite(await store.scores(model, rows))
-        var response: [String: Any] = [
-            "model_name": name, "model_version": "\(model.version)",
-            "outputs": [
-                [
-                    "name": ONNXModel.outputName, "datatype": "FP32", "shape": [shape[0], model.model.network.outputs],
-                    "data": scores.map(Double.init),
-                ] as [String: Any]
-            ],
-        ]
-        if let id = body["id"] as? String { response["id"] = id }
-        return response
-    }
-
-    private func flatten(_ value: Any, into rows: inout [Float]) throws(InputError) {
-        switch value {
-        case let list as [Any]: for item in list { try flatten(item, into: &rows) }
-        case is NSNull: rows.append(.nan)
-        case let number as NSNumber: rows.append(Self.finite(number.floatValue))
-        default:
-            throw InputError(
-                .input, "a value is no number", expected: "numbers, or null for a missing one", found: "\(value)")
-        }
-    }
-
-    private func finite(_ scores: [Float]) throws(InputError) -> [Float] {
-        guard scores.allSatisfy({ $0 - $0 == 0 }) else {
-            throw InputError(.input, "the values are too large for the model: its score is no number")
-        }
-        return scores
-    }
-
-    /// As in training, what is not finite in Float32 is missing.
-    private static func finite(_ value: Float) -> Float { value - value == 0 ? value : .nan }
 
     // MARK: TFaaS
 
-    private func tfaas(_ body: [String: Any]) async throws -> Any {
-        guard let name = body["model"] as? String, let keys = body["keys"] as? [String],
-            let values = body["values"] as? [Any]
-        else {
+    private func tfaas(_ body: Data) async throws(InputError) -> [Double] {
+        let request = try MessageCoding.value(
+            TFaaSRequest.self, body, expected: "{model: NAME, keys: [names of features], values: [numbers]}")
+        guard request.keys.count == request.values.count else {
             throw InputError(
-                .input, "expected model, keys and values", found: body.keys.sorted().joined(separator: ", "))
+                .input, "keys and values differ in number", expected: "\(request.keys.count) values",
+                found: "\(request.values.count)")
         }
-        guard keys.count == values.count else {
-            throw InputError(
-                .input, "keys and values differ in number", expected: "\(keys.count) values", found: "\(values.count)")
+        let model = try store.model(request.model)
+        guard let input = model.predictor.inputs.first, model.predictor.inputs.count == 1 else {
+            throw InputError(.unsupported, "the model does not take features by name", object: request.model)
         }
-        let model = try store.model(name)
-        var row = [Float](repeating: .nan, count: model.features.count)
-        for (key, value) in zip(keys, values) {
-            guard let place = model.place(key) else {
+        var row = [Float](repeating: .nan, count: input.count)
+        for (key, value) in zip(request.keys, request.values) {
+            guard let index = model.index(of: key) else {
                 throw InputError(
                     .input, "the model has no feature \(key.debugDescription)",
-                    hint: "GET /v2/models/\(name) lists its features.")
+                    hint: "GET /v2/models/\(request.model) lists its features.")
             }
-            var single: [Float] = []
-            try flatten(value, into: &single)
-            guard single.count == 1 else {
-                throw InputError(.input, "expected one value for \(key)", found: "\(single.count)")
-            }
-            row[place] = single[0]
+            row[index] = value.number
         }
-        return try finite(await store.scores(model, row)).map(Double.init)
+        let tensor = NamedTensor(name: input.name, shape: [1] + input.shape, values: row)
+        return try await store.predict(model, [tensor]).flatMap(\.values).map(Double.init)
     }
 
     // MARK: Push
 
-    private func push(_ request: Request, _ name: String) async throws -> Response {
-        let content = try await request.body.collect(upTo: Self.bundleLimit)
+    private static let digestField = HTTPField.Name("X-Content-SHA256")
+
+    private func push(_ request: Request, _ name: String) async -> Response {
+        guard pushes.enter(0) else { return Self.overloaded("bundles") }
+        defer { pushes.leave(0) }
+        guard let content = try? await request.body.collect(upTo: Self.maxBundle) else {
+            return Self.failure("the bundle is too large, or broke off", .contentTooLarge)
+        }
+        let announced = Self.digestField.flatMap { request.headers[$0] }
         let bytes = [UInt8](content.readableBytesView)
-        let announced = request.headers[HTTPField.Name("X-Content-SHA256")!]
-        do {
-            let digest = Digest.sha256(bytes)
-            guard announced == digest else {
-                throw InputError(
-                    .badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256",
-                    found: digest)
+        let (store, loading) = (store, loading)
+        let result: Result<ModelStore.Pushed, InputError> = await withCheckedContinuation { continuation in
+            loading.async {
+                continuation.resume(
+                    returning: Result { () throws(InputError) in
+                        try Self.check(bytes, announced: announced, name: name)
+                        return try store.push(name, bytes)
+                    })
             }
-            guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }),
-                !name.hasPrefix(".")
-            else {
-                throw InputError(.input, "the model's name is not usable", found: name.debugDescription)
-            }
-            let number = try store.admit(name, bytes)
-            return Self.json(
-                ["name": name, "version": number, "sha256": digest, "state": "available"] as [String: Any])
-        } catch let error as InputError { return Self.failure(error) }
+        }
+        return Self.answer { () throws(InputError) in
+            let pushed = try result.get()
+            return PushAnswer(name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state)
+        }
     }
 
-    /// The HTTP server, as a service. Models that were pushed before are loaded first.
-    package func server(host: String, port: Int, log: Logger) -> any Service {
-        for name in store.restore() { log.info("model \(name) is loaded again") }
-        return Application(router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
+    private static func check(_ bytes: [UInt8], announced: String?, name: String) throws(InputError) {
+        let digest = Digest.sha256(bytes)
+        guard announced == digest else {
+            throw InputError(
+                .badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256",
+                found: digest)
+        }
+        guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }),
+            !name.hasPrefix(".")
+        else {
+            throw InputError(
+                .input, "the model's name cannot be used",
+                expected: "printable ASCII without slashes, not beginning with a dot",
+                found: name.debugDescription)
+        }
     }
 }

@@ -1,124 +1,146 @@
 import Bytes
 import Cluster
 import Dispatch
-import Features
 import Foundation
 import Models
 import Serving
 import Synchronization
 
-/// The loaded models of a node, and the bundles on its disk.
+/// The loaded models of a node, and the bundles on its disk. It does what `ServableTable` says.
 package final class ModelStore: Sendable {
-    package final class Loaded: Sendable {
-        package let version: Int64
-        package let model: TrainedModel
-        package let features: [String]
-        private let places: [String: Int]
-        private let workspaces = Mutex<[WorkspaceBox]>([])
+    /// What became of a bundle that was pushed.
+    package struct Pushed: Sendable, Equatable {
+        /// Whether the version serves.
+        package enum State: String, Sendable, Codable { case available, superseded }
 
-        /// A workspace is used by one request at a time.
-        private final class WorkspaceBox: @unchecked Sendable {
-            let workspace: Workspace
-            init(_ network: Network) { workspace = Workspace(network, capacity: 64) }
-        }
-
-        init(version: Int64, model: TrainedModel, features: [String]) {
-            self.version = version
-            self.model = model
-            self.features = features
-            places = Dictionary(uniqueKeysWithValues: features.enumerated().map { ($1, $0) })
-        }
-
-        func place(_ feature: String) -> Int? { places[feature] }
-
-        func scores(_ rows: [Float]) -> [Float] {
-            let box = workspaces.withLock { $0.popLast() } ?? WorkspaceBox(model.network)
-            defer { workspaces.withLock { if $0.count < 64 { $0.append(box) } } }
-            return model.scores(rows, box.workspace)
-        }
+        package var version: Int64
+        package var digest: String
+        package var state: State
     }
 
     private struct State {
         var table = ServableTable()
-        var loaded: [String: Loaded] = [:]
+        var loaded: [String: ServedModel] = [:]
     }
 
     private let state = Mutex(State())
-    private let directory: URL
-    private let queue = DispatchQueue(label: "beamline.inference", attributes: .concurrent)
+    private let directory: BundleDirectory
+    /// One change of what serves at a time: in memory and on disk alike.
+    private let changes = DispatchQueue(label: "beamline.inference.changes")
+    private let computing: ComputeQueue
 
-    package init(directory: URL) throws {
-        self.directory = directory
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    /// Opens the store of a node.
+    ///
+    /// - Parameters:
+    ///   - directory: where bundles are kept.
+    ///   - threads: predictions that are computed at once.
+    /// - Throws: `InputError` where the directory cannot be used.
+    package init(
+        directory: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+    ) throws(InputError) {
+        self.directory = try BundleDirectory(directory)
+        computing = ComputeQueue(threads: threads)
     }
 
-    /// Loads what an earlier life of the node was given.
-    package func restore() -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
-        return names.filter { $0.hasSuffix(".bundle") }.sorted().compactMap { file in
-            guard let bytes = try? Data(contentsOf: directory.appending(path: file)) else { return nil }
-            let name = String(file.dropLast(7))
-            return (try? admit(name, [UInt8](bytes), store: false)) == nil ? nil : name
+    // MARK: Loading
+
+    /// What a node has of its earlier life.
+    package struct Restored: Sendable {
+        /// The models that serve again.
+        package var names: [String] = []
+        /// Why others do not; their bundles stay on disk.
+        package var failures: [String] = []
+    }
+
+    /// Loads what an earlier life of the node served.
+    package func restore() -> Restored {
+        changes.sync {
+            var restored = Restored()
+            for entry in directory.index.models {
+                state.withLock {
+                    $0.table.resume(entry.name, after: entry.lastNumber)
+                    $0.table.restore(entry.name, number: entry.version, digest: entry.digest)
+                }
+                do throws(InputError) {
+                    let model = try load(entry.name, try directory.bundle(entry.digest), number: entry.version)
+                    serve(entry.name, model)
+                    restored.names.append(entry.name)
+                } catch {
+                    state.withLock { $0.table.failed(entry.name, entry.version, because: error.description) }
+                    restored.failures.append("\(entry.name): \(error)")
+                }
+            }
+            return restored
         }
     }
 
-    /// Checks, stores, loads and warms a bundle; only then it is available.
-    /// - Returns: the version's number.
-    package func admit(_ name: String, _ bytes: [UInt8], store: Bool = true) throws(InputError) -> Int64 {
+    /// Checks, loads, warms and stores a bundle; only then it serves. Blocks while it does.
+    ///
+    /// - Throws: `InputError` where the bundle cannot be served or stored; what served before goes on.
+    package func push(_ name: String, _ bytes: [UInt8]) throws(InputError) -> Pushed {
         let digest = Digest.sha256(bytes)
         let number: Int64
         switch state.withLock({ $0.table.admit(name, digest: digest) }) {
-        case .known(let version): return version
+        case .known(let version): return Pushed(version: version, digest: digest, state: .available)
         case .load(let version): number = version
         }
         do throws(InputError) {
-            let loaded = try Self.load(bytes, version: number)
-            state.withLock { $0.table.loaded(name, number) }
-            // The first answer allocates and picks kernels: not in front of a user.
-            let warm = loaded.scores([Float](repeating: .nan, count: loaded.features.count))
-            guard warm.allSatisfy({ $0 - $0 == 0 }) else {
-                throw InputError(.corrupt, "the model's answer to an empty event is not finite")
-            }
-            if store { try keep(name, bytes) }
-            state.withLock { state in
-                let old = state.table.warmed(name, number)
-                state.loaded[name] = loaded
-                for version in old { state.table.unloaded(name, version) }
-            }
-            return number
+            let model = try load(name, bytes, number: number)
+            return try commit(name, model, digest: digest, bytes: bytes).get()
         } catch {
             state.withLock { $0.table.failed(name, number, because: error.description) }
             throw error
         }
     }
 
-    private static func load(_ bytes: [UInt8], version: Int64) throws(InputError) -> Loaded {
-        let files = try Bundle.decode(bytes)
-        let model = try ONNXModel.load(files[Bundle.model]!)
-        let schema: DataSchema
-        do { schema = try JSONDecoder().decode(DataSchema.self, from: Data(files[Bundle.schema] ?? [])) } catch {
-            throw InputError(
-                .corrupt, "the bundle's data schema is not understood", object: Bundle.schema, found: "\(error)")
-        }
-        try schema.validate()
-        guard schema.inputs.count == 1, schema.flatWidth == model.network.inputs else {
-            throw InputError(
-                .corrupt, "the bundle's model and schema differ",
-                expected: "one flat input of \(model.network.inputs) features",
-                found: "\(schema.inputs.count) inputs, \(schema.flatWidth) features")
-        }
-        return Loaded(version: version, model: model, features: schema.names)
+    private func load(_ name: String, _ bytes: [UInt8], number: Int64) throws(InputError) -> ServedModel {
+        let model = ServedModel(version: number, predictor: try NativePredictor(try ModelBundle.decode(bytes)))
+        state.withLock { $0.table.loaded(name, number) }
+        try model.warm()
+        return model
     }
 
-    private func keep(_ name: String, _ bytes: [UInt8]) throws(InputError) {
-        do { try Data(bytes).write(to: directory.appending(path: "\(name).bundle"), options: .atomic) } catch {
-            throw InputError(.limit, "cannot store the bundle: \(error)", object: name)
+    /// Makes a warm version serve, on disk and then in memory, unless a higher one does.
+    private func commit(
+        _ name: String, _ model: ServedModel, digest: String, bytes: [UInt8]
+    ) -> Result<Pushed, InputError> {
+        changes.sync {
+            var pushed = Pushed(version: model.version, digest: digest, state: .superseded)
+            switch state.withLock({ $0.table.outcome(name, model.version) }) {
+            case .unknown:
+                return .failure(InputError(.corrupt, "a version was made to serve that was not loading", object: name))
+            case .superseded: _ = state.withLock { $0.table.warmed(name, model.version) }
+            case .serves:
+                do throws(InputError) {
+                    try directory.keep(name, version: model.version, digest: digest, bytes: bytes)
+                } catch { return .failure(error) }
+                serve(name, model)
+                pushed.state = .available
+            }
+            return .success(pushed)
         }
     }
 
+    private func serve(_ name: String, _ model: ServedModel) {
+        state.withLock { state in
+            switch state.table.warmed(name, model.version) {
+            case .serves(let old):
+                state.loaded[name] = model
+                for version in old { state.table.unloaded(name, version) }
+            case .superseded, .unknown: break
+            }
+        }
+    }
+
+    // MARK: Serving
+
+    /// The models that are served, sorted.
     package var names: [String] { state.withLock { $0.table.names } }
 
-    package func model(_ name: String) throws(InputError) -> Loaded {
+    /// The version of a model that answers.
+    ///
+    /// - Throws: `InputError` with `.missing` where there is none.
+    package func model(_ name: String) throws(InputError) -> ServedModel {
         let (found, names) = state.withLock { ($0.loaded[name], $0.table.names) }
         guard let found else {
             throw InputError(
@@ -128,10 +150,10 @@ package final class ModelStore: Sendable {
         return found
     }
 
-    /// Scores rows off the cooperative pool.
-    func scores(_ model: Loaded, _ rows: [Float]) async -> [Float] {
-        await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: model.scores(rows)) }
-        }
+    /// Computes the answer to a request off the cooperative pool.
+    func predict(_ model: ServedModel, _ inputs: [NamedTensor]) async throws(InputError) -> [NamedTensor] {
+        try await computing.run {
+            Result { () throws(InputError) in try model.predict(inputs) }
+        }.get()
     }
 }

@@ -19,18 +19,17 @@ import Testing
         "Specs": ["Bytes", "Cluster", "Columns"],
         "Models": [
             "Bytes", "CKernels", "COpenBLAS", "Cluster", "Features", "Foundation", "FoundationEssentials", "Glibc",
-            "Sampling", "SwiftProtobuf",
+            "Sampling", "SwiftProtobuf", "Synchronization",
         ],
         "Collectives": ["Bytes", "CGloo", "Glibc"],
         "Training": [
-            "Bytes", "CKernels", "Cluster", "Collectives", "Dispatch", "Features", "Foundation", "Glibc", "Member",
-            "Models", "Sampling", "Synchronization",
+            "Bytes", "Cluster", "Collectives", "Dispatch", "Features", "Foundation", "Member", "Models", "Sampling",
+            "Synchronization",
         ],
         "Serving": ["Cluster", "OrderedCollections"],
         "InferenceService": [
-            "Bytes", "Cluster", "Features", "Models", "Serving", "Dispatch", "Foundation", "HTTPTypes",
-            "Hummingbird",
-            "Logging", "ServiceLifecycle", "Synchronization",
+            "Bytes", "Cluster", "DequeModule", "Models", "Serving", "Dispatch", "Foundation", "HTTPTypes",
+            "Hummingbird", "Logging", "ServiceLifecycle", "Synchronization",
         ],
         "Cluster": ["Bytes"],
         "Sampling": ["Cluster"],

@@ -95,7 +95,7 @@ package final class MemberExecutor: @unchecked Sendable {
             return .connected
         case .exchange(let step, let epochs):
             let state = try step.map {
-                RoundStatement.State(step: $0, digest: try needed(kept, for: operation).wholeDigest)
+                RoundStatement.State(step: $0, digest: try needed(kept, for: operation).digest)
             }
             return .exchanged(try exchange(RoundStatement(state: state, epochs: epochs)))
         case .restore(let start): return .restored(step: try restore(start, attempt))

@@ -21,7 +21,9 @@ package struct RoundStopped: Error { package init() {} }
 package final class Trainer {
     private let training: TrainingPlan
     private let schedule: LaneSchedule
-    private let network: Network
+    private let model: any TrainableModel
+    private let optimizer: any Optimizer
+    private let layout: StepLayout
     private let group: any Communicator
     private let members: [String]
     private let lanes: [LaneRunner]
@@ -52,25 +54,27 @@ package final class Trainer {
         self.group = group
         self.members = members
         self.state = state
-        let network = Network(inputs: data.schema.flatWidth, layers: training.layers)
-        self.network = network
+        let model = try training.model(data.schema)
+        self.model = model
+        optimizer = training.optimizer.implementation
         let count = schedule.lanes.count
         let batches = (0..<count).map(schedule.batch(ofLane:))
         let lanes = (0..<count).filter { owners[$0] == group.rank }.map {
-            LaneRunner(data, training, schedule, lane: $0, network: network, cache: cache)
+            LaneRunner(data, training, schedule, lane: $0, cache: cache)
         }
         self.lanes = lanes
         let threads = max(1, min(threads, lanes.count))
         self.threads = threads
-        metricSums = MetricSums(outputs: network.outputs)
-        stepSums = try group.allReduceBuffer(count: StepLayout(network, lanes: count, members: group.size).count)
+        let layout = StepLayout(model.tensors, lanes: count, members: group.size)
+        self.layout = layout
+        let metricSums = MetricSums(model.loss)
+        self.metricSums = metricSums
+        stepSums = try group.allReduceBuffer(count: layout.count)
         metricTotals = try group.allReduceBuffer(count: metricSums.count)
-        let evaluation = 256
-        workers = (0..<threads).map { index in
-            ThreadWork(
-                network, data.schema, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
-                capacity: max(evaluation, batches.max() ?? 1),
-                layout: StepLayout(network, lanes: count, members: group.size))
+        workers = try (0..<threads).map { index in
+            try ThreadWork(
+                model, data.schema, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
+                capacity: max(LaneRunner.evaluationBatch, batches.max() ?? 1), layout: layout, metrics: metricSums)
         }
     }
 
@@ -84,11 +88,15 @@ package final class Trainer {
         _ start: RoundStart, _ data: DataPlan, _ training: TrainingPlan, group: any Communicator, own: TrainingState?,
         checkpoint: (String) throws -> [UInt8]
     ) throws -> TrainingState {
-        let network = Network(inputs: data.schema.flatWidth, layers: training.layers)
-        func initial() -> TrainingState { TrainingState(network, training, seed: training.seed) }
+        let model = try training.model(data.schema)
+        let optimizer = training.optimizer.implementation
+        func initial() -> TrainingState { TrainingState(model, optimizer, seed: training.seed) }
+        func decoded(_ bytes: [UInt8]) throws(InputError) -> TrainingState {
+            try Checkpoint.decode(bytes, tensors: model.tensors, optimizer)
+        }
         switch start {
         case .initial: return initial()
-        case .checkpoint(let digest, _): return try Checkpoint.decode(checkpoint(digest), for: network)
+        case .checkpoint(let digest, _): return try decoded(checkpoint(digest))
         case .own(let step):
             guard let own, own.step == step else {
                 throw InputError(
@@ -99,7 +107,7 @@ package final class Trainer {
         case .shared(let rank, let step):
             // Whoever does not have it gives bytes of the same length.
             let given = own.flatMap { $0.step == step ? $0 : nil } ?? initial()
-            return try Checkpoint.decode(group.broadcast(Checkpoint.encode(given), from: rank), for: network)
+            return try decoded(group.broadcast(Checkpoint.encode(given), from: rank))
         }
     }
 
@@ -138,49 +146,48 @@ package final class Trainer {
     ///
     /// - Returns: the mean loss of its rows.
     package func step() throws -> Double {
-        let layout = StepLayout(network, lanes: schedule.lanes.count, members: group.size)
-        let lanes = lanes
+        let (layout, lanes) = (layout, lanes)
         var trial = state
         let seed = training.seed
+        let digest = state.parameterDigest
         for lane in lanes { try lane.take() }
         while true {
             let tried = trial
             try parallel { work in
                 work.sums.update(repeating: 0)
-                for index in work.lanes { lanes[index].addGradient(tried, seed: seed, work, layout) }
+                for index in work.lanes { try lanes[index].addGradient(tried, seed: seed, work, layout) }
             }
             let buffer = stepSums.values
-            for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 &+ $1.sums[place] } }
-            buffer[layout.digests + group.rank] = state.digest
+            for index in buffer.indices { buffer[index] = workers.reduce(0) { $0 &+ $1.sums[index] } }
+            buffer[layout.digests + group.rank] = digest
             try stepSums.sum()
-            try check(buffer, layout)
-            let coarse = network.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }
+            try check(UnsafeBufferPointer(buffer).span, digest: digest)
+            let coarse = layout.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }
             guard coarse.isEmpty else {
                 // The same rows again, with a coarser multiplier.
                 for tensor in coarse { trial.coarsen(tensor: tensor) }
                 continue
             }
             let weight = Double(buffer[layout.weight])
-            trial.apply(UnsafePointer(buffer.baseAddress!), weight: weight, training.optimizer, network)
+            trial.apply(UnsafeBufferPointer(buffer).span, weight: weight, optimizer, ranges: layout.ranges)
             state = trial
-            return weight > 0 ? Double(buffer[layout.loss]) / 4_294_967_296 / weight : 0
+            return weight > 0 ? Double(buffer[layout.loss]) / Loss.fixedPointUnit / weight : 0
         }
     }
 
-    private func check(_ buffer: UnsafeMutableBufferPointer<Int64>, _ layout: StepLayout) throws {
-        for rank in 0..<group.size where buffer[layout.digests + rank] != state.digest {
+    /// Checks that all members had the same parameters and finite gradients.
+    private func check(_ sums: Span<Int64>, digest: Int64) throws {
+        for rank in 0..<group.size where sums[layout.digests + rank] != digest {
             throw TrainingFailure(
                 description:
-                    "the weights differ before step \(state.step): those of \(members[rank]) and of \(members[group.rank]) are not the same"
-            )
+                    "the weights of \(members[rank]) and of \(members[group.rank]) differ before step \(state.step)")
         }
-        for lane in 0..<schedule.lanes.count where buffer[layout.nonfinite + lane] > 0 {
-            let tensor = Int(buffer[layout.nonfinite + lane]) - 1
+        for lane in 0..<schedule.lanes.count where sums[layout.nonfinite + lane] > 0 {
+            let tensor = layout.tensors[Int(sums[layout.nonfinite + lane]) - 1]
             throw TrainingFailure(
                 description:
-                    "training diverged: the gradient is not finite in step \(state.step), lane \(lane), tensor \(tensor) "
-                    + "(\(tensor % 2 == 0 ? "weights" : "biases") of dense layer \(tensor / 2 + 1)); try a smaller learning rate"
-            )
+                    "the training diverged: the gradient of \(tensor.name) is not finite in step \(state.step), "
+                    + "lane \(lane); try a smaller learning rate")
         }
     }
 
@@ -201,59 +208,16 @@ package final class Trainer {
             }
         }
         let buffer = metricTotals.values
-        for place in buffer.indices { buffer[place] = workers.reduce(0) { $0 + $1.metrics[place] } }
+        for index in buffer.indices { buffer[index] = workers.reduce(0) { $0 + $1.metrics[index] } }
         try ready()
         try metricTotals.sum()
-        guard buffer[sums.broken] == 0 else {
+        guard buffer[sums.nanCount] == 0 else {
             throw TrainingFailure(
                 description:
-                    "\(buffer[sums.broken]) events of the \(part) part have a score that is no number after step \(state.step): "
+                    "\(buffer[sums.nanCount]) events of the \(part) part have a score that is no number after step \(state.step): "
                     + "the weights or some values are too large; try a smaller learning rate, or drop the branch")
         }
-        truncated = buffer[sums.free]
-        return sums.metrics(UnsafePointer(buffer.baseAddress!))
-    }
-}
-
-/// Where things lie in the numbers that one step sums.
-struct StepLayout: Sendable {
-    let loss: Int
-    let weight: Int
-    let overflow: Int
-    let nonfinite: Int
-    let digests: Int
-    let count: Int
-
-    init(_ network: Network, lanes: Int, members: Int) {
-        loss = network.parameterCount
-        weight = loss + 1
-        overflow = weight + 1
-        nonfinite = overflow + network.tensors.count
-        digests = nonfinite + lanes
-        count = max(ProcessGroup.minBufferCount, digests + members)
-    }
-}
-
-/// One thread's arrays, and the lanes it works on.
-final class ThreadWork: @unchecked Sendable {
-    let lanes: [Int]
-    let workspace: Workspace
-    var batch: Batch
-    let sums: UnsafeMutableBufferPointer<Int64>
-    let metrics: UnsafeMutableBufferPointer<Int64>
-
-    init(_ network: Network, _ schema: DataSchema, lanes: [Int], capacity: Int, layout: StepLayout) {
-        self.lanes = lanes
-        workspace = Workspace(network, capacity: capacity)
-        batch = Batch(schema, capacity: capacity)
-        sums = .allocate(capacity: layout.count)
-        metrics = .allocate(capacity: MetricSums(outputs: network.outputs).count)
-        sums.initialize(repeating: 0)
-        metrics.initialize(repeating: 0)
-    }
-
-    deinit {
-        sums.deallocate()
-        metrics.deallocate()
+        truncated = buffer[sums.callerSlot]
+        return sums.metrics(UnsafeBufferPointer(buffer).span)
     }
 }

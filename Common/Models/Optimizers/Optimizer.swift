@@ -1,0 +1,60 @@
+import Cluster
+
+/// What turns the summed gradient of a step into an update of the parameters: elementwise, from the reduced sums alone,
+/// so that all members do the same.
+package protocol Optimizer: Sendable {
+    /// The optimiser's name in checkpoints.
+    var name: String { get }
+    /// The names of the arrays that it keeps beside the parameters, each as long as they are.
+    var slots: [String] { get }
+    /// The first values of the numbers that it keeps.
+    var initialScalars: [Double] { get }
+
+    /// Begins a step, before the tensors are updated.
+    func beginStep(_ state: inout OptimizerState)
+
+    /// Updates one tensor.
+    ///
+    /// - Parameters:
+    ///   - parameters: the values of all tensors.
+    ///   - range: where the tensor lies in them.
+    ///   - sums: for each parameter the sum of its gradients in fixed point.
+    ///   - unit: what a sum is multiplied by to get the mean gradient.
+    ///   - state: what the optimiser keeps.
+    func update(
+        _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double,
+        state: inout OptimizerState)
+}
+
+/// What an optimiser carries from step to step.
+package struct OptimizerState: Sendable, Equatable {
+    /// The optimiser's arrays one after another, `[slots, parameters]`, in the order of `Optimizer.slots`.
+    package var slots: [Float]
+    /// Its numbers, in the order of `Optimizer.initialScalars`.
+    package var scalars: [Double]
+
+    /// The state before the first step.
+    ///
+    /// - Parameter parameterCount: the number of parameters.
+    package init(_ optimizer: any Optimizer, parameterCount: Int) {
+        slots = .init(repeating: 0, count: optimizer.slots.count * parameterCount)
+        scalars = optimizer.initialScalars
+    }
+
+    /// A state of known content.
+    init(slots: [Float], scalars: [Double]) {
+        self.slots = slots
+        self.scalars = scalars
+    }
+}
+
+extension JobDescription.Optimizer {
+    /// The optimiser that the job asks for.
+    package var implementation: any Optimizer {
+        switch self {
+        case .sgd(let learningRate): SGD(learningRate: learningRate)
+        case .adam(let learningRate, let beta1, let beta2, let epsilon):
+            Adam(learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import Bytes
+import Cluster
+
+/// What training carries from step to step: all of it is in a checkpoint, and it is the same on every member.
+package struct TrainingState: Sendable, Equatable {
+    /// The tensors whose values it holds.
+    package let tensors: [TensorSpec]
+    /// The name of the optimiser that it was made with.
+    package let optimizerName: String
+    /// Steps applied since the beginning.
+    package var step: Int64 = 0
+    /// The values of all tensors, one after another.
+    package var parameters: [Float]
+    /// What the optimiser keeps.
+    package var optimizer: OptimizerState
+    /// For each tensor the e of its fixed-point multiplier 2^e.
+    package var exponents: [Int32]
+
+    /// The exponent with which each tensor begins: 40 bits after the point.
+    private static let startExponent: Int32 = 40
+    /// The exponents that a state may have. Float32's largest gradient fits at -66 for any number of lanes.
+    static let exponentRange: ClosedRange<Int32> = -400...400
+
+    /// The state before the first step.
+    ///
+    /// - Parameter seed: determines the initial parameters.
+    package init(_ model: some TrainableModel, _ optimizer: any Optimizer, seed: UInt64) {
+        tensors = model.tensors
+        optimizerName = optimizer.name
+        parameters = model.initialParameters(seed: seed)
+        self.optimizer = OptimizerState(optimizer, parameterCount: parameters.count)
+        exponents = .init(repeating: Self.startExponent, count: model.tensors.count)
+    }
+
+    /// A state of known content.
+    init(
+        tensors: [TensorSpec], optimizerName: String, step: Int64, parameters: [Float], optimizer: OptimizerState,
+        exponents: [Int32]
+    ) {
+        self.tensors = tensors
+        self.optimizerName = optimizerName
+        self.step = step
+        self.parameters = parameters
+        self.optimizer = optimizer
+        self.exponents = exponents
+    }
+
+    /// Makes room for larger sums of a tensor; decided by reduced sums alone.
+    package mutating func coarsen(tensor: Int) { exponents[tensor] -= 8 }
+
+    /// The bits that the largest sum of a tensor should have: more would leave less room for a step with larger
+    /// gradients, fewer would round off what is left of them near the end of a training.
+    private static let targetBits = 44
+    /// The bits outside of which a multiplier is changed.
+    private static let toleratedBits = 36...52
+
+    /// Adapts a tensor's multiplier to the size of its gradients, from the reduced sums alone: the same on every
+    /// member.
+    private mutating func adapt(_ tensor: Int, _ sums: Span<Int64>, in range: Range<Int>) {
+        var largest: UInt64 = 0
+        for index in range { largest = max(largest, sums[index].magnitude) }
+        let bits = 64 - largest.leadingZeroBitCount
+        guard largest > 0, !Self.toleratedBits.contains(bits) else { return }
+        exponents[tensor] = min(200, max(-200, exponents[tensor] + Int32(Self.targetBits - bits)))
+    }
+
+    /// Applies the reduced gradient.
+    ///
+    /// - Parameters:
+    ///   - sums: for each parameter the sum over all samples of its gradient, times 2^e of its tensor.
+    ///   - weight: the summed weight of the samples; with 0 the parameters stay as they are.
+    ///   - ranges: where each tensor lies in the parameters.
+    package mutating func apply(
+        _ sums: Span<Int64>, weight: Double, _ optimizer: any Optimizer, ranges: [Range<Int>]
+    ) {
+        precondition(ranges.count == exponents.count && sums.count >= parameters.count)
+        step += 1
+        guard weight > 0 else { return }
+        optimizer.beginStep(&self.optimizer)
+        for (tensor, range) in ranges.enumerated() {
+            let unit = Double(sign: .plus, exponent: -Int(exponents[tensor]), significand: 1) / weight
+            optimizer.update(&parameters, in: range, sums: sums, unit: unit, state: &self.optimizer)
+            adapt(tensor, sums, in: range)
+        }
+    }
+
+    /// A digest of the whole state, in hexadecimal: equal for members that are to go on together.
+    package var digest: String {
+        var hash = FNV1a()
+        hash.combine(UInt64(bitPattern: step))
+        for exponent in exponents { hash.combine(UInt64(UInt32(bitPattern: exponent))) }
+        for value in parameters { hash.combine(UInt64(value.bitPattern)) }
+        for value in optimizer.slots { hash.combine(UInt64(value.bitPattern)) }
+        for value in optimizer.scalars { hash.combine(value.bitPattern) }
+        return String(mix(hash.value), radix: 16)
+    }
+
+    /// A digest of the parameters that travels with each step, below 2^61.
+    package var parameterDigest: Int64 {
+        var hash = FNV1a()
+        for value in parameters { hash.combine(UInt64(value.bitPattern)) }
+        return Int64(mix(hash.value) >> 3)
+    }
+}

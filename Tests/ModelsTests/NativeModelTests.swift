@@ -1,0 +1,140 @@
+import Bytes
+import Cluster
+import Features
+import Glibc
+import Models
+import Testing
+
+@Suite struct NativeModelTests {
+    /// A batch of samples with one flat input, not normalised.
+    static func batch(_ rows: [Float], labels: [Int32], width: Int) -> Batch {
+        let schema = schema(width: width)
+        let none = PartTable<[Float]>(train: rows, validation: [], test: [])
+        let store = EventStore(schema, rows: none, labels: PartTable(train: labels, validation: [], test: []))
+        var batch = Batch(schema, capacity: labels.count)
+        BatchAssembler(schema).assemble(0..<labels.count, of: store[.train], into: &batch)
+        return batch
+    }
+
+    static func schema(width: Int) -> DataSchema {
+        DataSchema(flat: [Channel(branch: "x", width: width, jagged: true, offset: 0, scale: 1, fill: 0)])
+    }
+
+    static let models: [[JobDescription.Layer]] = [
+        [
+            .dense(units: 4, activation: .tanh), .dense(units: 3, activation: .sigmoid),
+            .dense(units: 3, activation: .softmax),
+        ],
+        [
+            .dense(units: 5, activation: .linear), .dense(units: 4, activation: .relu),
+            .dense(units: 1, activation: .sigmoid),
+        ],
+        // With a key that is kept, dropout is a fixed function, and its gradient too.
+        [
+            .dropout(rate: 0.3), .dense(units: 6, activation: .tanh), .dropout(rate: 0.4),
+            .dense(units: 5, activation: .sigmoid), .dropout(rate: 0.2), .dense(units: 1, activation: .sigmoid),
+        ],
+    ]
+
+    @Test(arguments: models) func gradientsAgreeWithDifferences(_ layers: [JobDescription.Layer]) throws {
+        let model = try NativeModel(inputs: 3, layers: layers)
+        var parameters = model.initialParameters(seed: 3)
+        let labels: [Int32] = [1, 0]
+        let batch = Self.batch([0.1, -0.4, 0.9, 0.7, 0.2, -0.3], labels: labels, width: 3)
+        let workspace = try NativeWorkspace(model, capacity: 2)
+        func loss() throws -> Double {
+            Double(try workspace.computeGradient(of: batch, parameters: parameters.span, random: 11))
+                / Loss.fixedPointUnit
+        }
+        _ = try loss()
+        let found = workspace.gradient
+        let gradient = (0..<parameters.count).map { found[$0] }
+        for index in parameters.indices {
+            let kept = parameters[index]
+            parameters[index] = kept + 1e-2
+            let up = try loss()
+            parameters[index] = kept - 1e-2
+            let down = try loss()
+            parameters[index] = kept
+            #expect(abs((up - down) / 2e-2 - Double(gradient[index])) < 2e-3, "parameter \(index)")
+        }
+    }
+
+    @Test func tensorsAreNamedByTheirLayers() throws {
+        let model = try NativeModel(inputs: 3, layers: Self.models[2])
+        #expect(
+            model.tensors.map(\.name) == [
+                "dense1.weights", "dense1.biases", "dense2.weights", "dense2.biases", "dense3.weights",
+                "dense3.biases",
+            ])
+        #expect(model.tensors[2].shape == [5, 6] && model.tensors.parameterCount == 24 + 35 + 6)
+        #expect(model.tensors.ranges == [0..<18, 18..<24, 24..<54, 54..<59, 59..<64, 64..<65])
+        #expect(model.outputs == 1)
+    }
+
+    @Test func initialValuesAreFixedForEverAndGlorotsRange() throws {
+        let model = try NativeModel(
+            inputs: 27,
+            layers: [
+                .dense(units: 128, activation: .relu), .dense(units: 64, activation: .relu),
+                .dense(units: 1, activation: .sigmoid),
+            ])
+        let parameters = model.initialParameters(seed: 42)
+        let limit = (6 / Float(27 + 128)).squareRoot()
+        let weights = parameters[0..<27 * 128]
+        #expect(weights.allSatisfy { abs($0) <= limit } && (weights.max() ?? 0) > 0.99 * limit)
+        #expect(parameters[27 * 128..<28 * 128].allSatisfy { $0 == 0 })
+        // The same numbers computed with NumPy.
+        var hash = FNV1a()
+        for value in parameters { hash.combine(UInt64(value.bitPattern)) }
+        #expect(hash.value == 0x1914_3975_d904_b889)
+    }
+
+    @Test func wrongSizesAreErrors() throws {
+        let model = try NativeModel(inputs: 3, layers: Self.models[0])
+        let parameters = model.initialParameters(seed: 1)
+        let workspace = try NativeWorkspace(model, capacity: 2)
+        let large = Self.batch(.init(repeating: 0, count: 9), labels: [0, 1, 0], width: 3)
+        #expect(throws: InputError.self) {
+            _ = try workspace.computeGradient(of: large, parameters: parameters.span, random: 1)
+        }
+        let narrow = Self.batch([1, 2], labels: [0], width: 2)
+        #expect(throws: InputError.self) {
+            _ = try workspace.computeGradient(of: narrow, parameters: parameters.span, random: 1)
+        }
+        let short = Array(parameters.dropLast())
+        let fitting = Self.batch([1, 2, 3], labels: [0], width: 3)
+        #expect(throws: InputError.self) {
+            _ = try workspace.computeGradient(of: fitting, parameters: short.span, random: 1)
+        }
+        #expect(throws: InputError.self) {
+            _ = try NativeModel(inputs: 1 << 20, layers: [.dense(units: 65_536, activation: .relu)])
+        }
+        #expect(throws: InputError.self) {
+            _ = try NativeModel(inputs: .max, layers: [.dense(units: 2, activation: .relu)])
+        }
+        #expect(throws: InputError.self) { _ = try NativeModel(inputs: 3, layers: [.dropout(rate: 0.5)]) }
+        #expect(throws: InputError.self) { _ = try NativeWorkspace(model, capacity: .max) }
+    }
+
+    @Test func aStepOfEachOptimizerIsItsFormula() {
+        // One tensor of two numbers; the mean gradients are 0.5 and -2.
+        let sums: [Int64] = [1, -4]
+        var parameters: [Float] = [1, 1]
+        let sgd = SGD(learningRate: 0.1)
+        var state = OptimizerState(sgd, parameterCount: 2)
+        sgd.beginStep(&state)
+        sgd.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, state: &state)
+        #expect(abs(parameters[0] - 0.95) < 1e-6 && abs(parameters[1] - 1.2) < 1e-6 && state.slots.isEmpty)
+        parameters = [1, 1]
+        let adam = Adam(learningRate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+        state = OptimizerState(adam, parameterCount: 2)
+        adam.beginStep(&state)
+        adam.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, state: &state)
+        // The first step of Adam goes by the learning rate against the gradient's sign.
+        #expect(abs(parameters[0] - 0.9) < 1e-5 && abs(parameters[1] - 1.1) < 1e-5)
+        #expect(abs(state.slots[0] - 0.05) < 1e-7 && abs(state.slots[1] + 0.2) < 1e-7)
+        #expect(abs(state.slots[2] - 0.000_25) < 1e-8 && abs(state.slots[3] - 0.004) < 1e-7)
+        #expect(state.scalars == [0.9, 0.999])
+    }
+}
