@@ -185,6 +185,9 @@ let package = Package(
             name: "dying-coordinator", dependencies: ["CoordinatorService", lifecycle, logging],
             path: "Tests/DyingCoordinator", swiftSettings: swiftSettings),
         tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
+        tests(
+            "GoldenTests",
+            ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb, protobuf]),
         tests("CollectivesTests", ["Collectives"]),
         tests("MemberTests", ["Cluster", "Member"]),
         tests(

@@ -136,6 +136,9 @@ struct WorkerCommand: AsyncParsableCommand {
         switch worker.ending {
         case .restart(let kernels): try restart(kernels: kernels, inherited: inherited)
         case .drained: throw ExitCode(drainedStatus)
+        case .refused(let reason):
+            printError("the coordinator and this worker cannot work together: \(reason)")
+            throw ExitStatus.refused
         case .cancelled: break
         }
     }

@@ -97,6 +97,9 @@ package struct JobDescription: Codable, Sendable, Equatable {
 
     package enum OnError: String, Codable, Sendable, CaseIterable { case fail, skip }
 
+    package static let newestFormat = 1
+    private let format = Self.newestFormat
+
     package var name: String
     package var datasets: [Dataset]
     package var branches = Branches()
@@ -117,7 +120,8 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package var maxWorkers: Int?
 
     private enum CodingKeys: String, CodingKey {
-        case name, datasets, branches, features, chunkEvents, split, labelBranch, onError, verify, credentials, train,
+        case format, name, datasets, branches, features, chunkEvents, split, labelBranch, onError, verify, credentials,
+            train,
             publish,
             priority
         case maxWorkers = "workersMost"
@@ -131,5 +135,83 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package init(name: String, datasets: [Dataset]) {
         self.name = name
         self.datasets = datasets
+    }
+}
+
+// MARK: Decoding: what an earlier format lacks has its default
+
+extension JobDescription {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.document("the job description", newest: Self.newestFormat, keyedBy: CodingKeys.self)
+        self.init(
+            name: try keys.decode(String.self, forKey: .name),
+            datasets: try keys.decode([Dataset].self, forKey: .datasets))
+        try keys.read(.branches, into: &branches)
+        try keys.read(.features, into: &features)
+        try keys.read(.chunkEvents, into: &chunkEvents)
+        try keys.read(.split, into: &split)
+        try keys.read(.labelBranch, into: &labelBranch)
+        try keys.read(.onError, into: &onError)
+        try keys.read(.verify, into: &verify)
+        try keys.read(.credentials, into: &credentials)
+        try keys.read(.train, into: &train)
+        try keys.read(.publish, into: &publish)
+        try keys.read(.priority, into: &priority)
+        try keys.read(.maxWorkers, into: &maxWorkers)
+    }
+}
+
+extension JobDescription.Dataset {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            name: try keys.decode(String.self, forKey: .name),
+            label: try keys.decodeIfPresent(Int.self, forKey: .label),
+            tree: try keys.decode(String.self, forKey: .tree), files: try keys.decode([String].self, forKey: .files))
+    }
+}
+
+extension JobDescription.Branches {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.keep, into: &keep)
+        try keys.read(.drop, into: &drop)
+        try keys.read(.identifiers, into: &identifiers)
+    }
+}
+
+extension JobDescription.Features {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.pad, into: &pad)
+        try keys.read(.normalise, into: &normalise)
+        try keys.read(.padding, into: &padding)
+    }
+}
+
+extension JobDescription.Split {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.train, into: &train)
+        try keys.read(.validation, into: &validation)
+        try keys.read(.test, into: &test)
+        try keys.read(.seed, into: &seed)
+    }
+}
+
+extension JobDescription.Training {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.lanes, into: &lanes)
+        try keys.read(.batch, into: &batch)
+        try keys.read(.epochs, into: &epochs)
+        try keys.read(.optimizer, into: &optimizer)
+        try keys.read(.loss, into: &loss)
+        try keys.read(.layers, into: &layers)
+        try keys.read(.kernels, into: &kernels)
     }
 }

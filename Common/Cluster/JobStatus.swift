@@ -98,3 +98,45 @@ package struct WorkerStatus: Codable, Sendable, Equatable {
         self.state = state
     }
 }
+
+// MARK: Decoding: what an earlier server does not send has its default
+
+extension JobStatus {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            id: try keys.decode(JobID.self, forKey: .id), name: try keys.decode(String.self, forKey: .name),
+            stage: try keys.decode(JobStage.self, forKey: .stage))
+        try keys.read(.error, into: &error)
+        try keys.read(.waiting, into: &waiting)
+        try keys.read(.notes, into: &notes)
+        try keys.read(.stages, into: &stages)
+        try keys.read(.paused, into: &paused)
+        try keys.read(.tasksAll, into: &tasksAll)
+        try keys.read(.entries, into: &entries)
+        try keys.read(.eventsPerSecond, into: &eventsPerSecond)
+        try keys.read(.sites, into: &sites)
+        try keys.read(.epochs, into: &epochs)
+        try keys.read(.steps, into: &steps)
+        try keys.read(.round, into: &round)
+        try keys.read(.etaSeconds, into: &etaSeconds)
+        try keys.read(.test, into: &test)
+    }
+}
+
+extension WorkerStatus {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            id: try keys.decode(WorkerID.self, forKey: .id), name: try keys.decode(String.self, forKey: .name),
+            state: try keys.decode(WorkerState.self, forKey: .state))
+        try keys.read(.reason, into: &reason)
+        try keys.read(.threads, into: &threads)
+        try keys.read(.kernels, into: &kernels)
+        try keys.read(.held, into: &held)
+        try keys.read(.counted, into: &counted)
+        try keys.read(.round, into: &round)
+        try keys.read(.phase, into: &phase)
+        try keys.read(.silentSeconds, into: &silentSeconds)
+    }
+}

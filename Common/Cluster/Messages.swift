@@ -76,7 +76,11 @@ package struct SurveyedBranch: Codable, Sendable, Equatable {
     }
 }
 
+/// What a survey learned of one file's tree.
 package struct Survey: Codable, Sendable, Equatable {
+    package static let newestFormat = 1
+    private let format = Self.newestFormat
+
     package var bytes: Int
     package var identity: String
     /// The site's checksum, where it was asked for.
@@ -215,6 +219,8 @@ package struct JoinRequest: Codable, Sendable, Equatable {
     /// Directories whose files it may read.
     package var localRoots: [String]
     package var version: String
+    /// The version of the messages that the worker sends and understands; see `WireProtocol`.
+    package var protocolVersion = WireProtocol.version
     /// Takes part in rounds with others; a worker that does not trains alone.
     package var joinsRounds = true
     /// The kernels that its linear algebra uses.
@@ -303,7 +309,8 @@ package enum WorkerMessage: Codable, Sendable, Equatable {
 }
 
 package enum CoordinatorMessage: Codable, Sendable, Equatable {
-    case welcome(worker: WorkerID, leaseSeconds: Double)
+    /// Coordinators of protocol version 1 send no version.
+    case welcome(worker: WorkerID, leaseSeconds: Double, protocolVersion: Int?)
     case grants([Grant])
     case acknowledged([LeaseName])
     case refused(LeaseName, reason: String)
@@ -324,5 +331,69 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
         case welcome, grants, acknowledged, refused, startRound, stopRound, rendezvous, catalog, sites, credential,
             useKernels
         case drained = "dismissed"
+    }
+}
+
+// MARK: Decoding: what an earlier format lacks has its default
+
+extension InputTree {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            try keys.decode(FileReplicas.self, forKey: .file), tree: try keys.decode(String.self, forKey: .tree),
+            identity: try keys.decode(String.self, forKey: .identity))
+        try keys.read(.verify, into: &verify)
+    }
+}
+
+extension SurveyedBranch {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            name: try keys.decode(String.self, forKey: .name), type: try keys.decode(String.self, forKey: .type),
+            fixedValues: try keys.decodeIfPresent(Int.self, forKey: .fixedValues),
+            itemValues: try keys.decodeIfPresent(Int.self, forKey: .itemValues) ?? 1,
+            unsupported: try keys.decodeIfPresent(String.self, forKey: .unsupported))
+    }
+}
+
+extension Survey {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.document("a file's survey", newest: Self.newestFormat, keyedBy: CodingKeys.self)
+        self.init(
+            bytes: try keys.decode(Int.self, forKey: .bytes), identity: try keys.decode(String.self, forKey: .identity),
+            adler32: try keys.decodeIfPresent(String.self, forKey: .adler32),
+            entries: try keys.decode(Int64.self, forKey: .entries),
+            boundaries: try keys.decode([Int64].self, forKey: .boundaries),
+            clusters: try keys.decodeIfPresent([Int64].self, forKey: .clusters) ?? [],
+            branches: try keys.decodeIfPresent([SurveyedBranch].self, forKey: .branches) ?? [])
+    }
+}
+
+extension JoinRequest {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            name: try keys.decode(String.self, forKey: .name), threads: try keys.decode(Int.self, forKey: .threads),
+            readAhead: 0, localRoots: [], version: "")
+        // Workers of the first version sent none.
+        protocolVersion = 1
+        try keys.read(.protocolVersion, into: &protocolVersion)
+        try keys.read(.readAhead, into: &readAhead)
+        try keys.read(.localRoots, into: &localRoots)
+        try keys.read(.version, into: &version)
+        try keys.read(.joinsRounds, into: &joinsRounds)
+        try keys.read(.kernels, into: &kernels)
+        try keys.read(.ownKernels, into: &ownKernels)
+        try keys.read(.process, into: &process)
+    }
+}
+
+extension Heartbeat {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(held: [])
+        try keys.read(.held, into: &held)
+        try keys.read(.round, into: &round)
     }
 }

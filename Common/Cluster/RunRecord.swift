@@ -20,6 +20,9 @@ package struct RunRecord: Codable, Sendable, Equatable {
         }
     }
 
+    package static let newestFormat = 1
+    private let format = Self.newestFormat
+
     package var job: JobID
     package var name: String
     /// The coordinator's version.
@@ -45,5 +48,21 @@ package struct RunRecord: Codable, Sendable, Equatable {
         self.submitted = submitted
         self.finished = finished
         self.members = members
+    }
+}
+
+// MARK: Decoding: what an earlier format lacks has its default
+
+extension RunRecord {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.document("the record of a run", newest: Self.newestFormat, keyedBy: CodingKeys.self)
+        self.init(
+            job: try keys.decode(JobID.self, forKey: .job), name: try keys.decode(String.self, forKey: .name),
+            version: try keys.decode(String.self, forKey: .version),
+            bundle: try keys.decode(String.self, forKey: .bundle),
+            kernels: try keys.decodeIfPresent(String.self, forKey: .kernels) ?? "",
+            submitted: try keys.decode(Double.self, forKey: .submitted),
+            finished: try keys.decodeIfPresent(Double.self, forKey: .finished),
+            members: try keys.decodeIfPresent([Member].self, forKey: .members) ?? [])
     }
 }

@@ -56,6 +56,9 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
         }
     }
 
+    package static let newestFormat = 1
+    private let format = Self.newestFormat
+
     package var sites: [SiteDescription] = []
     /// For sites that are not named.
     package var limits = SiteLimits()
@@ -126,5 +129,52 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
             self.url = url
             self.certain = certain
         }
+    }
+}
+
+// MARK: Decoding: what an earlier format lacks has its default
+
+extension SiteCatalog {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.document("the sites file", newest: Self.newestFormat, keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.sites, into: &sites)
+        try keys.read(.limits, into: &limits)
+        try keys.read(.cache, into: &cache)
+    }
+}
+
+extension SiteDescription {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            name: try keys.decode(String.self, forKey: .name),
+            endpoints: try keys.decode([String].self, forKey: .endpoints))
+        try keys.read(.prefixes, into: &prefixes)
+        try keys.read(.limits, into: &limits)
+        try keys.read(.credentials, into: &credentials)
+    }
+}
+
+extension SiteLimits {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.openSeconds, into: &openSeconds)
+        try keys.read(.readSeconds, into: &readSeconds)
+        try keys.read(.maxReads, into: &maxReads)
+        try keys.read(.bytesInFlight, into: &bytesInFlight)
+        try keys.read(.gapBytes, into: &gapBytes)
+        try keys.read(.requestBytes, into: &requestBytes)
+    }
+}
+
+extension SiteCredentials {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init()
+        try keys.read(.tokenFile, into: &tokenFile)
+        try keys.read(.proxy, into: &proxy)
+        try keys.read(.certificates, into: &certificates)
     }
 }

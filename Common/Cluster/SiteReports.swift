@@ -127,3 +127,51 @@ package struct SiteStatus: Codable, Sendable, Equatable {
         self.state = state
     }
 }
+
+// MARK: Decoding: what an earlier format lacks has its default
+
+extension SiteReport {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(site: try keys.decode(String.self, forKey: .site))
+        try keys.read(.opens, into: &opens)
+        try keys.read(.reads, into: &reads)
+        try keys.read(.bytes, into: &bytes)
+        try keys.read(.retries, into: &retries)
+        try keys.read(.faults, into: &faults)
+        try keys.read(.failuresInRow, into: &failuresInRow)
+        try keys.read(.lastFault, into: &lastFault)
+        try keys.read(.latencies, into: &latencies)
+        try keys.read(.readsInFlight, into: &readsInFlight)
+        try keys.read(.readsWaiting, into: &readsWaiting)
+        try keys.read(.longestWait, into: &longestWait)
+        try keys.read(.abandonedBytes, into: &abandonedBytes)
+        try keys.read(.credentialWarning, into: &credentialWarning)
+        try keys.read(.tokenExpires, into: &tokenExpires)
+    }
+}
+
+extension SiteStatus {
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            site: try keys.decode(String.self, forKey: .site), state: try keys.decode(SiteState.self, forKey: .state))
+        try keys.read(.excludedFor, into: &excludedFor)
+        try keys.read(.files, into: &files)
+        try keys.read(.reads, into: &reads)
+        try keys.read(.bytes, into: &bytes)
+        try keys.read(.megabytesPerSecond, into: &megabytesPerSecond)
+        try keys.read(.readsInFlight, into: &readsInFlight)
+        try keys.read(.maxReads, into: &maxReads)
+        try keys.read(.retries, into: &retries)
+        try keys.read(.faults, into: &faults)
+        try keys.read(.lastFault, into: &lastFault)
+        try keys.read(.latency50, into: &latency50)
+        try keys.read(.latency95, into: &latency95)
+        try keys.read(.latency99, into: &latency99)
+        try keys.read(.longestWait, into: &longestWait)
+        try keys.read(.abandonedBytes, into: &abandonedBytes)
+        try keys.read(.warnings, into: &warnings)
+        try keys.read(.tokenExpires, into: &tokenExpires)
+    }
+}

@@ -31,7 +31,8 @@ package struct FoldedSpecs: Sendable, Equatable {
         whole.merge(block.test)
     }
 
-    /// The parts and the whole, as `SpecsCoding` has them: two blocks, the second with the whole as its first part.
+    /// The parts and the whole, as `SpecsCoding` has them: two blocks, the second with the whole as its first part. Its format is that of
+    /// `rowBytes` too.
     package var specsBytes: [UInt8] {
         let empty = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: whole.branches.count))
         return parts.map { SpecsCoding.encode([$0, PartTable(train: whole, validation: empty, test: empty)]) } ?? []
@@ -59,7 +60,10 @@ package struct FoldedSpecs: Sendable, Equatable {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         for byte in rowBytes {
-            guard shift < 64 else { throw InputError(.corrupt, "a block's rows make no sense") }
+            guard shift < 64 else {
+                throw InputError(
+                    .corrupt, "a block's number of rows is invalid", expected: "at most 10 bytes of 7 bits")
+            }
             value |= UInt64(byte & 127) << shift
             shift += 7
             guard byte < 128 else { continue }

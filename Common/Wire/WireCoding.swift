@@ -12,7 +12,11 @@ package enum WireCoding {
     }
 
     package static func value<T: Decodable>(_: T.Type, _ body: Data) throws -> T {
-        do { return try JSONDecoder().decode(T.self, from: body) } catch {
+        do { return try JSONDecoder().decode(T.self, from: body) } catch let newer as NewerFormat {
+            throw InputError(
+                .unsupported, newer.description, expected: "format \(newer.newest) or older",
+                found: "format \(newer.format)")
+        } catch {
             throw InputError(
                 .corrupt, "a message is not understood", expected: "\(T.self)", found: "\(error)",
                 hint: "Coordinator and worker are probably of different versions.")

@@ -64,12 +64,21 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
                     coordinator.post(
                         .message(worker: worker, message, payload: [UInt8](envelope.payload)), bytes: bytes)
                 } else if case .join(let request) = message {
+                    try Self.checkProtocol(request)
                     let worker = try await coordinator.join(request, send: send)
                     joined.worker.withLock { $0 = worker }
                 } else {
-                    throw RPCError(code: .failedPrecondition, message: "a session begins with a join request (hello)")
+                    throw RPCError(code: .invalidArgument, message: "a session begins with a join request")
                 }
             }
+        }
+    }
+
+    /// A worker that gets `failedPrecondition` ends, since another attempt would end the same way.
+    private static func checkProtocol(_ request: JoinRequest) throws(RPCError) {
+        if let mismatch = WireProtocol.mismatch(worker: request.protocolVersion, coordinator: WireProtocol.version) {
+            throw RPCError(
+                code: .failedPrecondition, message: "worker \(request.name) (beamline \(request.version)): \(mismatch)")
         }
     }
 

@@ -25,6 +25,7 @@ package final class Ledger: Sendable {
             )
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
+        try database.read(Self.checkFormat)
         try Self.migrator.migrate(database)
         _ = try beginLife()
     }
@@ -40,6 +41,13 @@ package final class Ledger: Sendable {
         database = try DatabasePool(path: path, configuration: configuration)
     }
 
+    /// - Throws: `LedgerFailure.newer` where a newer program has changed the ledger's schema.
+    private static func checkFormat(_ db: Database) throws {
+        guard try migrator.hasBeenSuperseded(db) else { return }
+        let applied = try migrator.appliedIdentifiers(db).compactMap { Int($0) }.max() ?? 0
+        throw LedgerFailure.newer(format: applied, newest: migrator.migrations.compactMap { Int($0) }.max() ?? 0)
+    }
+
     func beginLife() throws -> Int64 {
         let new = try database.write { try Self.increase("life", by: 1, $0) }
         life.withLock { $0 = new }
@@ -52,8 +60,17 @@ package final class Ledger: Sendable {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
+    /// - Throws: an error that names the document, where a newer program wrote it or it is damaged.
     package static func value<T: Decodable>(_: T.Type, _ text: String) throws -> T {
-        try JSONDecoder().decode(T.self, from: Data(text.utf8))
+        do { return try JSONDecoder().decode(T.self, from: Data(text.utf8)) } catch let newer as NewerFormat {
+            throw InputError(
+                .unsupported, newer.description, file: "the ledger", expected: "format \(newer.newest) or older",
+                found: "format \(newer.format)")
+        } catch {
+            throw InputError(
+                .corrupt, "a document in the ledger is not understood", file: "the ledger", expected: "\(T.self)",
+                found: "\(error)")
+        }
     }
 
     // MARK: Jobs
@@ -319,12 +336,17 @@ package final class Ledger: Sendable {
 /// Why the ledger refuses a transaction.
 package enum LedgerFailure: Error, CustomStringConvertible, Equatable {
     case takenOver
+    /// A newer program has changed its schema.
+    case newer(format: Int, newest: Int)
     /// A receipt under a token that is not the task's.
     case fenced(LeaseName)
 
     package var description: String {
         switch self {
         case .takenOver: "another coordinator has opened this ledger; only the newest may write"
+        case .newer(let format, let newest):
+            "the ledger has format \(format), and this program reads formats up to \(newest): "
+                + "a newer version of beamline wrote it; install that version"
         case .fenced(let lease):
             "the receipt for task \(lease.task) is under token \(lease.token), which is not the task's"
         }

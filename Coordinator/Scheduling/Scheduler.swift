@@ -216,7 +216,10 @@ package struct Scheduler: Sendable {
                 .worker(id),
                 "\(request.name) joined: \(request.threads) threads, \(request.readAhead) tasks read ahead, kernels \(request.kernels)"
             ))
-        reply(id, .welcome(worker: id, leaseSeconds: settings.leaseSeconds))
+        reply(
+            id,
+            .welcome(
+                worker: id, leaseSeconds: settings.leaseSeconds, protocolVersion: WireProtocol.version))
         reply(id, .sites(sites.directives()))
         if !request.process.isEmpty {
             let suspects = suspects.removeValue(forKey: request.process) ?? []

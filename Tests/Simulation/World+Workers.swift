@@ -15,7 +15,7 @@ extension World {
 
     func handle(_ message: CoordinatorMessage, _ payload: [UInt8], _ worker: SimWorker) throws {
         switch message {
-        case .welcome(_, let seconds): worker.session.welcomed(leaseSeconds: seconds)
+        case .welcome(_, let seconds, _): worker.session.welcomed(leaseSeconds: seconds)
         case .grants(let grants): for grant in worker.session.granted(grants) { begin(grant, worker) }
         case .acknowledged(let leases):
             for lease in leases {

@@ -56,15 +56,18 @@ package struct WorkerService: Sendable {
     private let process = UUID().uuidString
     private let siteQueue = DispatchQueue(label: "beamline.sites")
 
-    /// The kernel type with which the process is to restart.
+    /// Why the worker is to end, or to restart.
     private final class Wanted: Sendable {
-        private let kernels = Mutex<String?>(nil)
-        func withLock<R: Sendable>(_ body: (inout sending String?) -> sending R) -> R { kernels.withLock(body) }
+        private let ending = Mutex<Ending?>(nil)
+        var value: Ending? { ending.withLock { $0 } }
+        func set(_ wanted: Ending) { ending.withLock { $0 = wanted } }
     }
 
     /// Why a worker's work is over.
     package enum Ending: Sendable {
         case drained, cancelled
+        /// The coordinator and this worker cannot work together, in a sentence.
+        case refused(reason: String)
         /// The process is to restart itself, its linear algebra with these kernels.
         case restart(kernels: String)
     }
@@ -97,7 +100,10 @@ package struct WorkerService: Sendable {
                 log.info("drained: nothing is left to do here")
                 return .drained
             }
-            if let kernels = wanted.withLock({ $0 }) { return .restart(kernels: kernels) }
+            if let ending = wanted.value { return ending }
+            if let refusal = failure as? RPCError, refusal.code == .failedPrecondition {
+                return .refused(reason: refusal.message)
+            }
             if outbox.isClosed { break }
             if let failure {
                 log.warning("no session with the coordinator at \(settings.coordinator): \(failure); trying again")
@@ -205,7 +211,12 @@ package struct WorkerService: Sendable {
         _ message: CoordinatorMessage, _ payload: [UInt8], _ trainer: TrainingRunner, _ blobs: BlobClient
     ) async {
         switch message {
-        case .welcome(let id, let leaseSeconds):
+        case .welcome(let id, let leaseSeconds, let version):
+            // A coordinator that does not compare the versions is older than this worker.
+            if let mismatch = WireProtocol.mismatch(worker: WireProtocol.version, coordinator: version ?? 1) {
+                wanted.set(.refused(reason: mismatch))
+                return outbox.close()
+            }
             log.info("joined as worker \(id)")
             outbox.welcomed(leaseSeconds: leaseSeconds)
         case .grants(let grants):
@@ -219,7 +230,7 @@ package struct WorkerService: Sendable {
             log.info(
                 "a job that this worker is to train uses the kernels \(kernels); restarting with those instead of \(LinearAlgebra.kernels)"
             )
-            wanted.withLock { $0 = kernels }
+            wanted.set(.restart(kernels: kernels))
             outbox.close()
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)

@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+
+/// A job that an earlier version's coordinator was killed in is finished by this one.
+@Suite struct GoldenJobTests {
+    private struct Expected: Decodable {
+        var weights: [String: String]
+    }
+
+    @Test func aJobInterruptedThenIsFinishedNow() throws {
+        let golden = TestCluster.root.appending(path: "Tests/Golden")
+        let input = "/tmp/beamline-golden"
+        try TestCluster.run(TestCluster.python, [golden.appending(path: "make-input").path, input])
+        let cluster = try TestCluster(events: 200)
+        try FileManager.default.createDirectory(atPath: cluster.path("state"), withIntermediateDirectories: true)
+        try TestCluster.run(
+            "/usr/bin/tar",
+            ["-xJf", golden.appending(path: "format-1/interrupted.tar.xz").path, "-C", cluster.path("state")])
+        try cluster.startCoordinator()
+        #expect(try cluster.stage(1) == "train")
+        try cluster.startWorker("w1", localFiles: input)
+        try #require(try cluster.waitForEnd(1) == "done")
+        _ = try cluster.bundle(1)
+        let output = try TestCluster.run(
+            TestCluster.python, [golden.appending(path: "weights").path, cluster.path("bundle-1.tar")]
+        ).output
+        let found = try JSONDecoder().decode([String: String].self, from: Data(output.utf8))
+        let expected = try JSONDecoder().decode(
+            Expected.self, from: Data(contentsOf: golden.appending(path: "format-1/expected.json")))
+        // Names and further tensors may come; no bit of the weights changes.
+        #expect(!expected.weights.isEmpty && Set(expected.weights.values).isSubset(of: found.values))
+    }
+
+    /// A coordinator names both versions to a worker of the first one; its join request is that of the golden session.
+    @Test func anOlderWorkerIsRefused() throws {
+        let cluster = try TestCluster(events: 200)
+        try cluster.startCoordinator()
+        let message = #"{"hello":{"_0":{"name":"old","threads":1,"version":"0.1.0"}}}"#.utf8
+        let body = [UInt8](arrayLiteral: 1 << 3 | 2, UInt8(message.count)) + message
+        let file = cluster.path("join.bin")
+        try Data([0, 0, 0, 0, UInt8(body.count)] + body).write(to: URL(filePath: file))
+        let answer = try TestCluster.run(
+            "/usr/bin/curl",
+            [
+                "-s", "-i", "--max-time", "5", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H",
+                "te: trailers", "--data-binary", "@\(file)",
+                "http://localhost:\(cluster.workersPort)/beamline.Workers/Session",
+            ], expect: nil
+        ).output
+        #expect(answer.contains("worker old (beamline 0.1.0)") && answer.contains("grpc-status: 9"), "\(answer)")
+        #expect(answer.contains("the worker speaks version 1 of the protocol, the coordinator version 2"), "\(answer)")
+    }
+
+    /// A worker that meets a coordinator of the first version says so, and ends.
+    @Test func anOlderCoordinatorIsRefused() throws {
+        let cluster = try TestCluster(events: 200)
+        let old = Process()
+        old.executableURL = URL(filePath: TestCluster.python)
+        old.arguments = [
+            TestCluster.root.appending(path: "Tests/Integration/oracles/old_coordinator.py").path,
+            "\(cluster.workersPort)",
+        ]
+        try old.run()
+        defer { old.terminate() }
+        try cluster.startWorker("w1")
+        try cluster.waitUntil("the worker ends") { !cluster.isRunning("w1") }
+        #expect(cluster.processes["w1"]?.terminationStatus == 4)
+        #expect(cluster.logs().contains("the worker speaks version 2 of the protocol, the coordinator version 1"))
+        #expect(cluster.logs().contains("install the same version of beamline for both"))
+    }
+}
