@@ -101,6 +101,16 @@ import Testing
         #expect(driver.last == [.end(round: 1)])
     }
 
+    @Test func theStopOfANewerRoundEndsTheOlder() {
+        var driver = Driver.stepping(order: Driver.order(5))
+        // The order of round 6, and the stop of round 5, come later or never.
+        #expect(driver.machine.stopped(round: 6) == [.interrupt(round: 5)])
+        #expect(driver.machine.validate() == nil && driver.machine.heartbeat == nil)
+        driver.complete(.interrupted)
+        #expect(driver.last == [.end(round: 5)])
+        #expect(driver.machine.ordered(Driver.order(6)) == [])
+    }
+
     @Test func anOrderForARoundThatItLeftRepeatsTheReport() {
         var driver = Driver.stepping()
         driver.complete(.failed(MemberFailure("a site is away", cause: .transient, input: 3)))

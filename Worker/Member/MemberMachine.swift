@@ -112,11 +112,12 @@ package struct MemberMachine: Sendable {
         return [.expect(order)] + (attempt == nil ? beginNext() : endAttempt())
     }
 
-    /// Takes the coordinator's message that a round is over.
+    /// Takes the coordinator's message that a round is over. Older rounds are over too, even if the messages about them were lost.
     package mutating func stopped(round: RoundNumber) -> [MemberDirective] {
         newestRound = max(newestRound ?? round, round)
-        if next?.round == round { next = nil }
-        return attempt?.order.round == round ? endAttempt() : []
+        if let next, next.round <= round { self.next = nil }
+        guard let attempt, attempt.order.round <= round else { return [] }
+        return endAttempt()
     }
 
     /// Takes the end of the session, which ends every round. In the next session the round numbers may be another ledger's.
