@@ -185,7 +185,7 @@ final class World: @unchecked Sendable {
         for dataset in 0..<1 + random.below(2) {
             var patterns: [String] = []
             for pattern in 0..<1 + random.below(2) {
-                patterns.append("p\(dataset)\(pattern)")
+                patterns.append("root://s0//p\(dataset)\(pattern)")
                 files.append((0..<1 + random.below(4)).map { drawFile(id, dataset, pattern, $0) })
             }
             job.datasets.append(.init(name: "d\(dataset)", label: dataset, tree: "t", files: patterns))
@@ -212,7 +212,7 @@ final class World: @unchecked Sendable {
         var boundaries: [Int64] = [0]
         for _ in 0..<1 + random.below(10) { boundaries.append(boundaries.last! + Int64(1 + random.below(30))) }
         var file = SimFile(
-            url: "sim/s\(site)/\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(),
+            url: "root://s\(site)//\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(),
             boundaries: boundaries)
         file.isBroken = random.chance(0.02)
         file.isDeadly = random.chance(0.01)
@@ -286,7 +286,7 @@ final class World: @unchecked Sendable {
     /// The real planner, over the simulated ledger.
     private func plan(_ id: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure> {
         let planner = StagePlanner(
-            ledger, sites: { urls in urls.map { $0.hasPrefix("sim/") ? SimLedger.site($0) : "s0" } },
+            ledger, sites: { $0.map(SimLedger.site) },
             training: { [unowned self] in try planTraining($0) })
         do { return .success(try planner.plan(id, stage)) } catch let failure as PlanFailure {
             return .failure(failure)
