@@ -39,11 +39,11 @@ package struct ModelBundle: Sendable, Equatable {
 
     /// The content of a document.
     ///
-    /// - Throws: `InputError` with `.missing` where the bundle lacks it.
+    /// - Throws: `InputError` with `.corrupt` where the bundle lacks it.
     package func content(_ name: Name) throws(InputError) -> [UInt8] {
         guard let document = documents.first(where: { $0.name == name.rawValue }) else {
             throw InputError(
-                .missing, "the bundle is incomplete", expected: name.rawValue,
+                .corrupt, "the bundle is incomplete", expected: name.rawValue,
                 found: documents.map(\.name).joined(separator: ", "))
         }
         return document.bytes
@@ -95,6 +95,11 @@ package struct ModelBundle: Sendable, Equatable {
     package static func decode(_ bytes: [UInt8]) throws(InputError) -> ModelBundle {
         var bundle = ModelBundle([])
         var offset = 0
+        guard bytes.count >= blockSize else {
+            throw InputError(
+                .corrupt, "these bytes are not a bundle", expected: "a tar archive of at least \(blockSize) bytes",
+                found: "\(bytes.count) bytes")
+        }
         while offset + blockSize <= bytes.count, bytes[offset] != 0 {
             func text(_ field: Range<Int>) -> String {
                 String(

@@ -80,7 +80,7 @@ import Wire
         #expect(survey.entries == 6000 && survey.boundaries == [0, 6000] && survey.clusters.count == 7)
         let branches = try Golden.value([SurveyedBranch].self, "branches.json")
         #expect(branches.map(\.name) == ["x0", "x1", "x2", "x3", "constant", "event", "nJet", "Jet_pt", "Jet_eta"])
-        #expect(branches[0].fixedValues == 1 && branches[7].fixedValues == nil && branches[5].type == "uint64_t")
+        #expect(branches[0].fixedValues == 1 && branches[7].fixedValues == nil && branches[5].type == "uint64")
         let run = try Golden.value(RunRecord.self, "run.json")
         #expect(run.job == JobID(1) && run.name == "golden" && run.version == "0.1.0" && run.kernels == "Haswell")
         #expect(run.members.map(\.name) == ["w1"] && run.members[0].lastRound == RoundNumber(1))

@@ -11,9 +11,12 @@ func sampleBundle(bias: Float, features: [String] = ["a", "b"]) throws -> [UInt8
     var parameters = [Float](repeating: 0, count: model.tensors.parameterCount)
     parameters[0] = 1
     parameters[features.count] = bias
+    // The same content gives the same bytes.
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
     return ModelBundle([
         .init(.model, try model.export(parameters, schema: schema, version: "test")),
-        .init(.schema, [UInt8](try JSONEncoder().encode(schema))),
+        .init(.schema, [UInt8](try encoder.encode(schema))),
     ]).encode()
 }
 

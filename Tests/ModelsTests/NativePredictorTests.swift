@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct NativePredictorTests {
     static let python = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../.build-python/bin/python").standardizedFileURL.path
+        .deletingLastPathComponent().deletingLastPathComponent().appending(path: ".build-python/bin/python").path
 
     static let layers: [JobDescription.Layer] = [
         .dropout(rate: 0.2), .dense(units: 7, activation: .relu), .dense(units: 6, activation: .tanh),

@@ -27,6 +27,11 @@ extension ONNXModel {
         guard let onnx = try? Onnx_ModelProto(serializedBytes: bytes) else {
             throw InputError(.corrupt, "these bytes are not an ONNX model")
         }
+        guard onnx.opsetImport.contains(where: { $0.domain.isEmpty && $0.version == opset }) else {
+            throw InputError(
+                .unsupported, "the ONNX model uses another set of operators", expected: "version \(opset)",
+                found: onnx.opsetImport.map { "\($0.domain) \($0.version)" }.joined(separator: ", "))
+        }
         let tensors = try Tensors(onnx.graph)
         var normalisation = Normalisation([])
         normalisation.offset = try tensors.floats("offset").values

@@ -5,6 +5,8 @@ import SwiftProtobuf
 /// A `NativeModel` with its normalisation as ONNX: input `features` [N, F] in Float32 with NaN for a missing value,
 /// output `scores` [N, outputs].
 package enum ONNXModel {
+    /// The version of the operators that the graph uses.
+    static let opset: Int64 = 13
     /// The name of the graph's input.
     package static let inputName = DataSchema.flatName
     /// The name of the graph's output.
@@ -45,7 +47,7 @@ package enum ONNXModel {
         onnx.producerVersion = version
         onnx.graph = graph.proto
         var set = Onnx_OperatorSetIdProto()
-        set.version = 13
+        set.version = opset
         onnx.opsetImport = [set]
         do { return try onnx.serializedBytes() } catch {
             throw InputError(.limit, "the model cannot be written as ONNX", found: "\(error)")
