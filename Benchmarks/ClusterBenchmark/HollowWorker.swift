@@ -34,7 +34,7 @@ private final class Held: Sendable {
     let leases = Mutex<Set<LeaseName>>([])
 }
 
-/// A worker that computes nothing: it says at once what a worker would have found. The coordinator cannot tell.
+/// A worker that computes nothing: it answers at once what a worker would have found. The coordinator sees no difference.
 struct HollowWorker: Sendable {
     let name: String
     let threads: Int
@@ -71,7 +71,7 @@ struct HollowWorker: Sendable {
             } onResponse: { response in
                 defer { outgoing.finish() }
                 var reader = WireCoding.CoordinatorReader()
-                var said = 0.0
+                var lastAnswer = 0.0
                 for try await envelope in response.messages {
                     for message in try reader.messages(envelope) {
                         switch message {
@@ -80,13 +80,13 @@ struct HollowWorker: Sendable {
                             held.leases.withLock { $0.subtract(leases) }
                             tally.acknowledged(leases.count)
                         case .grants(let grants):
-                            if measures, said > 0 {
-                                let wait = monotonicSeconds() - said
+                            if measures, lastAnswer > 0 {
+                                let wait = monotonicSeconds() - lastAnswer
                                 tally.counts.withLock { $0.waits.append(wait) }
                             }
                             held.leases.withLock { $0.formUnion(grants.map(\.lease)) }
                             if measures { try await Task.sleep(for: .milliseconds(5)) }
-                            said = monotonicSeconds()
+                            lastAnswer = monotonicSeconds()
                             // Several small messages, so that the coordinator is at work while the next is made.
                             for start in stride(from: 0, to: grants.count, by: 256) {
                                 outgoing.yield(

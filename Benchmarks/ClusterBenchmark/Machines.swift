@@ -4,7 +4,7 @@ import Scheduling
 
 /// The scheduler alone: a cluster's events one after another, without ledger and network.
 ///
-/// A simulated worker takes a second for each task, does four at once and says every second what it holds.
+/// A simulated worker takes a second for each task, does four at once and reports every second what it holds.
 struct Machines {
     let workers: Int
     let chunks: Int

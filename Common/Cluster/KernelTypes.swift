@@ -27,7 +27,7 @@ package enum KernelTypes {
 package enum OwnKernels: Sendable, Equatable, Codable {
     /// The processor would choose this type, and runs all older ones.
     case upTo(String)
-    /// The library cannot be told to use another one.
+    /// The library cannot be switched to another one.
     case fixed(String)
 
     private static let mark = " only"
@@ -52,7 +52,7 @@ package enum OwnKernels: Sendable, Equatable, Codable {
         try container.encode(text)
     }
 
-    /// Whether the worker can start anew with these kernels.
+    /// Whether the worker can restart with these kernels.
     package func canBecome(_ kernels: String) -> Bool {
         switch self {
         case .upTo(let name): KernelTypes.runs(kernels, on: name)

@@ -200,7 +200,7 @@ package struct EpochMetrics: Codable, Sendable, Equatable {
     }
 }
 
-/// What the first member of a round tells of its progress.
+/// What a member of a round reports.
 package enum TrainingReport: Codable, Sendable, Equatable {
     case progress(step: Int64, epoch: Int, stepsPerEpoch: Int64, stepsPerSecond: Double, loss: Double)
     /// A checkpoint was stored under `digest`; `metrics` of all epochs that ended since the one that the round began with.
@@ -324,7 +324,7 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case credential
     /// The worker is drained and may end.
     case drained
-    /// A job that the worker is to train uses other kernels: it starts itself anew with these.
+    /// A job that the worker is to train uses other kernels: it restarts with these.
     case useKernels(String)
 
     private enum CodingKeys: String, CodingKey {

@@ -4,7 +4,7 @@ package enum SiteFault: String, Codable, Sendable, CaseIterable {
     /// The site denied access; published with the old spelling.
     case denied = "refused"
 
-    /// Whether it says something about the site, not only about one file.
+    /// Whether the fault concerns the site, not only one file.
     package var blamesSite: Bool { self == .unreachable || self == .deadline || self == .broken }
 }
 
@@ -14,7 +14,7 @@ package struct SiteReport: Codable, Sendable, Equatable {
     package var opens: Int64 = 0
     package var reads: Int64 = 0
     package var bytes: Int64 = 0
-    /// Reads that another place had to take over, and opens tried again.
+    /// Reads that another replica had to take over, and opens tried again.
     package var retries: Int64 = 0
     package var faults: [FaultCount] = []
     /// Failures since the last success.
@@ -76,7 +76,7 @@ package struct SiteDirective: Codable, Sendable, Equatable {
     package var site: String
     /// Reads under way at once; at least 1.
     package var reads: Int
-    /// Other places of a file come first.
+    /// Other replicas of a file come first.
     package var excluded: Bool
 
     package init(site: String, reads: Int, excluded: Bool) {

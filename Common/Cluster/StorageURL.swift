@@ -3,7 +3,7 @@ package struct StorageURL: Sendable {
     package enum Kind: Sendable, Equatable {
         case local(path: String)
         case xrootd, http
-        /// A name without a place: any site of the catalogue that has it will do.
+        /// A logical name without a site: any site of the catalogue that has the file will do.
         case logical
         case unsupported(scheme: String)
     }
@@ -31,7 +31,7 @@ package struct StorageURL: Sendable {
         let rest = url[marker.upperBound...]
         // Whoever else reads the URL must see the same host: it ends where any of them would end it.
         let slash = rest.firstIndex { "/?#\\".contains($0) } ?? rest.endIndex
-        // A user's name in front of the host is not part of the place.
+        // A user's name in front of the host is not part of the endpoint.
         let host = rest[..<slash].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
         let plain = host.utf8.allSatisfy { byte in
             switch byte {

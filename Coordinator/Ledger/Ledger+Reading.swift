@@ -107,7 +107,7 @@ extension Ledger {
     }
 
     /// A failed or cancelled job goes back to where it was.
-    /// - Parameter withoutUnreadable: files that failed it are left out, and a training begins anew from the specs that are left.
+    /// - Parameter withoutUnreadable: files that failed it are left out, and a training restarts from the specs that are left.
     /// - Returns: nil where there is nothing to be retried.
     package func retry(_ id: JobID, withoutUnreadable: Bool, at time: Double) throws -> RestoredJob? {
         guard let job = try job(id), job.stage == .failed || job.stage == .cancelled else { return nil }

@@ -5,7 +5,7 @@ extension Ledger {
     package static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { db in try db.execute(sql: first) }
-        // A file's places, size and checksum, as its list gave them.
+        // A file's replicas, size and checksum, as its list gave them.
         migrator.registerMigration("2") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN replicas TEXT") }
         migrator.registerMigration("3") { db in
             try db.execute(
@@ -15,7 +15,7 @@ extension Ledger {
         }
         migrator.registerMigration("4") { db in try db.execute(sql: fourth) }
         migrator.registerMigration("5") { db in try db.execute(sql: fifth) }
-        // What happened to the ledger itself was told as the story of worker 0, which does not exist.
+        // What happened to the ledger itself was the story of worker 0, which does not exist.
         migrator.registerMigration("6") { db in
             try db.execute(sql: "UPDATE story SET subject = 3 WHERE subject = 2 AND id = 0")
         }
@@ -50,7 +50,7 @@ extension Ledger {
         """
 
     /// Tasks are cut when they are assigned, and a file's partial specs are folded when its last one is counted, so that what stays grows with the
-    /// files. Jobs that were under way begin anew: their results are the same.
+    /// files. Jobs that were under way restart: their results are the same.
     ///
     /// - task: blocks `first..<end` of a unit (a pattern's ordinal, or a file); `token` and `second` are the tokens that count (0 for none),
     ///   `counted` the one that did, with the receipt's digest. Kept until its file is complete, or the stage

@@ -30,7 +30,7 @@ extension Token {
 }
 
 extension StorySubject {
-    /// The numbers by which the ledger tells kinds of stories apart; part of its format.
+    /// The numbers of the kinds of stories in the ledger; part of its format.
     private enum Kind: Int {
         case job = 0
         case task = 1

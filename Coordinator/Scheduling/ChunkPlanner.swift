@@ -3,9 +3,9 @@ import OrderedCollections
 
 /// Where a file may be cut into chunks of whole blocks.
 package enum ChunkPlanner {
-    /// A chunk ends with a cluster: a cut inside would have its baskets read for both sides. Where a cluster alone is longer than `patience`
+    /// A chunk ends with a cluster: a cut inside would have its baskets read for both sides. Where a cluster alone is longer than `maxChunksInCluster`
     /// chunks, it is cut all the same.
-    package static let patience: Int64 = 4
+    package static let maxChunksInCluster: Int64 = 4
 
     /// - Parameters:
     ///   - boundaries: the file's block boundaries.
@@ -25,7 +25,7 @@ package enum ChunkPlanner {
         for index in 1..<boundaries.count {
             while index - first > 1 {
                 let length = boundaries[index] - boundaries[first]
-                let full = index - first > limit || length / patience > events
+                let full = index - first > limit || length / maxChunksInCluster > events
                 guard full || length > events && cut > first else { break }
                 first = cut > first ? cut : index - 1
                 cuts.append(Int32(first))

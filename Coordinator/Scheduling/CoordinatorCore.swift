@@ -2,7 +2,7 @@ import Cluster
 
 /// Drives the scheduler over a ledger: events in batches, each batch one transaction, and no message is sent before it is committed.
 ///
-/// Where a transaction fails, the scheduler is no longer what the ledger holds: it is thrown away and made anew from the ledger, as after a
+/// Where a transaction fails, the scheduler is no longer what the ledger holds: it is thrown away and restored from the ledger, as after a
 /// crash, and every session is ended; workers join again and send once more what was not acknowledged.
 package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendable {
     package typealias Planner = @Sendable (_ job: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure>
@@ -95,7 +95,7 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
         outcome.requests = scheduler.workers.keys.map { .close(worker: $0) }
     }
 
-    /// Makes the scheduler anew where the ledger can be written again.
+    /// Restores the scheduler where the ledger can be written again.
     private mutating func recover(_ now: Double, _ time: Double, _ outcome: inout Outcome) -> Bool {
         do {
             try store.commit([.story(.ledger, "the ledger is written again")], at: time)

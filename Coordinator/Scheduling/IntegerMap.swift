@@ -42,11 +42,11 @@ package struct IntegerMap<Key: IntegerKey, Value: Sendable>: Sendable {
 
     package var isEmpty: Bool { count == 0 }
 
-    private func place(_ key: Int64) -> Int { Int(truncatingIfNeeded: mix(UInt64(bitPattern: key))) & (keys.count - 1) }
+    private func home(_ key: Int64) -> Int { Int(truncatingIfNeeded: mix(UInt64(bitPattern: key))) & (keys.count - 1) }
 
-    /// Where a key is, or the free place where it would be.
+    /// The index of a key, or the free one where it would be.
     private func find(_ key: Int64) -> Int {
-        var index = place(key)
+        var index = home(key)
         while values[index] != nil, keys[index] != key { index = (index + 1) & (keys.count - 1) }
         return index
     }
@@ -81,8 +81,8 @@ package struct IntegerMap<Key: IntegerKey, Value: Sendable>: Sendable {
         let mask = keys.count - 1
         var next = (hole + 1) & mask
         while values[next] != nil {
-            // What lies beyond its own place may move back as far as that.
-            if (next &- place(keys[next])) & mask >= (next &- hole) & mask {
+            // What lies beyond its home may move back as far as that.
+            if (next &- home(keys[next])) & mask >= (next &- hole) & mask {
                 keys[hole] = keys[next]
                 values[hole] = values[next]
                 values[next] = nil
@@ -97,9 +97,9 @@ package struct IntegerMap<Key: IntegerKey, Value: Sendable>: Sendable {
         keys = .init(repeating: 0, count: max(16, 2 * old.0.count))
         values = .init(repeating: nil, count: keys.count)
         for (index, value) in old.1.enumerated() where value != nil {
-            let place = find(old.0[index])
-            keys[place] = old.0[index]
-            values[place] = value
+            let target = find(old.0[index])
+            keys[target] = old.0[index]
+            values[target] = value
         }
     }
 

@@ -8,7 +8,7 @@ import Cluster
 ///     paused: beside the stage; nothing is assigned and no round runs, receipts still count
 package struct JobMachine: Sendable {
     package enum State: Sendable, Equatable {
-        /// The stage's plan is being made; a late answer for another stage is told apart by the stage.
+        /// The stage's plan is being made; a late answer is that for another stage.
         case planning(JobStage)
         case working(JobStage)
     }
@@ -24,7 +24,7 @@ package struct JobMachine: Sendable {
 
     package let id: JobID
     package let description: JobDescription
-    /// The description's patterns, which it makes anew each time.
+    /// The description's patterns, kept since it computes them each time.
     package let patterns: [(dataset: Int, pattern: String)]
     package private(set) var state: State
     package private(set) var paused: Bool
@@ -46,7 +46,7 @@ package struct JobMachine: Sendable {
         id = job.id
         description = job.description
         patterns = job.description.patterns
-        // Work that the ledger has goes on; what else a stage needs is planned anew.
+        // Work that the ledger has goes on; what else a stage needs is planned again.
         state = job.stage.hasTasks ? .working(job.stage) : .planning(job.stage == .queued ? .list : job.stage)
         paused = job.paused
         unitCount = job.unitCount

@@ -84,8 +84,8 @@ package enum LaneAssignment {
         var quotas = group.map { _ in 0 }
         for _ in 0..<free.count {
             let open = quotas.indices.filter { quotas[$0] < group[$0].maxWorkers }
-            guard let least = open.min(by: { quotas[$0] < quotas[$1] }) else { break }
-            quotas[least] += 1
+            guard let smallest = open.min(by: { quotas[$0] < quotas[$1] }) else { break }
+            quotas[smallest] += 1
         }
         return quotas
     }

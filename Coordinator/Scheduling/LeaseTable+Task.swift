@@ -175,7 +175,7 @@ extension LeaseTable {
         }
     }
 
-    /// The only place where a task comes, goes, or changes its state: what is counted, held and queued follows here.
+    /// The only function that adds, removes or changes a task: what is counted, held and queued follows here.
     /// - Parameter new: nil for a task that is over.
     mutating func transition(_ id: TaskID, to new: Task?) {
         let old = tasks[id]

@@ -33,7 +33,7 @@ package struct LeaseTable: Sendable {
         case reject(reason: String)
     }
 
-    /// A task with which a worker has died, as far as one can tell.
+    /// A task with which a worker has died, as far as is known.
     package struct Crash: Equatable, Sendable {
         package var task: TaskID
         package var process: String
@@ -68,20 +68,20 @@ package struct LeaseTable: Sendable {
 
     /// Takes in a job's units for its next stage.
     package mutating func begin(_ job: JobID, _ units: [WorkUnit], maxBlocks: Int32 = .max) {
-        struct Place: Hashable {
+        struct Key: Hashable {
             var sites: [String]
             /// Local files of one directory can be read by the same workers.
             var directory: String?
         }
         var work = Work()
         work.maxBlocks = maxBlocks
-        var queues: [Place: Int] = [:]
+        var queues: [Key: Int] = [:]
         for unit in units {
             let directory = unit.localPath.map { $0.split(separator: "/").dropLast().joined(separator: "/") }
-            let place = Place(sites: unit.sites, directory: directory)
-            let queue = queues[place] ?? work.queues.count
+            let key = Key(sites: unit.sites, directory: directory)
+            let queue = queues[key] ?? work.queues.count
             if queue == work.queues.count {
-                queues[place] = queue
+                queues[key] = queue
                 work.queues.append(Queue(sites: unit.sites, localPath: unit.localPath))
             }
             work.units[unit.id] = Unit(queue: queue, cuts: unit.cuts, next: unit.next)

@@ -2,7 +2,7 @@ import Cluster
 
 extension Scheduler {
     /// The workers that may train a job, those that can read all its files and use its kernels, in their order of joining; those that would
-    /// have to start anew come last.
+    /// have to restart come last.
     private func eligible(_ facts: TrainingFacts, _ kernels: String?) -> [WorkerID] {
         let able = workers.values.filter { worker in
             worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }
@@ -49,7 +49,7 @@ extension Scheduler {
         return KernelTypes.oldest((joining.isEmpty ? ids : joining).compactMap { workers[$0]?.request.kernels })
     }
 
-    /// Workers that would train a job with other kernels, and can use the job's, start anew with those.
+    /// Workers that would train a job with other kernels, and can use the job's, restart with those.
     private mutating func changeKernels(_ shares: [(id: JobID, workers: [WorkerID])]) {
         for (job, ids) in shares {
             guard let kernels = jobs[job]?.kernels else { continue }
@@ -58,7 +58,7 @@ extension Scheduler {
                 withWorker(worker.id) { $0.changing = kernels }
                 workersWithCapacity.remove(worker.id)
                 reply(worker.id, .useKernels(kernels))
-                let text = "starts anew with the kernels \(kernels) for job \(job)"
+                let text = "restarts with the kernels \(kernels) for job \(job)"
                 log("worker \(worker.id) (\(worker.request.name)) \(text)")
                 output.writes.append(.story(.worker(worker.id), text))
             }
@@ -102,7 +102,7 @@ extension Scheduler {
         }
     }
 
-    /// The first round settles what all later ones use; others that are to train start anew with it.
+    /// The first round settles what all later ones use; others that are to train restart with it.
     private mutating func settleKernels(_ id: JobID, _ membership: RoundKeeper.Membership) {
         let requests = membership.members.compactMap { workers[$0]?.request }
         guard let kernels = requests.first?.kernels else { return }

@@ -22,7 +22,7 @@ package struct Scheduler: Sendable {
         /// - died: its connection broke; else the coordinator ended it, or it took its leave before.
         case left(worker: WorkerID, died: Bool)
         case message(worker: WorkerID, WorkerMessage, payload: [UInt8])
-        /// A receipt that was looked at: `unacceptable` says why its content cannot be right.
+        /// A receipt that was looked at: `unacceptable` is why its content is invalid.
         case receipt(worker: WorkerID, Receipt, digest: String, unacceptable: String?)
         case submitted(RestoredJob)
         case pause(job: JobID)

@@ -9,7 +9,7 @@ import OrderedCollections
 ///                                          ^---------------------(a failure)----'
 ///
 /// While healthy, the number of reads grows by steps as long as that brings more bytes a second, and is halved when errors come (additive
-/// increase, multiplicative decrease). While probing it is the least: one for each worker. Pure: reports and the clock are passed in, seconds
+/// increase, multiplicative decrease). While probing it is the minimum: one for each worker. Pure: reports and the clock are passed in, seconds
 /// of any clock that only grows.
 package struct SitePolicy: Sendable {
     package struct Settings: Sendable, Equatable {
@@ -23,7 +23,7 @@ package struct SitePolicy: Sendable {
         package var rest = 10
         /// Failures in a row, of one worker, after which a site is excluded.
         package var maxFailures = 5
-        /// A worker's success says for so many seconds that the site is there.
+        /// Seconds for which a worker's success shows that the site is there.
         package var trust = 3.0
         /// Sites that are remembered.
         package var maxSites = 4096

@@ -2,19 +2,19 @@ import Cluster
 
 /// One worker's session.
 ///
-///     joined --(a job it is to train uses other kernels)--> changing: it goes, and joins anew with them
+///     joined --(a job it is to train uses other kernels)--> changing: it goes, and joins again with them
 ///        |
 ///     joined --(drained by the user)--> draining --(nothing held, in no round)--> drained
-///        `--(wrong too often)--> quarantined: holds what it has, is assigned nothing more until it joins anew
+///        `--(wrong too often)--> quarantined: holds what it has, is assigned nothing more until it joins again
 package struct WorkerEntry: Sendable, Equatable {
     package let id: WorkerID
     package let request: JoinRequest
     /// When its newest message came.
     package var lastMessage: Double
     package var isDraining = false
-    /// It was told that it may end.
+    /// It was sent `drained`: it may end.
     package var isDrained = false
-    /// The kernels with which it was told to start anew.
+    /// The kernels with which it has to restart.
     package var changing: String?
     /// Why it is assigned nothing more.
     package var quarantined: String?

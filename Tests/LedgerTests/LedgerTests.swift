@@ -14,7 +14,7 @@ import Testing
     private var path: String { directory.appending(path: "ledger.sqlite").path }
     private func remove() { try? FileManager.default.removeItem(at: directory) }
 
-    /// A ledger of the third version: what is done stays as it is, what was under way begins anew, and nothing else is left of it.
+    /// A ledger of the third version: what is done stays as it is, what was under way restarts, and nothing else is left of it.
     @Test func anEarlierVersionIsBroughtUpToDate() throws {
         defer { remove() }
         let description = try Ledger.json(

@@ -54,7 +54,7 @@ for offset in 0..<UInt64(seeds) {
         print("seed \(seed)")
         fflush(nil)
     }
-    let result = simulate(seed: seed, eventsMost: ticks, planted: planted, prints: prints)
+    let result = simulate(seed: seed, maxEvents: ticks, planted: planted, prints: prints)
     events += result.events
     seconds += result.seconds
     if seeds == 1 || result.end != .fine {

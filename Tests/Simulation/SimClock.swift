@@ -16,10 +16,10 @@ struct SimClock {
     mutating func at(_ time: Double, _ body: @escaping () throws -> Void) {
         count += 1
         heap.append(Entry(time: max(now, time), number: count, body: body))
-        var place = heap.count - 1
-        while place > 0, isBefore(place, (place - 1) / 2) {
-            heap.swapAt(place, (place - 1) / 2)
-            place = (place - 1) / 2
+        var index = heap.count - 1
+        while index > 0, isBefore(index, (index - 1) / 2) {
+            heap.swapAt(index, (index - 1) / 2)
+            index = (index - 1) / 2
         }
     }
 
@@ -34,15 +34,15 @@ struct SimClock {
         let last = heap.removeLast()
         guard !heap.isEmpty else { return first.body }
         heap[0] = last
-        var place = 0
+        var index = 0
         while true {
-            var least = place
-            for child in [2 * place + 1, 2 * place + 2] where child < heap.count && isBefore(child, least) {
-                least = child
+            var smallest = index
+            for child in [2 * index + 1, 2 * index + 2] where child < heap.count && isBefore(child, smallest) {
+                smallest = child
             }
-            guard least != place else { return first.body }
-            heap.swapAt(place, least)
-            place = least
+            guard smallest != index else { return first.body }
+            heap.swapAt(index, smallest)
+            index = smallest
         }
     }
 }

@@ -184,7 +184,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
 
     private func change(file: FileID, _ body: (inout File) -> Void) {
         for job in jobs.keys {
-            if let place = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[place]) }
+            if let index = jobs[job]!.files.firstIndex(where: { $0.id == file }) { body(&jobs[job]!.files[index]) }
         }
     }
 
@@ -263,8 +263,8 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
                 units.removeAll { unit in job.files.contains { .file($0.id) == unit.id && $0.folded != nil } }
             }
             for (number, task) in job.tasks {
-                if let place = units.firstIndex(where: { $0.id == task.unit }) {
-                    units[place].next = max(units[place].next, units[place].cuts.count { $0 <= task.end })
+                if let index = units.firstIndex(where: { $0.id == task.unit }) {
+                    units[index].next = max(units[index].next, units[index].cuts.count { $0 <= task.end })
                 }
                 guard task.counted == nil else { continue }
                 live.tasks.append(

@@ -46,7 +46,7 @@ final class SimWorker {
     }
 }
 
-/// A training state: its step, and a hash in place of its numbers.
+/// A training state: its step, and a hash instead of its numbers.
 struct SimWeights: Equatable {
     var step: Int64
     var digest: UInt64

@@ -80,7 +80,7 @@ extension World {
         guard core != nil else { return }
         for (id, job) in ledger.jobs where job.paused && !job.stage.isFinal { post(.resume(job: id)) }
         for worker in workers where worker.session.isDrained {
-            crash(worker, "it was drained; another takes its place")
+            crash(worker, "it was drained; another follows")
         }
     }
 }

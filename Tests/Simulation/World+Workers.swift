@@ -37,7 +37,7 @@ extension World {
         case .useKernels(let kernels):
             worker.request.kernels = kernels
             send(.leave, from: worker)
-            crash(worker, "it starts anew with the kernels \(kernels)")
+            crash(worker, "it restarts with the kernels \(kernels)")
         case .catalog, .sites, .credential: break
         }
     }
@@ -102,7 +102,7 @@ extension World {
 
     // MARK: Faults of workers
 
-    /// Dies, and a new process takes its place after a while.
+    /// Dies, and a new process follows after a while.
     func crash(_ worker: SimWorker, _ reason: String) {
         guard worker.isAlive else { return }
         record.note(clock.now, "worker \(worker.index) dies: \(reason)")

@@ -28,22 +28,22 @@ public struct SimResult: Sendable {
 
 /// Runs one seed.
 /// - Parameters:
-///   - eventsMost: gives up as stuck after so many.
+///   - maxEvents: gives up as stuck after so many.
 ///   - prints: every line of the transcript.
 public func simulate(
-    seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false
+    seed: UInt64, maxEvents: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false
 ) -> SimResult {
-    simulate(seed: seed, eventsMost: eventsMost, planted: planted, prints: prints, mirror: nil)
+    simulate(seed: seed, maxEvents: maxEvents, planted: planted, prints: prints, mirror: nil)
 }
 
 /// - Parameter mirror: another ledger that is given the same and must answer the same.
 package func simulate(
-    seed: UInt64, eventsMost: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false, mirror: LedgerMirror?
+    seed: UInt64, maxEvents: Int = 3_000_000, planted: PlantedFault? = nil, prints: Bool = false, mirror: LedgerMirror?
 ) -> SimResult {
     let world = World(seed: seed, planted: planted)
     world.record.prints = prints
     world.ledger.mirror = mirror
-    let end = world.run(eventsMost: eventsMost)
+    let end = world.run(maxEvents: maxEvents)
     let summary =
         "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
     return SimResult(
@@ -143,7 +143,7 @@ final class World: @unchecked Sendable {
 
     // MARK: Running
 
-    func run(eventsMost: Int) -> SimEnd {
+    func run(maxEvents: Int) -> SimEnd {
         do {
             try startCoordinator()
             for _ in 0..<1 + random.below(3) { clock.at(random.between(0, 20)) { [self] in submit() } }
@@ -151,7 +151,7 @@ final class World: @unchecked Sendable {
                 clock.at(random.between(0.5, 5)) { [self] in try nextFault() }
             }
             clock.at(faultsUntil) { [self] in try endFaults() }
-            while events < eventsMost, let body = clock.next() {
+            while events < maxEvents, let body = clock.next() {
                 events += 1
                 try body()
                 if isOver { return try finalChecks() }
