@@ -75,7 +75,7 @@ let package = Package(
         .target(name: "CKernels", path: "Common/CKernels"),
         room("Bytes", in: "Common", [crypto]),
         room("Columns", in: "Common", ["Bytes", "CKernels"]),
-        room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient]),
+        room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient, nioSSL]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["Bytes", "Cluster", "Columns"]),
         room("Cluster", in: "Common", ["Bytes"]),
@@ -91,7 +91,7 @@ let package = Package(
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         room("RestInterface", in: "Common", ["Cluster"]),
         // Coordinator
-        room("Scheduling", in: "Coordinator", ["Cluster", "Specs", collections, deques]),
+        room("Scheduling", in: "Coordinator", ["Cluster", collections, deques]),
         room("Access", in: "Coordinator", ["Bytes", crypto, x509]),
         room("JobFile", in: "Coordinator", ["Cluster", "ConfigurationFiles", yams]),
         room("Ledger", in: "Coordinator", ["Bytes", "Cluster", "RestInterface", "Scheduling", "Specs", grdb]),
@@ -129,16 +129,22 @@ let package = Package(
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
-            dependencies: ["Bytes", "Cluster", "Member", "Sampling", "Scheduling", "Session", "Specs", collections],
+            dependencies: [
+                "Bytes", "Cluster", "Ledger", "Member", "Sampling", "Scheduling", "Session", "Specs", collections,
+            ],
             path: "Tests/Simulation", swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
-        tests("SimulationTests", ["Cluster", "Ledger", "Simulation", "Specs"]),
+        tests("SimulationTests", ["Simulation"]),
         .executableTarget(
             name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
         .executableTarget(
-            name: "fuzz-root", dependencies: ["Bytes", "Storage", "RootFormat"], path: "Tests/Fuzz",
-            swiftSettings: swiftSettings),
+            name: "fuzz",
+            dependencies: [
+                "Access", "Cluster", "ConfigurationFiles", "Features", "JobFile", "Models", "RootFormat", "Specs",
+                "Storage", "Wire",
+            ],
+            path: "Tests/Fuzz", exclude: ["make_seeds.py"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "read-benchmark", dependencies: ["Bytes", "Cluster", "Storage", "RootFormat", "Pipeline"],
             path: "Benchmarks/ReadBenchmark", swiftSettings: swiftSettings),
@@ -150,7 +156,7 @@ let package = Package(
             name: "BeamlineCommand",
             dependencies: [
                 "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger",
-                "CoordinatorService", "RestInterface", "WorkerService", "InferenceService", arguments,
+                "CoordinatorService", "RestInterface", "WorkerService", "InferenceService", "Pipeline", arguments,
                 lifecycle, logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
@@ -159,9 +165,12 @@ let package = Package(
             exclude: ["fault_server.py"], swiftSettings: swiftSettings),
         tests(
             "RootFormatTests",
-            ["Bytes", "Columns", "Storage", "RootFormat", "CCodecs", "CKernels", "Pipeline", "Cluster", "Specs"]),
+            ["Bytes", "Columns", "Storage", "RootFormat", "Pipeline", "Cluster", "Specs"]),
         tests("BytesTests", ["Bytes"]),
         tests("CKernelsTests", ["CKernels"]),
+        tests("AccessTests", ["Access", x509]),
+        tests("PipelineTests", ["Bytes", "Cluster", "Pipeline"]),
+        tests("WireTests", ["Bytes", "Cluster", "Wire"]),
         tests("ServingTests", ["Serving"]),
         tests("ModelsTests", ["Bytes", "Cluster", "Features", "Models"]),
         tests(

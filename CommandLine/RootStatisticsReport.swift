@@ -78,7 +78,7 @@ struct TreeStatistics: Encodable {
         for branch in branches { lines.append("  " + branch.line(width)) }
         for text in strings {
             lines.append(
-                "  \(text.label.padded(width)) text   \(text.strings) strings, \(text.bytes) bytes, CRC-32 \(hex(text.crc_bytes))"
+                "  \(text.label.padded(width)) text   \(text.strings) strings, \(text.bytes) bytes, CRC-32 \(hex(text.bytesChecksum))"
             )
         }
         for refusal in unsupported { lines.append("  \(refusal.label.padded(width)) not read: \(refusal.reason)") }
@@ -137,7 +137,16 @@ struct BranchReport: Encodable {
         var inf: Int64
     }
 
-    // The names are those of the reference files: others compare by them.
+    // The JSON keys are those of the reference files: others compare by them.
+    enum CodingKeys: String, CodingKey {
+        case branch, field, typename, title, unit, dtype, levels, entries, values, nonfinite, min, max, sum
+        case maxMultiplicity = "max_mult"
+        case maxMultiplicity2 = "max_mult2"
+        case maxValues = "max_values"
+        case valuesChecksum = "crc_values"
+        case offsetsChecksums = "crc_offsets"
+    }
+
     var branch: String
     var field: String?
     var typename: String
@@ -151,11 +160,11 @@ struct BranchReport: Encodable {
     var min: NumberReport
     var max: NumberReport
     var sum: Double?
-    var max_mult: Int64
-    var max_mult2: Int64?
-    var max_values: Int64
-    var crc_values: UInt32
-    var crc_offsets: [UInt32]
+    var maxMultiplicity: Int64
+    var maxMultiplicity2: Int64?
+    var maxValues: Int64
+    var valuesChecksum: UInt32
+    var offsetsChecksums: [UInt32]
 
     init(_ description: BranchDescription, _ summary: ColumnSummary) {
         let extremes = summary.extremes
@@ -172,11 +181,11 @@ struct BranchReport: Encodable {
         min = NumberReport(number: extremes.min)
         max = NumberReport(number: extremes.max)
         sum = summary.sum.isFinite ? summary.sum : nil
-        max_mult = extremes.multiplicities[0]
-        max_mult2 = extremes.multiplicities.count > 1 ? extremes.multiplicities[1] : nil
-        max_values = summary.valuesInEntry
-        crc_values = summary.valueChecksum
-        crc_offsets = summary.offsetChecksums
+        maxMultiplicity = extremes.multiplicities[0]
+        maxMultiplicity2 = extremes.multiplicities.count > 1 ? extremes.multiplicities[1] : nil
+        maxValues = summary.valuesInEntry
+        valuesChecksum = summary.valueChecksum
+        offsetsChecksums = summary.offsetChecksums
     }
 
     var label: String { branch + (field.map { "." + $0 } ?? "") }
@@ -184,18 +193,24 @@ struct BranchReport: Encodable {
     func line(_ width: Int) -> String {
         let shape = levels.isEmpty ? "flat" : Shape(levels.map(\.level)).description
         let bad = (nonfinite?.nan ?? 0) + (nonfinite?.inf ?? 0)
-        let checksums = ([crc_values] + crc_offsets).map(hex).joined(separator: " ")
+        let checksums = ([valuesChecksum] + offsetsChecksums).map(hex).joined(separator: " ")
         return [
             label.padded(width), dtype.padded(6), shape.padded(8), String(values).padded(10, left: true),
             min.text.padded(14, left: true),
             max.text.padded(14, left: true), (sum.map { String(format: "%.17g", $0) } ?? "-").padded(24, left: true),
             String(bad).padded(10, left: true),
-            String(max_mult).padded(6, left: true), checksums,
+            String(maxMultiplicity).padded(6, left: true), checksums,
         ].joined(separator: " ")
     }
 }
 
 struct TextReport: Encodable {
+    enum CodingKeys: String, CodingKey {
+        case branch, field, typename, levels, entries, strings, bytes
+        case bytesChecksum = "crc_bytes"
+        case offsetsChecksums = "crc_offsets"
+    }
+
     var branch: String
     var field: String?
     var typename: String
@@ -203,8 +218,8 @@ struct TextReport: Encodable {
     var entries: Int64
     var strings: Int64
     var bytes: Int64
-    var crc_bytes: UInt32
-    var crc_offsets: [UInt32]
+    var bytesChecksum: UInt32
+    var offsetsChecksums: [UInt32]
 
     init(_ description: BranchDescription, _ summary: ColumnSummary) {
         branch = description.branchPath
@@ -214,8 +229,8 @@ struct TextReport: Encodable {
         entries = summary.extremes.entries
         strings = summary.lists
         bytes = summary.extremes.values
-        crc_bytes = summary.valueChecksum
-        crc_offsets = summary.offsetChecksums
+        bytesChecksum = summary.valueChecksum
+        offsetsChecksums = summary.offsetChecksums
     }
 
     var label: String { branch + (field.map { "." + $0 } ?? "") }

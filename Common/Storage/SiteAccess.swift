@@ -92,7 +92,7 @@ package final class SiteAccess: Sendable {
             defer { state.waiters = [] }
             return state.waiters
         }
-        woken.forEach { $0.signal() }
+        for waiter in woken { waiter.signal() }
     }
 
     // MARK: Reads
@@ -164,7 +164,7 @@ package final class SiteAccess: Sendable {
             defer { state.waiters = [] }
             return state.waiters
         }
-        woken.forEach { $0.signal() }
+        for waiter in woken { waiter.signal() }
     }
 
     /// An abandoned read's buffer is free at last.

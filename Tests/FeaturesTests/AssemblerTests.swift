@@ -103,7 +103,8 @@ import Testing
         #expect(missing > 1000, "the file has events with fewer jets than the padding")
     }
 
-    /// A sample's values do not depend on the batch that it is in, but for a sequence's padding, and a batch's storage is used again.
+    /// A sample's values do not depend on the batch that it is in, but for a sequence's padding, and a batch's storage
+    /// is used again.
     @Test(.enabled(if: hasOracle, "needs ../shared/root-corpus and .build-python"))
     func samplesDoNotDependOnTheirBatch() throws {
         let samples = try store()[.train]

@@ -2,8 +2,9 @@ import Foundation
 import TestKit
 
 // A link with faults, for scripts: impair [--pid FILE] PORT=UPSTREAM[,key=value...] ...
-// With --pid it writes its process id and runs until it is stopped, four hours at most; else until its standard input ends.
-// Keys: delay (ms round trip), jitter (ms), mbit, refuse-connections, refuse-opens (probabilities), reset-every, stall-after (bytes), seed.
+// With --pid it writes its process id and runs until it is stopped, four hours at most; else until its standard input
+// ends. Keys: delay (ms round trip), jitter (ms), mbit, refuse-connections, refuse-opens (probabilities), reset-every,
+// stall-after (bytes), seed.
 
 func fail(_ text: String) -> Never {
     FileHandle.standardError.write(Data((text + "\n").utf8))
@@ -60,4 +61,4 @@ while readLine() != nil {
         }.joined(separator: "; "))
     fflush(nil)
 }
-proxies.forEach { $0.stop() }
+for proxy in proxies { proxy.stop() }

@@ -24,8 +24,13 @@ import Testing
             var entries: Int64
             var branches: [Branch]?
             var strings: [Text]?
-            var lower_cycle: Bool?
+            var lowerCycle: Bool?
             var error: String?
+
+            enum CodingKeys: String, CodingKey {
+                case path, kind, entries, branches, strings, error
+                case lowerCycle = "lower_cycle"
+            }
         }
         struct Branch: Decodable {
             var branch: String
@@ -39,20 +44,35 @@ import Testing
             var max: Double?
             var sum: Double?
             var sumabs: Double?
-            var max_mult: Int64
-            var max_mult2: Int64?
-            var max_values: Int64
-            var crc_values: UInt32
-            var crc_offsets: [UInt32]
+            var maxMultiplicity: Int64
+            var maxMultiplicity2: Int64?
+            var maxValues: Int64
+            var valuesChecksum: UInt32
+            var offsetsChecksums: [UInt32]
             var nonfinite: NonFinite?
+
+            enum CodingKeys: String, CodingKey {
+                case branch, field, interpretation, dtype, levels, entries, values, min, max, sum, sumabs, nonfinite
+                case maxMultiplicity = "max_mult"
+                case maxMultiplicity2 = "max_mult2"
+                case maxValues = "max_values"
+                case valuesChecksum = "crc_values"
+                case offsetsChecksums = "crc_offsets"
+            }
         }
         struct Text: Decodable {
             var branch: String
             var field: String?
             var strings: Int64
             var bytes: Int64
-            var crc_bytes: UInt32
-            var crc_offsets: [UInt32]
+            var bytesChecksum: UInt32
+            var offsetsChecksums: [UInt32]
+
+            enum CodingKeys: String, CodingKey {
+                case branch, field, strings, bytes
+                case bytesChecksum = "crc_bytes"
+                case offsetsChecksums = "crc_offsets"
+            }
         }
         struct NonFinite: Decodable {
             var nan: Int
@@ -95,7 +115,7 @@ import Testing
             return
         }
         let file = try RootFile(url: path)
-        for tree in expected.trees ?? [] where tree.lower_cycle != true && tree.error == nil {
+        for tree in expected.trees ?? [] where tree.lowerCycle != true && tree.error == nil {
             guard let key = file.allTreeKeys.first(where: { "\($0.path);\($0.key.cycle)" == tree.path }) else {
                 Issue.record("\(name): no tree \(tree.path)")
                 continue
@@ -149,8 +169,8 @@ import Testing
             let label = "\(name) \(tree.path) \(text.branch) \(text.field ?? "")"
             if case .text = description.content {} else { Issue.record("\(label): not text") }
             #expect(summary.lists == text.strings, "\(label)")
-            #expect(summary.valueChecksum == text.crc_bytes, "\(label)")
-            #expect(summary.offsetChecksums == text.crc_offsets, "\(label)")
+            #expect(summary.valueChecksum == text.bytesChecksum, "\(label)")
+            #expect(summary.offsetChecksums == text.offsetsChecksums, "\(label)")
         }
     }
 
@@ -176,11 +196,11 @@ import Testing
         }
         #expect(summary.notANumber == expected.nonfinite?.nan ?? 0, "\(label)")
         #expect(summary.infinite == expected.nonfinite?.inf ?? 0, "\(label)")
-        #expect(extremes.multiplicities.first == expected.max_mult, "\(label)")
-        #expect(extremes.multiplicities.dropFirst().first == expected.max_mult2, "\(label)")
-        #expect(summary.valuesInEntry == expected.max_values, "\(label)")
-        #expect(summary.offsetChecksums == expected.crc_offsets, "\(label): offsets")
-        if !isPacked { #expect(summary.valueChecksum == expected.crc_values, "\(label): values") }
+        #expect(extremes.multiplicities.first == expected.maxMultiplicity, "\(label)")
+        #expect(extremes.multiplicities.dropFirst().first == expected.maxMultiplicity2, "\(label)")
+        #expect(summary.valuesInEntry == expected.maxValues, "\(label)")
+        #expect(summary.offsetChecksums == expected.offsetsChecksums, "\(label): offsets")
+        if !isPacked { #expect(summary.valueChecksum == expected.valuesChecksum, "\(label): values") }
     }
 
     private func near(_ found: Double?, _ expected: Double?, _ slack: Double) -> Bool {

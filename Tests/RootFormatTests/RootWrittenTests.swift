@@ -80,9 +80,10 @@ import Testing
             let task = ChunkTask(
                 InputTree(FileReplicas(path), tree: "events", identity: survey.identity), boundaries: [100, 200])
             let plan = ChunkPlan(branches: branches, split: split)
-            return try SpecsCoding.decode(BlockReader(ReadResources(threads: 1), localRoots: roots).specs(task, plan).specs)[
-                0
-            ].train.branches
+            return try SpecsCoding.decode(
+                BlockReader(ReadResources(threads: 1), localRoots: roots).specs(task, plan).specs)[
+                    0
+                ].train.branches
         }
         let found = try specs(["afar.x", "x", "near.x"], roots: [root])
         #expect(found.map(\.min) == [1100, 100, -199])
@@ -118,7 +119,10 @@ import Testing
             }
             #expect(
                 values == expected.values,
-                "\(label) \(name) in \(pieces.count - 1) pieces: \(values.prefix(8)), expected \(expected.values.prefix(8))"
+                """
+                \(label) \(name) in \(pieces.count - 1) pieces: \(values.prefix(8)), expected \
+                \(expected.values.prefix(8))
+                """
             )
             #expect(offsets == expected.offsets, "\(label) \(name)")
         }

@@ -90,7 +90,9 @@ package final class ImpairmentProxy: @unchecked Sendable {
     }
 
     /// Breaks all connections.
-    package func resetAll() { state.withLock { Array($0.connections.values) }.forEach { $0.reset() } }
+    package func resetAll() {
+        for connection in state.withLock { Array($0.connections.values) } { connection.reset() }
+    }
 
     package func stop() {
         condition.withLock {

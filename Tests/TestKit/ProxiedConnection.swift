@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// One client's connection through the proxy: two ways, each with a thread that takes bytes in and one that gives them out when due.
+/// One client's connection through the proxy: two ways, each with a thread that takes bytes in and one that gives them
+/// out when due.
 final class ProxiedConnection: @unchecked Sendable {
     /// Bytes between the two ends.
     private final class Pipe: @unchecked Sendable {
@@ -216,7 +217,8 @@ struct XrootdFrames {
 
     private func number(_ place: Int) -> Int { held[place..<place + 4].reduce(0) { $0 << 8 | Int($1) } }
 
-    /// Follows answers: 8 bytes of head, then as many as it says; a status answer (4007) says in its body how many follow that.
+    /// Follows answers: 8 bytes of head, then as many as it says; a status answer (4007) says in its body how many
+    /// follow that.
     mutating func feed(_ bytes: [UInt8]) {
         guard !foreign else { return }
         var rest = bytes[...]
@@ -240,7 +242,8 @@ struct XrootdFrames {
         }
     }
 
-    /// Whole requests, as they become complete: 20 bytes of greeting, then 24 bytes of head with the length of what follows.
+    /// Whole requests, as they become complete: 20 bytes of greeting, then 24 bytes of head with the length of what
+    /// follows.
     /// - Returns: nil where this is no XRootD connection.
     mutating func takeFrames(_ bytes: [UInt8]) -> [Frame]? {
         guard !foreign else { return nil }

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Real storage sites on loopback, started by `scripts/test-sites` in a directory of their own, and stopped with this object.
+/// Real storage sites on loopback, started by `scripts/test-sites` in a directory of their own, and stopped with this
+/// object.
 package final class TestSites {
     package static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
         .standardizedFileURL

@@ -217,7 +217,8 @@ struct Plans: Sendable {
     }
 
     @Test func multipliersFollowTheGradients() throws {
-        // Gradients too small for 40 bits after the point: the multipliers grow, and the model is the same for any membership.
+        // Gradients too small for 40 bits after the point: the multipliers grow, and the model is the same for any
+        // membership.
         var (plans, rows) = plans([[200, 4, 4], [200, 4, 4]], epochs: 2, rate: 1e-4)
         plans.training.layers = [.dense(units: 8, activation: .tanh), .dense(units: 1, activation: .sigmoid)]
         let small = rows.map { (rows: RawBlock) in
