@@ -1,6 +1,8 @@
-"""How much one coordinator does: durable receipts a second through its real ledger and gRPC, the time until a grant, and its machines alone.
+"""How much one coordinator does: durable receipts a second through its real ledger and gRPC, the time until a grant,
+and its machines alone.
 
-The workers are `cluster-benchmark`'s, which compute nothing; coordinator, ledger and network are the real ones, all on this machine.
+The workers are `cluster-benchmark`'s, which compute nothing; coordinator, ledger and network are the real ones, all on
+this machine.
 """
 
 import argparse
@@ -20,7 +22,10 @@ class Coordinator:
         self.client = ["--coordinator", "http://localhost:24300"]
         self.log = open(os.path.join(folder, "log"), "w")
         self.process = subprocess.Popen(
-            [beamline, "coordinator", "--state", f"{folder}/state", "--port", "24300", "--workers-port", "24301"], stdout=self.log, stderr=self.log)
+            [beamline, "coordinator", "--state", f"{folder}/state", "--port", "24300", "--workers-port", "24301"],
+            stdout=self.log,
+            stderr=self.log,
+        )
         while subprocess.run([beamline, "jobs", *self.client], capture_output=True).returncode != 0:
             if self.process.poll() is not None:
                 raise SystemExit(f"the coordinator ended: {open(self.log.name).read()[-2000:]}")
@@ -29,11 +34,26 @@ class Coordinator:
     def submit(self, **extra):
         path = os.path.join(self.folder, "job.yaml")
         with open(path, "w") as file:
-            json.dump({"name": "bench", "tree": "t", "datasets": [{"name": "all", "files": "root://bench//"}], "chunk": {"events": 1000}, **extra}, file)
-        return subprocess.run([self.beamline, "submit", path, *self.client], capture_output=True, text=True, check=True).stdout.split()[1]
+            json.dump(
+                {
+                    "name": "bench",
+                    "tree": "t",
+                    "datasets": [{"name": "all", "files": "root://bench//"}],
+                    "chunk": {"events": 1000},
+                    **extra,
+                },
+                file,
+            )
+        return subprocess.run(
+            [self.beamline, "submit", path, *self.client], capture_output=True, text=True, check=True
+        ).stdout.split()[1]
 
     def status(self, job):
-        return json.loads(subprocess.run([self.beamline, "status", job, "--json", *self.client], capture_output=True, text=True, check=True).stdout)
+        return json.loads(
+            subprocess.run(
+                [self.beamline, "status", job, "--json", *self.client], capture_output=True, text=True, check=True
+            ).stdout
+        )
 
     def wait(self, job):
         while (status := self.status(job))["stage"] not in ("done", "failed", "cancelled"):
@@ -58,7 +78,11 @@ def receipts(options, workers, branches, tasks):
     coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
     files = max(1, options.receipts // 2000)
     load = subprocess.Popen(
-        [options.ours, "work", "24301", str(workers), str(files), "2000", str(branches), str(tasks)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [options.ours, "work", "24301", str(workers), str(files), "2000", str(branches), str(tasks)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         if load.stderr.readline() != "joined\n":
             raise SystemExit(load.stderr.read())
@@ -67,11 +91,18 @@ def receipts(options, workers, branches, tasks):
         line = json.loads(load.communicate()[0])
         status = coordinator.wait(job)
         used, resident = coordinator.resources()
-        counted = subprocess.run([options.beamline, "ledger", "check", "--state", f"{coordinator.folder}/state"], capture_output=True, text=True).stdout
+        counted = subprocess.run(
+            [options.beamline, "ledger", "check", "--state", f"{coordinator.folder}/state"],
+            capture_output=True,
+            text=True,
+        ).stdout
         whole = "the ledger is whole" in counted and f"{files * 2000 * 1000} entries" in counted
         print(
-            f"{workers:5} workers, {branches:3} branches: {line['receiptsPerSecond']:9,.0f} receipts/s ({line['receipts']:,} in {line['seconds']:.1f} s; "
-            f"coordinator {used - cpu:.1f} s of CPU, {resident:.0f} MB); {status['stage']}, ledger {'whole' if whole else 'NOT WHOLE: ' + counted}", flush=True)
+            f"{workers:5} workers, {branches:3} branches: {line['receiptsPerSecond']:9,.0f} receipts/s"
+            f" ({line['receipts']:,} in {line['seconds']:.1f} s; coordinator {used - cpu:.1f} s of CPU, {resident:.0f}"
+            f" MB); {status['stage']}, ledger {'whole' if whole else 'NOT WHOLE: ' + counted}",
+            flush=True,
+        )
     finally:
         load.kill()
         coordinator.stop()
@@ -79,15 +110,23 @@ def receipts(options, workers, branches, tasks):
 
 def grants(options, idle, number):
     coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
-    load = subprocess.Popen([options.ours, "grants", "24301", str(idle), str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    load = subprocess.Popen(
+        [options.ours, "grants", "24301", str(idle), str(number)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         if load.stderr.readline() != "joined\n":
             raise SystemExit(load.stderr.read())
         coordinator.submit(workers={"most": 1})
         line = json.loads(load.communicate()[0])
         print(
-            f"{idle:5} idle workers: a grant takes {1000 * line['median']:.2f} ms (median), {1000 * line['p99']:.2f} ms (p99), {1000 * line['most']:.2f} ms (most of {line['grants']}); "
-            f"coordinator {coordinator.resources()[1]:.0f} MB", flush=True)
+            f"{idle:5} idle workers: a grant takes {1000 * line['median']:.2f} ms (median), {1000 * line['p99']:.2f} ms"
+            f" (p99), {1000 * line['most']:.2f} ms (most of {line['grants']}); coordinator"
+            f" {coordinator.resources()[1]:.0f} MB",
+            flush=True,
+        )
     finally:
         load.kill()
         coordinator.stop()
@@ -192,7 +231,12 @@ def main():
     print("the machines alone")
     for size in options.machines.split(","):
         if size:
-            print(subprocess.run([options.ours, "machines", *size.split("x")], capture_output=True, text=True, check=True).stdout.strip(), flush=True)
+            print(
+                subprocess.run(
+                    [options.ours, "machines", *size.split("x")], capture_output=True, text=True, check=True
+                ).stdout.strip(),
+                flush=True,
+            )
 
 
 main()

@@ -3,8 +3,10 @@
 
     bench_files.py --beamline PROGRAM [--files 20000]
 
-The files are copies of one real tree, each with a UUID of its own. Everything is on loopback and is stopped and removed at the end.
+The files are copies of one real tree, each with a UUID of its own. Everything is on loopback and is stopped and removed
+at the end.
 """
+
 import argparse
 import json
 import os
@@ -30,7 +32,7 @@ def make(folder, count):
         uuid = file.file.uuid.bytes
     place = data.index(uuid)
     for number in range(count):
-        data[place:place + 16] = np.random.default_rng(number).bytes(16)
+        data[place : place + 16] = np.random.default_rng(number).bytes(16)
         with open(os.path.join(folder, f"f{number}.root"), "wb") as file:
             file.write(data)
 
@@ -55,22 +57,58 @@ def main():
     try:
         logs = open(os.path.join(folder, "log"), "w")
         client = ["--coordinator", "http://localhost:24200"]
-        processes.append(subprocess.Popen([options.beamline, "coordinator", "--state", f"{folder}/state", "--port", "24200", "--workers-port", "24201"], stdout=logs, stderr=logs))
+        processes.append(
+            subprocess.Popen(
+                [
+                    options.beamline,
+                    "coordinator",
+                    "--state",
+                    f"{folder}/state",
+                    "--port",
+                    "24200",
+                    "--workers-port",
+                    "24201",
+                ],
+                stdout=logs,
+                stderr=logs,
+            )
+        )
         while subprocess.run([options.beamline, "jobs", *client], capture_output=True).returncode != 0:
             time.sleep(0.05)
-        worker = subprocess.Popen([options.beamline, "worker", "--coordinator", "localhost:24201", "--name", "w", "--threads", "2"], stdout=logs, stderr=logs)
+        worker = subprocess.Popen(
+            [options.beamline, "worker", "--coordinator", "localhost:24201", "--name", "w", "--threads", "2"],
+            stdout=logs,
+            stderr=logs,
+        )
         processes.append(worker)
         job = os.path.join(folder, "job.yaml")
         with open(job, "w") as file:
-            json.dump({"name": "files", "tree": "events", "datasets": [{"name": "all", "files": "root://localhost:24000//store/"}]}, file)
+            json.dump(
+                {
+                    "name": "files",
+                    "tree": "events",
+                    "datasets": [{"name": "all", "files": "root://localhost:24000//store/"}],
+                },
+                file,
+            )
         started = time.time()
-        number = subprocess.run([options.beamline, "submit", job, *client], capture_output=True, text=True, check=True).stdout.split()[1]
+        number = subprocess.run(
+            [options.beamline, "submit", job, *client], capture_output=True, text=True, check=True
+        ).stdout.split()[1]
         early, most = None, 0
         while True:
-            status = json.loads(subprocess.run([options.beamline, "status", number, "--json", *client], capture_output=True, text=True, check=True).stdout)
+            status = json.loads(
+                subprocess.run(
+                    [options.beamline, "status", number, "--json", *client], capture_output=True, text=True, check=True
+                ).stdout
+            )
             resident = memory(worker)
             most = max(most, resident)
-            if early is None and (status["stage"] == "survey" and status["tasksDone"] >= 100 or status["stage"] not in ("queued", "list", "survey")):
+            if early is None and (
+                status["stage"] == "survey"
+                and status["tasksDone"] >= 100
+                or status["stage"] not in ("queued", "list", "survey")
+            ):
                 early = resident
                 print(f"after {status['tasksDone']} files: {early:.1f} MB", flush=True)
             if status["stage"] in ("done", "failed", "cancelled"):
@@ -78,8 +116,11 @@ def main():
             time.sleep(0.5)
         seconds = time.time() - started
         stages = {stage["stage"]: round(stage["seconds"], 1) for stage in status["stages"]}
-        print(f"{status['stage']}: {options.files} files in {seconds:.1f} s; stages {stages}; worker's memory at most {most:.1f} MB, {most - early:+.1f} MB "
-              f"since the first hundred", status.get("error") or "")
+        print(
+            f"{status['stage']}: {options.files} files in {seconds:.1f} s; stages {stages}; worker's memory at most"
+            f" {most:.1f} MB, {most - early:+.1f} MB since the first hundred",
+            status.get("error") or "",
+        )
     finally:
         for process in reversed(processes):
             process.terminate()

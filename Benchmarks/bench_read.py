@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Times reading side by side: Beamline, uproot and ROOT on the same files, and inflating alone as the limit.
 
-Called by `scripts/bench read`.  Contenders take turns, round after round, so that a disturbance of the machine meets all of them; the
-median of the rounds counts.  All must find the same minima, maxima and multiplicities.
+Called by `scripts/bench read`.  Contenders take turns, round after round, so that a disturbance of the machine meets
+all of them; the median of the rounds counts.  All must find the same minima, maxima and multiplicities.
 """
+
 import argparse
 import json
 import math
@@ -26,7 +27,8 @@ def lines(command):
 def same(a, b):
     names = set(a) & set(b)
     return len(names) == len(a) == len(b) and all(
-        math.isclose(x, y, rel_tol=1e-12) for name in names for x, y in zip(a[name], b[name]))
+        math.isclose(x, y, rel_tol=1e-12) for name in names for x, y in zip(a[name], b[name])
+    )
 
 
 def main():
@@ -41,11 +43,25 @@ def main():
     options = parser.parse_args()
     levels = {"zlib": "zlib:1", "zstd": "zstd:5", "lz4": "lz4:4", "lzma": "lzma:1"}
     threads = [int(n) for n in options.threads.split(",")]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {options.events} events, 74 branches (22 flat, 52 jagged), warm page cache, median of {options.rounds}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {options.events} events, 74 branches (22 flat, 52 jagged), warm"
+        f" page cache, median of {options.rounds}"
+    )
     for codec in options.codecs.split(","):
         folder = f"{options.data}/{codec}-{options.events}"
         if not os.path.exists(f"{folder}/files.json"):
-            subprocess.run([sys.executable, f"{HERE}/peers/make_data.py", folder, "--events", str(options.events), "--compression", levels[codec]], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    f"{HERE}/peers/make_data.py",
+                    folder,
+                    "--events",
+                    str(options.events),
+                    "--compression",
+                    levels[codec],
+                ],
+                check=True,
+            )
         with open(f"{folder}/files.json") as file:
             files = [one["path"] for one in json.load(file)["files"]]
         compare(options, codec, files, threads)
@@ -57,11 +73,25 @@ def compare(options, codec, files, threads):
         contenders[f"inflating alone, {n}"] = [options.ours, "inflate", str(n), "1", *files]
         contenders[f"Beamline, {n}"] = [options.ours, "specs", str(n), "1", *files]
         contenders[f"Beamline's specs stage, {n}"] = [options.ours, "stage", str(n), "1", *files]
-        contenders[f"uproot by baskets, {n}"] = [sys.executable, f"{HERE}/peers/read_uproot.py", "baskets", str(n), "1", *files]
+        contenders[f"uproot by baskets, {n}"] = [
+            sys.executable,
+            f"{HERE}/peers/read_uproot.py",
+            "baskets",
+            str(n),
+            "1",
+            *files,
+        ]
         if options.root:
             contenders[f"ROOT loops, {n}"] = [options.root, "loop", str(n), "1", *files]
             contenders[f"ROOT RDataFrame, {n}"] = [options.root, "frame", str(n), "1", *files]
-    contenders[f"uproot iterate, {threads[-1]}"] = [sys.executable, f"{HERE}/peers/read_uproot.py", "iterate", str(threads[-1]), "1", *files]
+    contenders[f"uproot iterate, {threads[-1]}"] = [
+        sys.executable,
+        f"{HERE}/peers/read_uproot.py",
+        "iterate",
+        str(threads[-1]),
+        "1",
+        *files,
+    ]
     seconds = {name: [] for name in contenders}
     results = {}
     for _ in range(options.rounds):
@@ -80,12 +110,23 @@ def compare(options, codec, files, threads):
         limit = medians[f"inflating alone, {name.rsplit(' ', 1)[1]}"]
         print(f"  {name:32} {median:8.3f} {options.events / median / 1e3:11.0f} {limit / median:12.0%}")
     last = threads[-1]
-    best = {peer: min(m for name, m in medians.items() if name.startswith(peer)) for peer in ("uproot", "ROOT") if any(n.startswith(peer) for n in medians)}
+    best = {
+        peer: min(m for name, m in medians.items() if name.startswith(peer))
+        for peer in ("uproot", "ROOT")
+        if any(n.startswith(peer) for n in medians)
+    }
     for peer, median in best.items():
         print(f"  Beamline on {last} threads is {median / medians[f'Beamline, {last}']:.1f} times {peer}'s best")
     if len(threads) > 1:
-        print(f"  {last} threads are {medians[f'Beamline, {threads[0]}'] / medians[f'Beamline, {last}']:.2f} times {threads[0]}")
-    print("  all found the same minima, maxima and multiplicities" if not different else f"  DIFFERENT RESULTS: {', '.join(different)}")
+        print(
+            f"  {last} threads are {medians[f'Beamline, {threads[0]}'] / medians[f'Beamline, {last}']:.2f} times"
+            f" {threads[0]}"
+        )
+    print(
+        "  all found the same minima, maxima and multiplicities"
+        if not different
+        else f"  DIFFERENT RESULTS: {', '.join(different)}"
+    )
     if different:
         sys.exit(1)
 

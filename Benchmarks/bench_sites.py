@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Reading from sites, side by side: a coordinator with one worker, xrdcp to /dev/null, and uproot with fsspec-xrootd, over links of one
-delay and bandwidth each; then three sites against one.
+"""Reading from sites, side by side: a coordinator with one worker, xrdcp to /dev/null, and uproot with fsspec-xrootd,
+over links of one delay and bandwidth each; then three sites against one.
 
-    bench_sites.py --beamline PROGRAM --impair PROGRAM --data FOLDER [--delays 0,20,100] [--rates 129,639,0] [--rounds N] [--skip-uproot]
+    bench_sites.py --beamline PROGRAM --impair PROGRAM --data FOLDER [--delays 0,20,100] [--rates 129,639,0] [--rounds
+    N] [--skip-uproot]
 
-All sites are real xrootd servers on loopback; the links are made by our own proxy. A link that has no rate is as fast as the machine.
-Beamline's time is that of the job's specs stage, in which all branches are read, inflated and counted; the opening of the files comes before
-it and is shown beside it. The link's limit is its bandwidth, or what xrdcp reaches where that is
-more or there is no bandwidth set. Everything is stopped at the end.
+All sites are real xrootd servers on loopback; the links are made by our own proxy. A link that has no rate is as fast
+as the machine. Beamline's time is that of the job's specs stage, in which all branches are read, inflated and counted;
+the opening of the files comes before it and is shown beside it. The link's limit is its bandwidth, or what xrdcp
+reaches where that is more or there is no bandwidth set. Everything is stopped at the end.
 """
+
 import argparse
 import glob
 import json
@@ -58,23 +60,57 @@ class Cluster:
         logs = open(os.path.join(folder, f"cluster-{port}.log"), "w")
         state = os.path.join(folder, f"state-{port}")
         self.processes = [
-            subprocess.Popen([beamline, "coordinator", "--state", state, "--port", str(port), "--workers-port", str(port + 1)], stdout=logs, stderr=logs),
+            subprocess.Popen(
+                [beamline, "coordinator", "--state", state, "--port", str(port), "--workers-port", str(port + 1)],
+                stdout=logs,
+                stderr=logs,
+            )
         ]
         while subprocess.run([beamline, "jobs", "--coordinator", self.rest], capture_output=True).returncode != 0:
             time.sleep(0.05)
-        self.processes.append(subprocess.Popen(
-            [beamline, "worker", "--coordinator", f"localhost:{port + 1}", "--name", "w", "--threads", str(threads)], stdout=logs, stderr=logs))
+        self.processes.append(
+            subprocess.Popen(
+                [
+                    beamline,
+                    "worker",
+                    "--coordinator",
+                    f"localhost:{port + 1}",
+                    "--name",
+                    "w",
+                    "--threads",
+                    str(threads),
+                ],
+                stdout=logs,
+                stderr=logs,
+            )
+        )
         self.folder = folder
 
     def run(self, urls):
         job = os.path.join(self.folder, "job.yaml")
         with open(job, "w") as file:
-            json.dump({"name": "bench", "tree": "Events", "datasets": [{"name": "all", "files": urls}], "chunk": {"events": 25_000}}, file)
-        output = subprocess.run([self.beamline, "submit", job, "--wait", "--coordinator", self.rest], capture_output=True, text=True)
+            json.dump(
+                {
+                    "name": "bench",
+                    "tree": "Events",
+                    "datasets": [{"name": "all", "files": urls}],
+                    "chunk": {"events": 25_000},
+                },
+                file,
+            )
+        output = subprocess.run(
+            [self.beamline, "submit", job, "--wait", "--coordinator", self.rest], capture_output=True, text=True
+        )
         assert output.returncode == 0, output.stdout + output.stderr
         number = output.stdout.split()[1]
-        status = json.loads(subprocess.run(
-            [self.beamline, "status", number, "--json", "--coordinator", self.rest], capture_output=True, text=True, check=True).stdout)
+        status = json.loads(
+            subprocess.run(
+                [self.beamline, "status", number, "--json", "--coordinator", self.rest],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
         stages = {stage["stage"]: stage["seconds"] for stage in status["stages"]}
         return stages["specs"], stages["list"] + stages["survey"]
 
@@ -127,9 +163,12 @@ def main():
             shutil.copy(os.path.join(options.data, name), store)
     size = sum(os.path.getsize(os.path.join(options.data, name)) for name in names)
     import uproot
+
     baskets = sum(
         branch.num_baskets and int(sum(branch.member("fBasketBytes")[: branch.num_baskets]))
-        for name in names for branch in uproot.open(os.path.join(options.data, name))["Events"].branches)
+        for name in names
+        for branch in uproot.open(os.path.join(options.data, name))["Events"].branches
+    )
     subprocess.run([os.path.join(HERE, "scripts/test-sites"), "start", folder, *map(str, sites)], check=True)
     try:
         table(options, folder, sites, names, delays, rates, size, baskets)
@@ -140,8 +179,14 @@ def main():
 
 def table(options, folder, sites, names, delays, rates, size, baskets):
     python = sys.executable
-    print(f"{len(names)} files, {size / 1e6:.1f} MB, baskets of all branches {baskets / 1e6:.1f} MB; medians of {options.rounds} rounds; MB/s of baskets")
-    print(f"{'delay':>6} {'link':>9} {'beamline':>9} {'xrdcp':>8} {'of link':>8} {'uproot':>8} {'times':>6} {'opening':>8} {'bytes':>6}")
+    print(
+        f"{len(names)} files, {size / 1e6:.1f} MB, baskets of all branches {baskets / 1e6:.1f} MB; medians of"
+        f" {options.rounds} rounds; MB/s of baskets"
+    )
+    print(
+        f"{'delay':>6} {'link':>9} {'beamline':>9} {'xrdcp':>8} {'of link':>8} {'uproot':>8} {'times':>6}"
+        f" {'opening':>8} {'bytes':>6}"
+    )
     for rate in rates:
         for delay in delays:
             ours, copies, peers, openings, reads = [], [], [], [], []
@@ -155,21 +200,31 @@ def table(options, folder, sites, names, delays, rates, size, baskets):
                 openings.append(opening)
                 copies.append(xrdcp(urls))
                 if not options.skip_uproot:
-                    peers.append(float(subprocess.run([python, "-c", UPROOT, *urls], capture_output=True, text=True, check=True).stdout))
+                    peers.append(
+                        float(
+                            subprocess.run(
+                                [python, "-c", UPROOT, *urls], capture_output=True, text=True, check=True
+                            ).stdout
+                        )
+                    )
                 links.stop()
             mine, copy = baskets / statistics.median(ours) / 1e6, size / statistics.median(copies) / 1e6
             link = max(copy, rate / 8)
             peer = baskets / statistics.median(peers) / 1e6 if peers else float("nan")
             name = f"{rate:.0f} Mbit/s" if rate else "open"
             print(
-                f"{delay:>3.0f} ms {name:>10} {mine:>8.1f} {copy:>8.1f} {mine / link:>8.2f} {peer:>8.1f} {mine / peer:>6.1f} "
-                f"{statistics.median(openings):>6.2f} s {statistics.median(reads):>6.3f}", flush=True)
+                f"{delay:>3.0f} ms {name:>10} {mine:>8.1f} {copy:>8.1f} {mine / link:>8.2f} {peer:>8.1f}"
+                f" {mine / peer:>6.1f} {statistics.median(openings):>6.2f} s {statistics.median(reads):>6.3f}",
+                flush=True,
+            )
     times = []
     for count in (1, 3):
         rounds = []
         for _ in range(options.rounds):
             links = Links(options.impair, sites, 24100, 20, 129)
-            urls = [f"root://localhost:{links.ports[number % count]}//store/{name}" for number, name in enumerate(names)]
+            urls = [
+                f"root://localhost:{links.ports[number % count]}//store/{name}" for number, name in enumerate(names)
+            ]
             rounds.append(fresh(options.beamline, folder, 24200, options.threads, urls)[0])
             links.stop()
         times.append(statistics.median(rounds))

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Writes seeded ROOT files in the shape of the MLaaS4HEP paper's sample: 74 branches, 22 flat (8 of them counters) and 52 jagged.
+"""Writes seeded ROOT files in the shape of the MLaaS4HEP paper's sample: 74 branches, 22 flat (8 of them counters) and
+52 jagged.
 
     make_data.py OUTDIR --events N --compression zlib:1 [--files 9] [--basket 10000] [--seed 1]
 
 One seed gives the same values whatever the compression.  Floats keep 10 to 12 bits of mantissa, as NanoAOD's do.
 """
+
 import argparse
 import json
 import os
@@ -16,7 +18,10 @@ import uproot
 # Collections: mean multiplicity and members.
 COLLECTIONS = {
     "Jet": (4.8, ["pt", "eta", "phi", "mass", "btag", "charge", "constituents", "tight", "tau1", "tau2"]),
-    "FatJet": (1.5, ["pt", "eta", "phi", "mass", "btag", "charge", "constituents", "tight", "tau1", "tau2", "tau3", "flavour"]),
+    "FatJet": (
+        1.5,
+        ["pt", "eta", "phi", "mass", "btag", "charge", "constituents", "tight", "tau1", "tau2", "tau3", "flavour"],
+    ),
     "Muon": (0.7, ["pt", "eta", "phi", "mass", "iso", "charge"]),
     "Electron": (0.7, ["pt", "eta", "phi", "mass", "iso", "charge"]),
     "Photon": (0.5, ["pt", "eta", "phi", "iso"]),

@@ -1,7 +1,7 @@
 // ROOT reads every branch: minimum, maximum and largest multiplicity.
 //     read_root frame|loop THREADS REPETITIONS FILE...
-// frame: RDataFrame, one typed Aggregate a branch, implicit multi-threading. loop: TBranch::GetEntry, column after column, a thread a file.
-// Prints a JSON line a repetition, and at last the results. The first pass is not counted.
+// frame: RDataFrame, one typed Aggregate a branch, implicit multi-threading. loop: TBranch::GetEntry, column after
+// column, a thread a file. Prints a JSON line a repetition, and at last the results. The first pass is not counted.
 #include <ROOT/RDataFrame.hxx>
 #include <TBranch.h>
 #include <TFile.h>
@@ -58,10 +58,13 @@ struct Merge {
 
 using Pending = std::map<std::string, ROOT::RDF::RResultPtr<Extremes>>;
 
-template <class T> bool book(ROOT::RDataFrame &frame, const std::string &name, const std::string &type, const char *word, Pending &pending) {
+template <class T>
+bool book(ROOT::RDataFrame &frame, const std::string &name, const std::string &type, const char *word,
+          Pending &pending) {
   if (type.find(word) == std::string::npos) return false;
   bool jagged = type.find("RVec") != std::string::npos;
-  pending.emplace(name, jagged ? frame.Aggregate(Jagged<T>{}, Merge{}, name, Extremes{}) : frame.Aggregate(Scalar<T>{}, Merge{}, name, Extremes{}));
+  pending.emplace(name, jagged ? frame.Aggregate(Jagged<T>{}, Merge{}, name, Extremes{})
+                               : frame.Aggregate(Scalar<T>{}, Merge{}, name, Extremes{}));
   return true;
 }
 
@@ -161,7 +164,8 @@ int main(int argc, char **argv) {
   printf("{\"results\": {");
   bool first = true;
   for (auto &one : results) {
-    printf("%s\"%s\": [%.17g, %.17g, %ld]", first ? "" : ", ", one.first.c_str(), one.second.low, one.second.high, one.second.width);
+    printf("%s\"%s\": [%.17g, %.17g, %ld]", first ? "" : ", ", one.first.c_str(), one.second.low, one.second.high,
+           one.second.width);
     first = false;
   }
   printf("}}\n");

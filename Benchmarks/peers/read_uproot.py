@@ -3,10 +3,11 @@
 
     read_uproot.py iterate|baskets PROCESSES REPETITIONS FILE...
 
-iterate: `TTree.iterate` in steps of 100,000 events, as its documentation shows.  baskets: basket by basket with NumPy and without
-concatenation, the fastest way that was found; isa-l inflates zlib.  Prints a JSON line a repetition, and at last the results.
-The pool of processes is started before timing.
+iterate: `TTree.iterate` in steps of 100,000 events, as its documentation shows.  baskets: basket by basket with NumPy
+and without concatenation, the fastest way that was found; isa-l inflates zlib.  Prints a JSON line a repetition, and at
+last the results. The pool of processes is started before timing.
 """
+
 import json
 import multiprocessing
 import sys
@@ -38,7 +39,7 @@ def iterate(path, part, parts):
                 if layout.is_list:
                     offsets = np.asarray(layout.offsets)
                     width = int(np.diff(offsets).max())
-                    values = np.asarray(layout.content.data)[offsets[0]:offsets[-1]]
+                    values = np.asarray(layout.content.data)[offsets[0] : offsets[-1]]
                 else:
                     values = np.asarray(layout.data)
                 if values.size:

@@ -3,6 +3,7 @@
 
 Each file is 100,000 bytes: byte i is i modulo 251.
 """
+
 import http.server
 import sys
 import threading
@@ -39,8 +40,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             ranges.pop()
         body = b""
         for first, last in ranges:
-            head = f"\r\n--wall\r\nContent-type: text/plain\r\nContent-range: bytes {first}-{last}/{len(CONTENT)}\r\n\r\n"
-            body += head.encode() + CONTENT[first:last + 1]
+            head = (
+                f"\r\n--wall\r\nContent-type: text/plain\r\nContent-range: bytes {first}-{last}/{len(CONTENT)}\r\n\r\n"
+            )
+            body += head.encode() + CONTENT[first : last + 1]
         body += b"\r\n--wall--\r\n"
         if mode == "torn":
             body = body[:-30]
@@ -53,7 +56,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         mode = self.path.strip("/")
         asked[mode] = asked.get(mode, 0) + 1
-        ranges = [tuple(int(x) for x in part.split("-")) for part in self.headers["Range"].removeprefix("bytes=").split(",")]
+        ranges = [
+            tuple(int(x) for x in part.split("-")) for part in self.headers["Range"].removeprefix("bytes=").split(",")
+        ]
         first, last = ranges[0]
         total = len(CONTENT)
         if len(ranges) > 1:
@@ -81,7 +86,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_error(412)
                 return
         last = min(last, len(CONTENT) - 1)
-        body = CONTENT[first:last + 1]
+        body = CONTENT[first : last + 1]
         self.send_response(206)
         shift = 1 if mode == "shifted" and asked[mode] > 1 else 0
         self.send_header("Content-Range", f"bytes {first + shift}-{last + shift}/{total}")
@@ -89,7 +94,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if mode == "cut" and asked[mode] > 1:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[:len(body) // 2])
+            self.wfile.write(body[: len(body) // 2])
             self.close_connection = True
             return
         if mode == "long" and asked[mode] > 1:

@@ -3,6 +3,7 @@
 The test part is drawn anew here, its features are made with uproot and NumPy, scored by onnxruntime, and measured by
 scikit-learn; the node must give onnxruntime's scores, with padding, missing values and a constant branch.
 """
+
 import glob
 import json
 import sys
@@ -73,7 +74,9 @@ sample = rows[:: max(1, len(rows) // 200)].copy()
 sample[::3, ::5] = np.nan
 data = [[None if np.isnan(value) else float(value) for value in row] for row in sample]
 body = {"inputs": [{"name": "features", "shape": list(sample.shape), "datatype": "FP32", "data": data}]}
-request = urllib.request.Request(node + "/v2/models/tth/infer", json.dumps(body).encode(), {"content-type": "application/json"})
+request = urllib.request.Request(
+    node + "/v2/models/tth/infer", json.dumps(body).encode(), {"content-type": "application/json"}
+)
 served = np.array(json.load(urllib.request.urlopen(request))["outputs"][0]["data"])
 difference = np.abs(served - session.run(None, {"features": sample})[0][:, 0]).max()
 assert difference < 1e-5, difference

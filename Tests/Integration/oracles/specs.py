@@ -1,4 +1,6 @@
-"""Compares the specs of a job with what uproot and NumPy compute from the same files: specs.py SPECS.json DIRECTORY ..."""
+"""Compares the specs of a job with what uproot and NumPy compute from the same files: specs.py SPECS.json DIRECTORY
+..."""
+
 import glob
 import json
 import sys

@@ -5,6 +5,7 @@
 
 For each file there is NAME.json: {"tree": name, "columns": {column: {"values": [...], "offsets": [[...], ...]}}}.
 """
+
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ os.makedirs(directory, exist_ok=True)
 def write(name, tree, columns):
     def plain(x):
         return [v.item() if hasattr(v, "item") else v for v in x]
+
     out = {k: {"values": plain(v), "offsets": [plain(o) for o in offs]} for k, (v, *offs) in columns.items()}
     with open(f"{directory}/{name}.json", "w") as file:
         json.dump({"tree": tree, "columns": out}, file)
@@ -221,7 +223,8 @@ void writeNTuple(const char *path, const char *json, int entries, int compressio
         updater->CommitUpdate();
       }
       *flag = i % 3 == 0;
-      *i8 = i % 256 - 128, *u8 = i * 3, *i16 = i * 31 - 500, *u16 = i * 77, *i32 = (i - 100) * 1000003, *u32 = i * 4000001u;
+      *i8 = i % 256 - 128, *u8 = i * 3, *i16 = i * 31 - 500, *u16 = i * 77;
+      *i32 = (i - 100) * 1000003, *u32 = i * 4000001u;
       *i64 = (i - 50) * 10000000000007LL, *u64 = i * 1000000000000003ULL;
       *real = std::sin(i * 0.1) * 2.5f, *wide = std::cos(i * 0.37) * 1e10;
       *half = *real, *trunc = *real, *trunc2 = *real, *quant = *real, *quant2 = *real, *narrow = *real;
@@ -253,7 +256,8 @@ void writeNTuple(const char *path, const char *json, int entries, int compressio
   dump<std::uint32_t>(out, "u32", *reader, first);
   dump<std::int64_t>(out, "i64", *reader, first);
   dump<std::uint64_t>(out, "u64", *reader, first);
-  for (auto name : {"real", "half", "trunc17", "trunc31", "quant12", "quant31", "late"}) dump<float>(out, name, *reader, first);
+  for (auto name : {"real", "half", "trunc17", "trunc31", "quant12", "quant31", "late"})
+    dump<float>(out, name, *reader, first);
   dump<double>(out, "wide", *reader, first);
   dump<double>(out, "narrow", *reader, first);
   fprintf(out, "}}\n");
@@ -265,7 +269,9 @@ N = 500
 ROOT.writeWithoutOffsets(f"{directory}/nooffsets.root", N)
 counts = np.array([(i * 7) % 13 for i in range(N)])
 x = np.concatenate([i + 0.25 * np.arange(c) for i, c in enumerate(counts)]).astype(np.float32)
-y = np.concatenate([np.stack([i * 100 + np.arange(c), -(i * 100 + np.arange(c))], 1).reshape(-1) for i, c in enumerate(counts)]).astype(float)
+y = np.concatenate(
+    [np.stack([i * 100 + np.arange(c), -(i * 100 + np.arange(c))], 1).reshape(-1) for i, c in enumerate(counts)]
+).astype(float)
 write("nooffsets", "events", {"n": (counts,), "x": (x, offsets(counts)), "y": (y, offsets(counts))})
 
 ROOT.writeLarge(f"{directory}/large.root")
@@ -285,17 +291,27 @@ def drawn(name):
     return [tree.GetVal(0)[i] for i in range(n)]
 
 
-write("collections", "events", {
-    "leaves.n": (leaf,),
-    "leaves.x": (np.concatenate([10.0 * i + np.arange(c) for i, c in enumerate(leaf)]), offsets(leaf)),
-    "bits": ([float(i * 37 >> b & 1) for i in range(N) for b in range(10)], offsets([10] * N)),
-    "nested": ([v for e in nested for r in e for v in r], offsets([len(e) for e in nested]), offsets([len(r) for e in nested for r in e])),
-    "table.0": ([k for e in table for k, _ in e], offsets([len(e) for e in table])),
-    "table.1": ([v for e in table for _, v in e], offsets([len(e) for e in table])),
-    "split/split.first": ([k for e in table for k, _ in e], offsets([len(e) for e in table])),
-    "split/split.second": ([v for e in table for _, v in e], offsets([len(e) for e in table])),
-    "half": (drawn("half"),), "halfRange": (drawn("halfRange"),), "narrow": (drawn("narrow"),),
-})
+write(
+    "collections",
+    "events",
+    {
+        "leaves.n": (leaf,),
+        "leaves.x": (np.concatenate([10.0 * i + np.arange(c) for i, c in enumerate(leaf)]), offsets(leaf)),
+        "bits": ([float(i * 37 >> b & 1) for i in range(N) for b in range(10)], offsets([10] * N)),
+        "nested": (
+            [v for e in nested for r in e for v in r],
+            offsets([len(e) for e in nested]),
+            offsets([len(r) for e in nested for r in e]),
+        ),
+        "table.0": ([k for e in table for k, _ in e], offsets([len(e) for e in table])),
+        "table.1": ([v for e in table for _, v in e], offsets([len(e) for e in table])),
+        "split/split.first": ([k for e in table for k, _ in e], offsets([len(e) for e in table])),
+        "split/split.second": ([v for e in table for _, v in e], offsets([len(e) for e in table])),
+        "half": (drawn("half"),),
+        "halfRange": (drawn("halfRange"),),
+        "narrow": (drawn("narrow"),),
+    },
+)
 
 N = 1000
 for name, compression in (("ntuple", 0), ("ntuple_zstd", 505), ("ntuple_xz", 207)):
@@ -306,7 +322,11 @@ for name, compression in (("ntuple", 0), ("ntuple_zstd", 505), ("ntuple_xz", 207
     lists = [[i] * (i % 3) if i >= N // 3 else [] for i in range(N)]
     whole = np.array([1 if i % 3 else 0 for i in range(N)])
     more = {
-        "nested": ([v for e in nested for r in e for v in r], offsets([len(e) for e in nested]), offsets([len(r) for e in nested for r in e])),
+        "nested": (
+            [v for e in nested for r in e for v in r],
+            offsets([len(e) for e in nested]),
+            offsets([len(r) for e in nested for r in e]),
+        ),
         "bits": ([float((i * 13 + j * j) % 5 == 0) for i in range(N) for j in range(70)],),
         "matrix": ([i * 10 + j for i in range(N) for j in range(6)],),
         "choice.0": ([i for i in range(N) if i % 3], offsets(whole)),
