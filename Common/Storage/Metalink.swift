@@ -4,9 +4,9 @@ import Foundation
 import FoundationXML
 
 /// Replica lists: Metalink 4 (RFC 5854) and the older 3.0, as grid catalogues give them.
-enum Metalink {
+package enum Metalink {
     /// - Returns: the files it names, each with its replicas in the order of their priority.
-    static func parse(_ text: String, url: String) throws(InputError) -> [FileReplicas] {
+    package static func parse(_ text: String, url: String) throws(InputError) -> [FileReplicas] {
         let reader = Reader()
         let parser = XMLParser(data: Data(text.utf8))
         // A replica list has no business with other files.

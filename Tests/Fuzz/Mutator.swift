@@ -1,20 +1,3 @@
-import RootFormat
-
-/// A good file, with the places of its RNTuple envelopes: their checksums must be made good again, or damage is never
-/// seen behind them.
-struct Seed: Sendable {
-    let name: String
-    let bytes: [UInt8]
-    let envelopes: [Range<Int>]
-    let anchors: [Range<Int>]
-
-    init(name: String, bytes: [UInt8]) {
-        self.name = name
-        self.bytes = bytes
-        (anchors, envelopes) = NTupleChecksums.ranges(in: bytes)
-    }
-}
-
 /// SplitMix64: every number starts a stream of its own.
 struct Mutator: RandomNumberGenerator {
     private var state: UInt64
@@ -34,12 +17,58 @@ struct Mutator: RandomNumberGenerator {
     /// A copy of the seed with one to six damages.
     mutating func damage(_ seed: Seed) -> [UInt8] {
         var bytes = seed.bytes
-        // Half of the damage to an RNTuple goes into its metadata.
-        let focus: Range<Int>? =
-            !seed.envelopes.isEmpty && next() & 1 == 0 ? seed.envelopes[below(seed.envelopes.count)] : nil
-        for _ in 0...below(6) { damage(&bytes, within: focus ?? 0..<bytes.count) }
-        if next() & 3 != 0 { NTupleChecksums.repair(&bytes, anchors: seed.anchors, envelopes: seed.envelopes) }
-        return bytes
+        switch seed.form {
+        case .binary:
+            let focus: Range<Int>? = !seed.focus.isEmpty && next() & 1 == 0 ? seed.focus[below(seed.focus.count)] : nil
+            for _ in 0...below(6) { damage(&bytes, within: focus ?? 0..<bytes.count) }
+        case .text:
+            // Text whose syntax is broken is rejected at once: most damage keeps it.
+            for _ in 0...below(6) {
+                if next() & 3 == 0 { damage(&bytes, within: 0..<bytes.count) } else { damageText(&bytes) }
+            }
+        }
+        return next() & 3 < seed.mendedQuarters ? seed.mend(bytes) : bytes
+    }
+
+    /// Replaces a number, a word or a bracket, or copies, moves or removes a line.
+    private mutating func damageText(_ bytes: inout [UInt8]) {
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init)
+        switch below(8) {
+        case 0, 1, 2: replaceRun(&bytes, of: { (48...57).contains($0) }, with: Self.numbers)
+        case 3: replaceRun(&bytes, of: { (97...122).contains($0) || $0 == 95 }, with: Self.words)
+        case 4: replaceRun(&bytes, of: { "[]{}:,\"&<>".utf8.contains($0) }, with: Self.marks)
+        case 5:
+            var lines = lines
+            lines.insert(lines[below(lines.count)], at: below(lines.count + 1))
+            bytes = Array(lines.joined(separator: [UInt8(ascii: "\n")]))
+        case 6 where lines.count > 1:
+            var lines = lines
+            lines.remove(at: below(lines.count))
+            bytes = Array(lines.joined(separator: [UInt8(ascii: "\n")]))
+        default:
+            let mark = Array(Self.marks[below(Self.marks.count)].utf8)
+            let count = next() & 15 == 0 ? 20_000 : below(4)
+            bytes.insert(contentsOf: [[UInt8]](repeating: mark, count: count).joined(), at: below(bytes.count + 1))
+        }
+    }
+
+    private static let numbers = [
+        "0", "-1", "1", "2147483648", "4294967296", "9223372036854775807", "9223372036854775808",
+        "-9223372036854775808", "1e308", "1e999", "-0.0", "NaN", "0.5", "0x7f", "", "1_0",
+        "340282366920938463463374607431768211456",
+    ]
+    private static let words = ["", "null", "true", "~", "\u{0}", "\u{FFFD}", "é", "name", "seed", "url", "*a", "&a x"]
+    private static let marks = [
+        "[", "]", "{", "}", ":", ",", "\"", "'", "\\", "\t", "- ", "<a>", "</a>", "&amp;", "!!", "|\n",
+    ]
+
+    /// Replaces one of the runs of such bytes.
+    private mutating func replaceRun(_ bytes: inout [UInt8], of belongs: (UInt8) -> Bool, with choices: [String]) {
+        guard !bytes.isEmpty else { return }
+        let start = below(bytes.count)
+        guard let first = bytes[start...].firstIndex(where: belongs) else { return }
+        let end = bytes[first...].firstIndex { !belongs($0) } ?? bytes.count
+        bytes.replaceSubrange(first..<end, with: Array(choices[below(choices.count)].utf8))
     }
 
     private mutating func damage(_ bytes: inout [UInt8], within range: Range<Int>) {
@@ -61,7 +90,7 @@ struct Mutator: RandomNumberGenerator {
                 bytes[at + index] = UInt8(truncatingIfNeeded: next())
             }
         case 10:
-            // A number near the one that stands there.
+            // A number near the one that is there.
             let value = Int(bytes[at]) << 8 | Int(bytes[at + 1])
             put(UInt64(bitPattern: Int64(value + below(9) - 4)), 2, &bytes, at)
         default:

@@ -1,46 +1,43 @@
-// Reads damaged ROOT files, made from good ones by a seeded mutator: none may trap, hang or take memory beyond its bounds.
+// Reads damaged documents, made from valid ones by a seeded mutator: none may trap, hang or take memory beyond its
+// bounds.
 //
-//     fuzz-root COUNT SEED THREADS DIRECTORY...
+//     fuzz COUNT SEED THREADS REPOSITORY KIND|all DIRECTORY...
 //
-// Inputs are numbered from SEED on; the number alone makes the damage again. After a trap, the numbers that were being read stand in
-// fuzz-root.state (one line a thread): `fuzz-root 1 NUMBER 1 DIRECTORY...` repeats one.
+// Inputs are numbered from SEED on; the number and the kind make the damage again. After a trap, what was being read is
+// in fuzz.state, a line a thread: the number, the kind, the seed's name.
 
-import Bytes
 import Dispatch
 import Foundation
-import RootFormat
-import Storage
 import Synchronization
 
 let arguments = CommandLine.arguments
-guard arguments.count > 4, let count = Int(arguments[1]), let first = UInt64(arguments[2]),
+guard arguments.count > 6, let count = Int(arguments[1]), let first = UInt64(arguments[2]),
     let threads = Int(arguments[3])
 else {
-    FileHandle.standardError.write(Data("usage: fuzz-root COUNT SEED THREADS DIRECTORY...\n".utf8))
-    exit(2)
-}
-
-/// Good files small enough to be read thousands of times a second.
-let seeds: [Seed] = arguments[4...].flatMap { directory -> [Seed] in
-    let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter {
-        $0.hasSuffix(".root")
-    }.sorted()
-    return names.compactMap { name in
-        guard let data = FileManager.default.contents(atPath: directory + "/" + name), data.count <= 48 << 10 else {
-            return nil
-        }
-        return Seed(name: name, bytes: [UInt8](data))
-    }
-}
-guard !seeds.isEmpty else {
     FileHandle.standardError.write(
-        Data("fuzz-root: no ROOT files of at most 48 KiB in \(arguments[4...].joined(separator: " "))\n".utf8))
+        Data("usage: fuzz COUNT SEED THREADS REPOSITORY KIND|all DIRECTORY...\n".utf8))
+    exit(2)
+}
+let repository = arguments[4]
+let all: [Kind] = [
+    .root(Array(arguments[6...])), .checkpoint, .onnx, .bundle, .specs, .folded, .workerEnvelope, .coordinatorEnvelope,
+    .job(repository), .sites(repository), .metalink, .token(NSTemporaryDirectory()),
+]
+let kinds = arguments[5] == "all" ? all : all.filter { $0.name == arguments[5] }
+guard !kinds.isEmpty, kinds.allSatisfy({ !$0.seeds.isEmpty && $0.seeds.allSatisfy { !$0.bytes.isEmpty } }) else {
+    let names = all.map { "\($0.name) (\($0.seeds.count) valid ones)" }.joined(separator: ", ")
+    FileHandle.standardError.write(Data("fuzz: no such kind, or no valid documents of it; kinds: \(names)\n".utf8))
     exit(2)
 }
 
-let state = open("fuzz-root.state", O_RDWR | O_CREAT | O_TRUNC, 0o644)
+// An input that asks for more than this ends the process, and is named.
+var memory = rlimit(rlim_cur: 16 << 30, rlim_max: 16 << 30)
+setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &memory)
+
+let state = open("fuzz.state", O_RDWR | O_CREAT | O_TRUNC, 0o644)
 let next = Atomic<Int>(0)
 let totals = Mutex<Tally>(Tally())
+let watch = Watch(threads: threads, seconds: 20)
 let started = Date()
 
 DispatchQueue.concurrentPerform(iterations: threads) { thread in
@@ -49,94 +46,45 @@ DispatchQueue.concurrentPerform(iterations: threads) { thread in
         let index = next.add(1, ordering: .relaxed).oldValue
         guard index < count else { break }
         let number = first &+ UInt64(index)
-        var random = Mutator(number)
-        let seed = seeds[Int(random.next() % UInt64(seeds.count))]
-        let note = "\(number) \(seed.name)".padding(toLength: 119, withPad: " ", startingAt: 0) + "\n"
-        _ = note.withCString { pwrite(state, $0, 120, off_t(thread * 120)) }
+        let kind = Kind.kind(of: number, among: kinds)
+        let (seed, bytes) = kind.input(number)
+        let note = "\(number) \(kind.name) \(seed.name)"
+        let line = note.padding(toLength: 119, withPad: " ", startingAt: 0) + "\n"
+        _ = line.withCString { pwrite(state, $0, 120, off_t(thread * 120)) }
+        watch.begin(thread, note)
         let start = DispatchTime.now().uptimeNanoseconds
-        tally.add(read(random.damage(seed)))
-        let taken = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
-        if taken > tally.longest { (tally.longest, tally.longestNumber) = (taken, number) }
+        let outcome = kind.read(bytes)
+        let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
+        watch.end(thread)
+        tally.add(outcome, seconds: seconds, number: number, kind: kind.name)
         let memory = peakMemory()
-        if memory > tally.peak + 32, index > 100 { tally.jumps.append("\(number) (\(seed.name)) to \(memory) MiB") }
+        if memory > tally.peak + 32, index > 100 { tally.jumps.append("\(note) to \(memory) MiB") }
         tally.peak = max(tally.peak, memory)
     }
     totals.withLock { $0.merge(tally) }
 }
 
 let total = totals.withLock { $0 }
+func text(_ seconds: Double) -> String { String(format: "%.3f", seconds) }
+for kind in kinds {
+    guard let seen = total.counts[kind.name] else { continue }
+    print(
+        """
+        \(kind.name): \(seen.whole) read whole, \(seen.partly) in part, \(seen.rejected) rejected; \
+        longest \(text(seen.longest)) s (\(seen.longestNumber)); \(kind.seeds.count) valid ones
+        """)
+}
 print(
-    "\(count) inputs from \(seeds.count) files in \(Int(-started.timeIntervalSinceNow)) s: \(total.whole) read whole, \(total.partly) in part, "
-        + "\(total.refused) refused; longest \(String(format: "%.3f", total.longest)) s (\(total.longestNumber)); peak memory \(peakMemory()) MiB"
-)
+    """
+    \(count) inputs in \(Int(-started.timeIntervalSinceNow)) s; longest \(text(total.longest)) s; \
+    peak memory \(peakMemory()) MiB
+    """)
 if !total.jumps.isEmpty { print("memory grew with: " + total.jumps.joined(separator: ", ")) }
-exit(total.longest < 10 ? 0 : 1)
+exit(total.longest < 10 && peakMemory() < 2048 ? 0 : 1)
 
 /// MiB of this process so far.
 @Sendable func peakMemory() -> Int {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss / 1024
-}
-
-struct Tally: Sendable {
-    var peak = 0
-    /// Inputs after which the process had grown by more than 32 MiB.
-    var jumps: [String] = []
-    var whole = 0
-    var partly = 0
-    var refused = 0
-    var longest = 0.0
-    var longestNumber: UInt64 = 0
-
-    mutating func add(_ outcome: Outcome) {
-        switch outcome {
-        case .whole: whole += 1
-        case .partly: partly += 1
-        case .refused: refused += 1
-        }
-    }
-
-    mutating func merge(_ other: Tally) {
-        whole += other.whole
-        partly += other.partly
-        refused += other.refused
-        jumps += other.jumps
-        if other.longest > longest { (longest, longestNumber) = (other.longest, other.longestNumber) }
-    }
-}
-
-enum Outcome { case whole, partly, refused }
-
-/// Opens the file, describes every tree and reads every column's first entries and last ones.
-@Sendable func read(_ bytes: [UInt8]) -> Outcome {
-    guard let file = try? RootFile(MemorySource(bytes)) else { return .refused }
-    var errors = 0
-    var columns = 0
-    let decoder = ColumnDecoder()
-    for key in file.allTreeKeys.prefix(8) {
-        guard let tree = try? file.tree(key) else {
-            errors += 1
-            continue
-        }
-        _ = tree.blockBoundaries().count
-        for branch in tree.branches.prefix(400) where branch.column != nil {
-            let entries = min(tree.entries, branch.entries)
-            for range in Set([0..<min(entries, 2000), max(0, entries - 50)..<entries]) where !range.isEmpty {
-                columns += 1
-                do {
-                    let plan = try EntryPlan(tree: tree, branches: [branch], entries: range)
-                    // What is fetched is bounded by the file; ranges may repeat it only so often.
-                    guard plan.ranges.reduce(0, { $0 &+ min($1.length, bytes.count) }) <= 64 * bytes.count else {
-                        errors += 1
-                        continue
-                    }
-                    try decoder.forEachColumn(plan, try file.source.read(plan.ranges)) { _, column in
-                        _ = column.valueRange(0..<column.entries)
-                    }
-                } catch { errors += 1 }
-            }
-        }
-    }
-    return errors == 0 ? .whole : columns > errors ? .partly : .refused
 }
