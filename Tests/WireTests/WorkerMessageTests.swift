@@ -1,0 +1,108 @@
+import Bytes
+import Cluster
+import Foundation
+import Testing
+import Wire
+
+/// What workers send: each message survives the way, and what is too large or unknown is an error, not a guess.
+@Suite struct WorkerMessageTests {
+    private static let lease = LeaseName(task: TaskID(7), token: Token(1 << 40))
+    private static let metrics = PartMetrics(events: 10, loss: 0.5, auc: 0.75, accuracy: 0.5)
+    private static let replicas = FileReplicas(
+        ["root://a//x.root", "root://b//x.root"], size: 4096, adler32: "00000001")
+
+    private static let receipts: [Receipt] = [
+        Receipt(lease, .counted(bytesRead: 1 << 40, seconds: 0.125), specs: [1, 2, 3]),
+        Receipt(lease, .counted(bytesRead: 0, seconds: 0), specs: []), Receipt(lease, .listed([replicas])),
+        Receipt(lease, .failed(reason: "no \"such\" file\n", transient: true)),
+        Receipt(
+            lease,
+            .surveyed(
+                Survey(
+                    bytes: 4096, identity: "uuid", entries: 100, boundaries: [0, 50, 100], clusters: [0, 100],
+                    branches: [
+                        SurveyedBranch(name: "x", type: "float", fixedValues: nil, itemValues: 3, unsupported: "why")
+                    ]))),
+    ]
+
+    private static let messages: [WorkerMessage] = [
+        .join(JoinRequest(name: "w", threads: 8, readAhead: 4, localRoots: ["/data"], version: "1")),
+        .heartbeat(Heartbeat(held: [lease], round: .init(round: RoundNumber(3), phase: .training, step: 100))),
+        .heartbeat(Heartbeat(held: [])),
+        .receipts(receipts), .rendezvous(round: RoundNumber(3), key: "0/1"),
+        .training(
+            round: RoundNumber(3), .progress(step: 1, epoch: 2, stepsPerEpoch: 10, stepsPerSecond: 2.5, loss: 0.5)),
+        .training(
+            round: RoundNumber(3),
+            .checkpoint(
+                digest: "ab", step: 10, metrics: [EpochMetrics(epoch: 1, train: metrics, validation: metrics)])),
+        .training(round: RoundNumber(3), .finished(digest: "ab", step: 10, test: metrics, truncated: 4)),
+        .training(round: RoundNumber(3), .failed(reason: "x", fatal: true, input: 2)), .sites([]), .leave,
+    ]
+
+    /// As bytes and back.
+    private func travel(_ envelope: Beamline_Envelope) throws -> Beamline_Envelope {
+        let bytes: [UInt8] = try envelope.serializedBytes()
+        return try Beamline_Envelope(serializedBytes: bytes)
+    }
+
+    @Test(arguments: messages) func aMessageSurvivesTheWay(_ message: WorkerMessage) throws {
+        let envelope = try travel(WireCoding.envelope(message, payload: [9, 8]))
+        #expect(try WireCoding.messages(ofWorker: envelope) == [message])
+        #expect([UInt8](envelope.payload) == [9, 8])
+    }
+
+    @Test func receiptsSurviveInFieldsOfTheirOwn() throws {
+        let envelope = try travel(WireCoding.envelope(receipts: Self.receipts))
+        #expect(envelope.body.isEmpty)
+        #expect(try WireCoding.messages(ofWorker: envelope) == [.receipts(Self.receipts)])
+    }
+
+    @Test func oneEnvelopeMayHoldAMessageAndReceipts() throws {
+        var envelope = try WireCoding.envelope(receipts: [Self.receipts[0]])
+        envelope.body = try WireCoding.body(WorkerMessage.leave)
+        #expect(try WireCoding.messages(ofWorker: travel(envelope)) == [.leave, .receipts([Self.receipts[0]])])
+        #expect(try WireCoding.messages(ofWorker: Beamline_Envelope()) == [])
+    }
+
+    @Test func tooManyReceiptsAreAnError() throws {
+        let many = try WireCoding.envelope(receipts: .init(repeating: Self.receipts[1], count: 8192))
+        #expect(try WireCoding.messages(ofWorker: many).count == 1)
+        var more = many
+        more.receipts.append(many.receipts[0])
+        let error = #expect(throws: InputError.self) { try WireCoding.messages(ofWorker: more) }
+        #expect(error?.code == .limit && error?.found?.contains("8193 receipts") == true, "\(error as Any)")
+    }
+
+    @Test func aLargePayloadIsAnError() throws {
+        var envelope = Beamline_Envelope()
+        envelope.payload = Data(count: 8 << 20)
+        #expect(try WireCoding.messages(ofWorker: envelope) == [])
+        envelope.payload.append(0)
+        let error = #expect(throws: InputError.self) { try WireCoding.messages(ofWorker: envelope) }
+        #expect(error?.code == .limit)
+    }
+
+    @Test(arguments: ["{\"salute\":{}}", "{}", "[]", "{\"sites\":", "", "\u{0}"])
+    func anUnknownMessageIsAnErrorThatNamesTheLikelyCause(_ text: String) throws {
+        var envelope = Beamline_Envelope()
+        envelope.body = Data(text.utf8)
+        guard !text.isEmpty else { return #expect(try WireCoding.messages(ofWorker: envelope) == []) }
+        let error = #expect(throws: InputError.self) { try WireCoding.messages(ofWorker: envelope) }
+        #expect(error?.code == .corrupt && error?.hint?.contains("version") == true, "\(error as Any)")
+    }
+
+    @Test func anUnknownResultIsAnError() throws {
+        var envelope = try WireCoding.envelope(receipts: [Self.receipts[2]])
+        envelope.receipts[0].result = Data("{\"sung\":{}}".utf8)
+        #expect(throws: InputError.self) { try WireCoding.messages(ofWorker: envelope) }
+    }
+
+    @Test func fieldsOfALaterVersionAreIgnored() throws {
+        var bytes: [UInt8] = try WireCoding.envelope(WorkerMessage.leave).serializedBytes()
+        // Field 200, two bytes long.
+        bytes += [0xC2, 0x0C, 2, 1, 2]
+        let envelope = try Beamline_Envelope(serializedBytes: bytes)
+        #expect(try WireCoding.messages(ofWorker: envelope) == [.leave])
+    }
+}
