@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Workers are killed, stopped and added every five seconds, the coordinator is killed twice: the results are the quiet run's, byte for byte.
+/// Workers are killed, stopped and added whenever the job has gone on for a while, the coordinator is killed twice: the
+/// results are the quiet run's, byte for byte.
 @Suite(.serialized) struct ChaosTests {
     @Test func whateverHappensTheResultsAreTheSame() throws {
         let cluster = try TestCluster(events: 60_000)
@@ -23,8 +24,11 @@ import Testing
         var coordinatorKills = 0
         var actions: [String] = []
         let deadline = Date().addingTimeInterval(150)
-        while try !["done", "failed", "cancelled"].contains(cluster.stage(job)), Date() < deadline {
-            Thread.sleep(forTimeInterval: actions.isEmpty ? 1 : 5)
+        while try !hasEnded(job, cluster), Date() < deadline {
+            let before = try progress(job, cluster)
+            try cluster.waitUntil("the job goes on", seconds: 120) {
+                try hasEnded(job, cluster) || progress(job, cluster) != before
+            }
             // Between three and five workers; the coordinator goes twice.
             if coordinatorKills < 2, actions.count % 3 == 1 {
                 coordinatorKills += 1
@@ -43,8 +47,7 @@ import Testing
                 names.removeAll { $0 == victim }
             case 1:
                 actions.append("stop \(victim)")
-                cluster.send(SIGSTOP, to: victim)
-                Thread.sleep(forTimeInterval: 2)
+                try cluster.suspend(victim)
                 cluster.send(SIGCONT, to: victim)
             default:
                 if names.count >= 5 {
@@ -70,6 +73,16 @@ import Testing
         #expect(
             check.contains("the ledger is whole") && check.contains("job \(job) tth: done, \(entries) entries"),
             "\(check)")
+    }
+
+    private func hasEnded(_ job: Int, _ cluster: TestCluster) throws -> Bool {
+        try ["done", "failed", "cancelled"].contains(cluster.stage(job))
+    }
+
+    /// Differs after each stage, and after each four thousand steps.
+    private func progress(_ job: Int, _ cluster: TestCluster) throws -> String {
+        let status = try cluster.status(job)
+        return "\(status["stage"] ?? "") \((status["step"] as? Int ?? 0) / 4000)"
     }
 
     @Test func trainingGoesOnSoonAfterAMemberDies() throws {
@@ -98,7 +111,8 @@ import Testing
         #expect(try progress().round <= before.round + 2)
     }
 
-    /// The ledger's disk is full in the midst of a job: nothing is granted, it is said why, and when there is room again the job goes on.
+    /// The ledger's disk is full in the midst of a job: nothing is granted, it is said why, and when there is room
+    /// again the job goes on.
     @Test func aFullDiskStopsAndLosesNothing() throws {
         let cluster = try TestCluster(events: 12_000)
         let text = cluster.job(chunk: 50, extra: TrainingStageTests.train(epochs: 60))
@@ -163,7 +177,8 @@ import Testing
         #expect(try Data(contentsOf: URL(filePath: cluster.path("model/bundle.tar"))) == cluster.bundle(together))
     }
 
-    /// A member that is stopped for longer than anybody waits: the others go on without it, and with it when it is back.
+    /// A member that is stopped for longer than anybody waits: the others go on without it, and with it when it is
+    /// back.
     @Test func aMemberThatHangsIsLeftBehind() throws {
         let cluster = try TestCluster(events: 6000)
         try cluster.startCoordinator()
@@ -174,8 +189,7 @@ import Testing
             try cluster.workers().filter { ($0["phase"] as? String) == "training" }.compactMap { $0["name"] as? String }
         }
         try cluster.waitUntil("both train") { try training().count == 2 && step() > 100 }
-        cluster.send(SIGSTOP, to: "w2")
-        Thread.sleep(forTimeInterval: 1)
+        try cluster.suspend("w2")
         let before = try step()
         try cluster.waitUntil("the other goes on alone", seconds: 120) {
             try step() > before + 100 && training() == ["w1"]
@@ -233,11 +247,17 @@ import Testing
             .output
         #expect(check.contains("the ledger is whole"), "\(check)")
         // The copy is whole, and so is what is left after the room was given back.
+        try FileManager.default.createDirectory(atPath: cluster.path("copy"), withIntermediateDirectories: true)
         try TestCluster.run(
-            TestCluster.executable, ["ledger", "backup", cluster.path("copy.sqlite"), "--state", cluster.path("state")])
+            TestCluster.executable,
+            ["ledger", "backup", cluster.path("copy/ledger.sqlite"), "--state", cluster.path("state")])
         try TestCluster.run(TestCluster.executable, ["ledger", "compact", "--state", cluster.path("state")])
         #expect(try cluster.stage(job) == "done")
-        #expect(FileManager.default.fileExists(atPath: cluster.path("copy.sqlite")))
+        for state in ["state", "copy"] {
+            let again = try TestCluster.run(
+                TestCluster.executable, ["ledger", "check", "--state", cluster.path(state)])
+            #expect(again.output == check, "\(state)")
+        }
     }
 }
 

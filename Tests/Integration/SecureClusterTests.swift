@@ -16,7 +16,10 @@ import Testing
             "X509_CERT_DIR": path("secure-ca/certificates"),
         ]
         let job =
-            "name: guarded\ntree: events\ndatasets:\n  - {name: a, files: \"roots://localhost:\(sites.spare)//store/a.root\"}\n"
+            """
+            name: guarded\ntree: events\ndatasets:\n  - {name: a, files: \
+            \"roots://localhost:\(sites.spare)//store/a.root\"}\n
+            """
 
         // Without TLS the job is refused at once.
         try cluster.startCoordinator()
@@ -104,8 +107,9 @@ import Testing
         _ = try beamline(["drain", number] + address + admin)
         // Expired, revoked, made up.
         let short = try token("admin", ttl: "1s")
-        Thread.sleep(forTimeInterval: 1.1)
-        _ = try beamline(["jobs"] + address + short, expect: 4)
+        try cluster.waitUntil("the short token is expired") {
+            try TestCluster.run(TestCluster.executable, ["jobs"] + address + short, expect: nil).code == 4
+        }
         let listed = try beamline(["token", "list"] + state).split(separator: "\n")
         #expect(
             listed.count == 5 && listed.contains { $0.contains("expired") }
@@ -149,7 +153,8 @@ import Testing
         _ = try call("Session", [255, 255, 255, 255])
         _ = try call("Session", field(1, Array("nonsense".utf8)))
         #expect(
-            try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains("begins with a join request"))
+            try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains(
+                "begins with a join request"))
         _ = try call(
             "Session",
             field(
@@ -171,7 +176,10 @@ import Testing
                 "/bin/bash",
                 [
                     "-c",
-                    "exec 3<>/dev/tcp/127.0.0.1/\(port); head -c 100000 /dev/urandom >&3; timeout 2 cat <&3 >/dev/null; true",
+                    """
+                    exec 3<>/dev/tcp/127.0.0.1/\(port); head -c 100000 /dev/urandom >&3; timeout 2 cat <&3 \
+                    >/dev/null; true
+                    """,
                 ], expect: nil)
         }
         // A job file without end.

@@ -94,7 +94,8 @@ import Testing
         stalling.change { $0.stallAfter = 300_000 }
         resetting.change { $0.resetEvery = 3_000_000 }
         let disturbed = try cluster.submit(try job(cluster, ports))
-        // Once the files are known, the last site's connections break, and new ones lead to other files of the same names.
+        // Once the files are known, the last site's connections break, and new ones lead to other files of the same
+        // names.
         try cluster.waitUntil("the files are surveyed") {
             ["specs", "done", "failed"].contains(try cluster.stage(disturbed))
         }
@@ -105,16 +106,20 @@ import Testing
         #expect(end == "done", "\(status)")
         #expect(try cluster.specs(disturbed)["sha256"] as? String == reference["sha256"] as? String)
         #expect(try cluster.specs(disturbed)["events"] as? Int == 150_000)
-        // How many reads each site gets, and so which faults it comes to, is for the workers to choose; the dead one every file meets. Each fault by
-        // itself is for XrootdSourceTests.
+        // How many reads each site gets, and so which faults it comes to, is for the workers to choose; the dead one
+        // every file meets. Each fault by itself is for XrootdSourceTests.
         let told = try sites(cluster)
         print(
-            "site faults: \(opens.refusedOpens) refused opens, \(resetting.connectionsAccepted) connections to the resetting site, stalled \(stalling.isStalled)"
+            """
+            site faults: \(opens.refusedOpens) refused opens, \(resetting.connectionsAccepted) connections to the \
+            resetting site, stalled \(stalling.isStalled)
+            """
         )
         #expect(told["dead"]?.faults.contains { $0.fault == "unreachable" } == true)
     }
 
-    /// A replica list with sizes and checksums, of which one is wrong; and a cache that spares the site a second reading.
+    /// A replica list with sizes and checksums, of which one is wrong; and a cache that spares the site a second
+    /// reading.
     @Test func replicaListsAreVerifiedAndTheCacheSparesTheSite() throws {
         let cluster = try cluster(events: 20_000)
         let link = try ImpairmentProxy(upstream: UInt16(cluster.sites[0]))

@@ -31,10 +31,17 @@ import Testing
         try cluster.startWorker("w3")
         func epochs(_ job: Int) throws -> Int { (try cluster.status(job)["metrics"] as? [Any])?.count ?? 0 }
         let three = try cluster.submit(text)
-        try cluster.waitUntil("the first epoch ends") { try epochs(three) >= 1 }
+        /// Rounds that the job's story has.
+        func rounds(_ job: Int) throws -> Int {
+            try cluster.tell(["story", "job", "\(job)"]).split(separator: "\n").count { $0.contains("training round") }
+        }
+        try cluster.waitUntil("w2 trains, past the first epoch") {
+            try epochs(three) >= 1 && cluster.worker("w2")["phase"] as? String == "training"
+        }
+        let before = try rounds(three)
         cluster.killHard("w2")
         #expect(try cluster.waitForEnd(three) == "done")
-        #expect(try cluster.status(three)["round"] as? Int ?? 0 >= 0)
+        #expect(try rounds(three) > before, "the death of a member must have ended its round")
         #expect(try cluster.bundle(three) == reference)
 
         // The coordinator dies in training; a worker joins while it is away.
@@ -153,11 +160,15 @@ import Testing
         #expect(try predict(#"{"keys": ["feat1", "feat0"], "values": [0.5, 0.1]}"#).output == one)
     }
 
-    @Test func realFilesTrain() throws {
-        let corpus = TestCluster.root.appending(path: "../shared/root-corpus/files").standardizedFileURL
-        guard FileManager.default.fileExists(atPath: corpus.path) else {
-            return print("skipped: no reference files at ../shared/root-corpus")
-        }
+    private static let corpus = TestCluster.root.appending(path: "../shared/root-corpus/files").standardizedFileURL
+
+    @Test(
+        .enabled(
+            if: FileManager.default.fileExists(atPath: corpus.path),
+            "reference files at ../shared/root-corpus are needed")
+    )
+    func realFilesTrain() throws {
+        let corpus = Self.corpus
         let cluster = try TestCluster(events: 800)
         try cluster.startCoordinator()
         for name in ["w1", "w2"] { try cluster.startWorker(name, localFiles: corpus.path) }

@@ -29,7 +29,10 @@ import Testing
         ("sites:\n  - {name: a b, endpoints: [root://x]}", 2, "no spaces"),
         ("sites:\n  - {name: a}", 2, "endpoints is missing"),
         ("sites:\n  - {name: a, endpoints: [ftp://x]}", 2, "root://host:port"),
-        ("sites:\n  - {name: a, endpoints: [root://x]}\n  - {name: b, endpoints: [root://x]}", 3, "the site a has it too"),
+        (
+            "sites:\n  - {name: a, endpoints: [root://x]}\n  - {name: b, endpoints: [root://x]}", 3,
+            "the site a has it too"
+        ),
         ("sites:\n  - {name: a, endpoints: [root://x], prefixes: [store]}", 2, "absolute path"),
         ("limits: {read_seconds: 0}", 1, "from 1"), ("cache: {dir: /x, bytes: few}", 1, "50 GB"),
         ("colour: red", 1, "unknown key"),

@@ -14,7 +14,8 @@ import Testing
     private var path: String { directory.appending(path: "ledger.sqlite").path }
     private func remove() { try? FileManager.default.removeItem(at: directory) }
 
-    /// A ledger of the third version: what is done stays as it is, what was under way restarts, and nothing else is left of it.
+    /// A ledger of the third version: what is done stays as it is, what was under way restarts, and nothing else is
+    /// left of it.
     @Test func anEarlierVersionIsBroughtUpToDate() throws {
         defer { remove() }
         let description = try Ledger.json(
@@ -26,14 +27,20 @@ import Testing
                 for (id, stage) in [(1, "done"), (2, "specs"), (3, "train")] {
                     try db.execute(
                         sql:
-                            "INSERT INTO job (id, name, description, stage, notes, bundle, manifest, submitted) VALUES (?, 'old', ?, ?, '[\"a note\"]', 'b', 'm', 1)",
+                            """
+                            INSERT INTO job (id, name, description, stage, notes, bundle, manifest, submitted) \
+                            VALUES (?, 'old', ?, ?, '[\"a note\"]', 'b', 'm', 1)
+                            """,
                         arguments: [id, description, stage])
                     try db.execute(
                         sql: "INSERT INTO file (job, dataset, logical, url) VALUES (?, 0, '/y', 'root://x//y')",
                         arguments: [id])
                     try db.execute(
                         sql:
-                            "INSERT INTO task (job, stage, dataset, file, body) VALUES (?1, 'specs', 0, (SELECT id FROM file WHERE job = ?1), '{}')",
+                            """
+                            INSERT INTO task (job, stage, dataset, file, body) VALUES (?1, 'specs', 0, (SELECT id \
+                            FROM file WHERE job = ?1), '{}')
+                            """,
                         arguments: [id])
                     try db.execute(sql: "INSERT INTO checkpoint VALUES (?, 'c', 7, 1)", arguments: [id])
                 }

@@ -295,7 +295,10 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         }
         if own.nextTask != other.nextTask || own.nextRound != other.nextRound {
             return
-                "task \(other.nextTask) and round \(other.nextRound) as its next, not \(own.nextTask) and \(own.nextRound)"
+                """
+                task \(other.nextTask) and round \(other.nextRound) as its next, not \(own.nextTask) and \
+                \(own.nextRound)
+                """
         }
         let (mine, others) = (own.jobs.map(bare), other.jobs.map(bare))
         guard mine.map(\.id) == others.map(\.id) else { return "the jobs \(others.map(\.id)), not \(mine.map(\.id))" }

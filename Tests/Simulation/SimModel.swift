@@ -1,7 +1,8 @@
 import Cluster
 import Sampling
 
-/// A model whose weights are a hash of all the rows it saw, step by step: any row lost, doubled or out of its step shows.
+/// A model whose weights are a hash of all the rows it saw, step by step: any row lost, doubled or out of its step
+/// shows.
 struct SimModel {
     let schedule: LaneSchedule
 

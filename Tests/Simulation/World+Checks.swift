@@ -91,7 +91,10 @@ extension World {
             let expected = SimModel.metrics(truth.digests[epoch * Int(schedule.stepsPerEpoch)], epoch: epoch)
             guard job.epochs[epoch] == expected else {
                 throw SimWrong(
-                    "job \(id): the metrics of epoch \(epoch) are \(String(describing: job.epochs[epoch])), not \(expected)"
+                    """
+                    job \(id): the metrics of epoch \(epoch) are \(String(describing: job.epochs[epoch])), not \
+                    \(expected)
+                    """
                 )
             }
         }

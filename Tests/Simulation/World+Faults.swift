@@ -18,7 +18,10 @@ extension World {
             let ways = random.below(3)
             record.note(
                 clock.now,
-                "the link of worker \(worker.index) is cut, \(["both ways", "to the coordinator", "from the coordinator"][ways])"
+                """
+                the link of worker \(worker.index) is cut, \
+                \(["both ways", "to the coordinator", "from the coordinator"][ways])
+                """
             )
             cut[worker.index] = (ways == 2 ? 0 : until, ways == 1 ? 0 : until)
             if until - clock.now > 8, let connection = worker.connection {

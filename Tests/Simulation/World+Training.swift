@@ -5,7 +5,8 @@ import Scheduling
 /// The statements of one round's members, by rank.
 typealias RoundStatementTable = [Int: RoundStatement]
 
-/// The shell of a training member: it carries out what the real `MemberMachine` decides, with a simulated network and arithmetic.
+/// The shell of a training member: it carries out what the real `MemberMachine` decides, with a simulated network and
+/// arithmetic.
 extension World {
     // MARK: Inputs of the machine
 
@@ -300,7 +301,10 @@ extension World {
         let digests = try truth(job).digests
         guard digests.indices.contains(Int(weights.step)), digests[Int(weights.step)] == weights.digest else {
             throw SimWrong(
-                "job \(job): the weights after step \(weights.step) in round \(attempt.order.round) are not those of one worker alone"
+                """
+                job \(job): the weights after step \(weights.step) in round \(attempt.order.round) are not those \
+                of one worker alone
+                """
             )
         }
     }

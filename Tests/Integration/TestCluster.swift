@@ -116,9 +116,7 @@ final class TestCluster {
     }
 
     private func waitUntilCoordinatorAnswers() throws {
-        try waitUntil("the coordinator answers") {
-            (try? Self.run(Self.executable, self.client(["jobs"]), expect: nil).code) == 0
-        }
+        try waitUntil("the coordinator answers") { self.rest("jobs", client: ["jobs", "--json"]) != nil }
     }
 
     func startWorker(
@@ -189,9 +187,17 @@ final class TestCluster {
         return Int(output.split(separator: "\n")[0].split(separator: " ")[1])!
     }
 
+    /// What the REST interface answers, in JSON: asked from here, or by a client where that needs TLS and tokens.
+    private func rest(_ path: String, client arguments: [String]) -> Any? {
+        guard scheme == "https" else { return RestProbe.get("http://localhost:\(restPort)/api/v1/\(path)") }
+        guard let run = try? Self.run(Self.executable, client(arguments), expect: nil), run.code == 0 else {
+            return nil
+        }
+        return try? JSONSerialization.jsonObject(with: Data(run.output.utf8), options: .fragmentsAllowed)
+    }
+
     func status(_ job: Int) throws -> [String: Any] {
-        let output = try Self.run(Self.executable, client(["status", "\(job)", "--json"]), expect: nil).output
-        return (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]) ?? [:]
+        rest("jobs/\(job)", client: ["status", "\(job)", "--json"]) as? [String: Any] ?? [:]
     }
 
     func stage(_ job: Int) throws -> String { try status(job)["stage"] as? String ?? "" }
@@ -211,8 +217,16 @@ final class TestCluster {
     }
 
     func workers() throws -> [[String: Any]] {
-        let output = try Self.run(Self.executable, client(["workers", "--json"]), expect: nil).output
-        return (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [[String: Any]]) ?? []
+        rest("workers", client: ["workers", "--json"]) as? [[String: Any]] ?? []
+    }
+
+    /// A worker by its name, as the coordinator sees it; empty where it is not joined.
+    func worker(_ name: String) throws -> [String: Any] { try workers().first { $0["name"] as? String == name } ?? [:] }
+
+    /// Stops a worker and returns once the coordinator has missed its heartbeats for a while, or has dropped it.
+    func suspend(_ name: String) throws {
+        send(SIGSTOP, to: name)
+        try waitUntil("\(name) is missed") { (try self.worker(name)["silentSeconds"] as? Double ?? 2) >= 2 }
     }
 
     @discardableResult
