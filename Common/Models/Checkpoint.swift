@@ -123,7 +123,6 @@ package enum Checkpoint {
         guard step >= 0, step < 1 << 53 else {
             throw InputError(.corrupt, "the step of a checkpoint is invalid", expected: "0 to 2^53", found: "\(step)")
         }
-<<<<<<< HEAD
         return step
     }
 
@@ -138,13 +137,6 @@ package enum Checkpoint {
     private static func exponent(_ reader: inout ByteReader) throws(InputError) -> Int32 {
         let exponent = try reader.i32()
         guard TrainingState.exponentRange.contains(exponent) else {
-=======
-        // Plain descent has no moments; an optimiser that has some steps over as many as there are parameters.
-        let moments = [0, network.parameterCount]
-        guard arrays[0].count == network.parameterCount, exponents.count == network.tensors.count,
-            moments.contains(arrays[1].count), arrays[2].count == arrays[1].count, reader.remaining == 0
-        else {
->>>>>>> 7aa037c (all)
             throw InputError(
                 .corrupt, "a fixed-point exponent of a checkpoint is invalid",
                 expected: "\(TrainingState.exponentRange)", found: "\(exponent)")

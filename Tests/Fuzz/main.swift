@@ -20,7 +20,8 @@ else {
 }
 let repository = arguments[4]
 let all: [Kind] = [
-    .root(Array(arguments[6...])), .checkpoint, .onnx, .bundle, .specs, .folded, .workerEnvelope, .coordinatorEnvelope,
+    .root(Array(arguments[6...])), .checkpoint, .plainCheckpoint, .onnx, .bundle, .specs, .folded, .workerEnvelope,
+    .coordinatorEnvelope,
     .job(repository), .sites(repository), .metalink, .token(NSTemporaryDirectory()),
 ]
 let kinds = arguments[5] == "all" ? all : all.filter { $0.name == arguments[5] }

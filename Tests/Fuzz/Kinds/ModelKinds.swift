@@ -8,67 +8,69 @@ extension Kind {
         .dense(units: 5, activation: .relu), .dropout(rate: 0.5), .dense(units: 3, activation: .softmax),
     ]
 
-    private static let network = Network(inputs: 4, layers: layers)
+    private static let schema = DataSchema(
+        flat: (0..<4).map { Channel(branch: "x\($0)", width: 1, jagged: false, offset: 0, scale: 1, fill: 0) })
 
-    private static func training(_ optimizer: JobDescription.Optimizer) -> TrainingPlan {
-        var training = JobDescription.Training()
-        training.layers = layers
-        training.optimizer = optimizer
-        return TrainingPlan(training, seed: 7)
+    private static let model = try? NativeModel(inputs: 4, layers: layers)
+
+    /// Checkpoints of one optimiser, and a step from what they give.
+    private static func checkpoint(_ name: String, _ optimizer: any Optimizer) -> Kind {
+        Kind(
+            name: name, weight: 4,
+            seeds: [model.map { Seed(name, Checkpoint.encode(TrainingState($0, optimizer, seed: 7))) }]
+                .compactMap { $0 },
+            read: { bytes in
+                guard let model, var state = try? Checkpoint.decode(bytes, tensors: model.tensors, optimizer) else {
+                    return .rejected
+                }
+                let sums = [Int64](repeating: 1 << 40, count: model.tensors.parameterCount)
+                state.apply(sums.span, weight: 1, optimizer, ranges: model.tensors.ranges)
+                return .whole
+            })
     }
 
-    private static let optimizers: [JobDescription.Optimizer] = [
-        .sgd(learningRate: 0.1), .adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7),
-    ]
+    /// Checkpoints of plain descent.
+    static let plainCheckpoint = checkpoint("checkpoint-sgd", SGD(learningRate: 0.1))
 
-    /// Checkpoints, and a step from what they give.
-    static let checkpoint = Kind(
-        name: "checkpoint", weight: 8,
-        seeds: optimizers.enumerated().map { index, optimizer in
-            Seed("optimizer \(index)", Checkpoint.encode(TrainingState(network, training(optimizer), seed: 7)))
-        },
-        read: { bytes in
-            guard var state = try? Checkpoint.decode(bytes, for: network) else { return .rejected }
-            let sums = [Int64](repeating: 1 << 40, count: network.parameterCount)
-            state.apply(sums, weight: 1, optimizers[state.first.isEmpty ? 0 : 1], network)
-            return .whole
-        })
-
-    private static let schema = DataSchema(
-        flat: (0..<4).map {
-            Channel(branch: "x\($0)", width: 1, jagged: false, offset: 0, scale: 1, fill: 0)
-        })
+    /// Checkpoints with two moments.
+    static let checkpoint = checkpoint(
+        "checkpoint", Adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7))
 
     private static func onnxBytes() -> [UInt8] {
-        let state = TrainingState(network, training(optimizers[0]), seed: 7)
-        return (try? ONNXModel.export(TrainedModel(network, state.parameters, schema), version: "1")) ?? []
+        guard let model else { return [] }
+        return (try? model.export(model.initialParameters(seed: 7), schema: schema, version: "1")) ?? []
     }
 
-    @Sendable private static func readModel(_ bytes: [UInt8]) -> Outcome {
-        guard let model = try? ONNXModel.load(bytes) else { return .rejected }
-        // A served row: what the graph declares must be what the parameters hold.
-        guard model.network.inputs < 1 << 16 else { return .partly }
-        _ = model.scores([Float](repeating: .nan, count: model.network.inputs), Workspace(model.network, capacity: 1))
-        return .whole
-    }
+    /// Models as ONNX.
+    static let onnx = Kind(
+        name: "onnx", weight: 8, seeds: [Seed("dense", onnxBytes())],
+        read: { bytes in
+            guard let imported = try? ONNXModel.load(bytes) else { return .rejected }
+            // A graph that is accepted can be written again.
+            let again = try? ONNXModel.export(
+                imported.model, parameters: imported.parameters, imported.normalisation, version: "1")
+            return again == nil ? .partly : .whole
+        })
 
-    /// Models as ONNX, and a row scored by what they give.
-    static let onnx = Kind(name: "onnx", weight: 8, seeds: [Seed("dense", onnxBytes())], read: readModel)
-
-    /// Bundles, with the model in them.
+    /// Bundles, and a sample scored by the model in them.
     static let bundle = Kind(
         name: "bundle", weight: 8,
         seeds: [
             Seed(
                 "dense",
-                Bundle.encode([
-                    (Bundle.model, onnxBytes()),
-                    (Bundle.schema, (try? JSONEncoder().encode(schema)).map { [UInt8]($0) } ?? []),
-                    (Bundle.metrics, Array("{\"epochs\": []}".utf8)),
-                ]))
+                ModelBundle([
+                    .init(.model, onnxBytes()),
+                    .init(.schema, (try? JSONEncoder().encode(schema)).map { [UInt8]($0) } ?? []),
+                    .init(.metrics, Array("{\"epochs\": []}".utf8)),
+                ]).encode())
         ],
         read: { bytes in
-            guard let files = try? Bundle.decode(bytes), let model = files[Bundle.model] else { return .rejected }
-            return readModel(model)
+            guard let bundle = try? ModelBundle.decode(bytes) else { return .rejected }
+            guard let predictor = try? NativePredictor(bundle) else { return .partly }
+            let inputs = predictor.inputs.map { input in
+                NamedTensor(
+                    name: input.name, shape: [1] + input.shape, values: .init(repeating: .nan, count: input.count))
+            }
+            return (try? predictor.predict(inputs)) == nil ? .partly : .whole
         })
 }
