@@ -1,5 +1,5 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
 import Foundation
 import FoundationXML
 

@@ -13,7 +13,8 @@ import Wire
         checkpointStep: 5, epochs: 1, kernels: "Haswell")
     private static let messages: [CoordinatorMessage] = [
         // Old spelling of a rejection, as it travels.
-        .welcome(worker: WorkerID(3), leaseSeconds: 30), .acknowledged([lease]), .refused(lease, reason: "no"),
+        .welcome(worker: WorkerID(3), leaseSeconds: 30, protocolVersion: WireProtocol.version), .acknowledged([lease]),
+        .refused(lease, reason: "no"),
         .startRound(order), .stopRound(round: RoundNumber(2)), .rendezvous(round: RoundNumber(2), key: "0/1"),
         .catalog(SiteCatalog()),
         .sites([]), .credential, .drained, .useKernels("Zen"),

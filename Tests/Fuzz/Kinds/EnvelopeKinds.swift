@@ -93,7 +93,10 @@ extension Kind {
     static let coordinatorEnvelope = Kind(
         name: "coordinator-envelope", weight: 10,
         seeds: [
-            seeds("welcome", CoordinatorMessage.welcome(worker: WorkerID(1), leaseSeconds: 30)),
+            seeds(
+                "welcome",
+                CoordinatorMessage.welcome(worker: WorkerID(1), leaseSeconds: 30, protocolVersion: WireProtocol.version)
+            ),
             seeds(
                 "startRound",
                 CoordinatorMessage.startRound(

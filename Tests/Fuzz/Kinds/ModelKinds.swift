@@ -14,7 +14,7 @@ extension Kind {
     private static let model = try? NativeModel(inputs: 4, layers: layers)
 
     /// Checkpoints of one optimiser, and a step from what they give.
-    private static func checkpoint(_ name: String, _ optimizer: any Optimizer) -> Kind {
+    private static func checkpointKind(_ name: String, _ optimizer: any Optimizer) -> Kind {
         Kind(
             name: name, weight: 4,
             seeds: [model.map { Seed(name, Checkpoint.encode(TrainingState($0, optimizer, seed: 7))) }]
@@ -30,10 +30,10 @@ extension Kind {
     }
 
     /// Checkpoints of plain descent.
-    static let plainCheckpoint = checkpoint("checkpoint-sgd", SGD(learningRate: 0.1))
+    static let plainCheckpoint = checkpointKind("checkpoint-sgd", SGD(learningRate: 0.1))
 
     /// Checkpoints with two moments.
-    static let checkpoint = checkpoint(
+    static let checkpoint = checkpointKind(
         "checkpoint", Adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7))
 
     private static func onnxBytes() -> [UInt8] {
