@@ -175,7 +175,7 @@ let package = Package(
         tests("ModelsTests", ["Bytes", "Cluster", "Features", "Models"]),
         tests(
             "InferenceTests",
-            ["Bytes", "Cluster", "Features", "InferenceService", "Models", "Serving", hummingbird, hummingbirdTesting]),
+            ["Bytes", "Cluster", "Features", "InferenceService", "Models", hummingbird, hummingbirdTesting]),
         tests("SchedulingTests", ["Cluster", "Scheduling"]),
         tests("JobFileTests", ["Cluster", "ConfigurationFiles", "JobFile"]),
         tests("SamplingTests", ["Cluster", "Sampling"]),
@@ -196,7 +196,7 @@ let package = Package(
         tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
         tests(
             "GoldenTests",
-            ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb, protobuf]),
+            ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb]),
         tests("CollectivesTests", ["Collectives"]),
         tests("MemberTests", ["Cluster", "Member"]),
         tests(

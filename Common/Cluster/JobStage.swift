@@ -2,6 +2,9 @@
 package enum JobStage: String, Codable, Sendable, CaseIterable {
     case queued, list, survey, specs, train, evaluate, publish, done, failed, cancelled
 
+    /// The stage's position among all, from 0.
+    package var order: Int { Self.allCases.firstIndex(of: self) ?? Self.allCases.count }
+
     package var isFinal: Bool {
         switch self {
         case .done, .failed, .cancelled: true

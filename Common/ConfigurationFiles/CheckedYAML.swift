@@ -36,7 +36,8 @@ extension CheckedYAML {
         let root: Node?
         do { root = try Yams.compose(yaml: text) } catch let error as YamlError {
             throw FileMistakes(mistakes: [
-                FileMistake(line: Self.line(of: error), text: "this is not YAML: \(error)".replacing("\n", with: " "))
+                FileMistake(
+                    line: Self.line(of: error, in: text), text: "this is not YAML: \(error)".replacing("\n", with: " "))
             ])
         } catch { throw FileMistakes(mistakes: [FileMistake(line: 1, text: "\(error)")]) }
         guard let root else { throw FileMistakes(mistakes: [FileMistake(line: 1, text: "the \(what) is empty")]) }
@@ -47,10 +48,13 @@ extension CheckedYAML {
         return value
     }
 
-    private static func line(of error: YamlError) -> Int {
+    /// The line of a syntax error; the last one where the text ends too early.
+    private static func line(of error: YamlError, in text: String) -> Int {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).count
         switch error {
-        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _): mark.line
-        default: 1
+        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _):
+            return max(1, min(mark.line, text.hasSuffix("\n") ? lines - 1 : lines))
+        default: return 1
         }
     }
 

@@ -124,7 +124,8 @@ package final class Ledger: Sendable {
     package func jobStages() throws -> [(id: JobID, stage: JobStage, finished: Double?)] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT id, stage, finished FROM job ORDER BY id").map {
-                ($0["id"], JobStage(rawValue: $0["stage"]) ?? .failed, $0["finished"])
+                (row) throws -> (id: JobID, stage: JobStage, finished: Double?) in
+                (row["id"], try Self.stage(row["stage"], of: row["id"]), row["finished"])
             }
         }
     }
@@ -167,7 +168,7 @@ package final class Ledger: Sendable {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT stage, started FROM stage WHERE job = ?", arguments: [job])
                 .map { row in (try Self.stage(row["stage"], of: job), row["started"]) }
-                .sorted { $0.started < $1.started }
+                .sorted { ($0.started, $0.stage.order) < ($1.started, $1.stage.order) }
         }
     }
 

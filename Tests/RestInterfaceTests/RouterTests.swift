@@ -114,7 +114,8 @@ import Testing
             let again = try await client.execute(uri: RestPath.jobs, method: .get) {
                 try Self.value([JobStatus].self, $0)
             }
-            #expect(status == all[0] && again == all)
+            #expect(status == all[0], "\(status) and \(all[0])")
+            #expect(again == all)
             #expect(status.files == 1 && status.entries == 5 && status.stages.map(\.seconds).allSatisfy { $0 >= 0 })
 
             let specs = try await client.execute(uri: RestPath.specs(job: state.done), method: .get) {

@@ -212,7 +212,7 @@ final class World: @unchecked Sendable {
         var boundaries: [Int64] = [0]
         for _ in 0..<1 + random.below(10) { boundaries.append(boundaries.last! + Int64(1 + random.below(30))) }
         var file = SimFile(
-            url: "root://s\(site)//\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(),
+            url: "root://s\(site)//s\(site)/\(job)-\(dataset)-\(pattern)-\(number)", site: site, seed: random.next(),
             boundaries: boundaries)
         file.isBroken = random.chance(0.02)
         file.isDeadly = random.chance(0.01)

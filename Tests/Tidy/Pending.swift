@@ -5,18 +5,20 @@ enum Pending {
         "Pipeline", "Scheduling", "Serving", "Session", "Specs", "Training", "Wire", "WorkerService",
     ]
     static let length: Set<String> = [
-        "Access", "Benchmarks", "CGloo", "CKernels", "CXrootd", "Cluster", "ClusterBenchmark", "Collectives", "Columns",
-        "CommandLine", "CoordinatorService", "DyingCoordinator", "Features", "FeaturesTests", "InferenceService",
-        "Integration", "JobFile", "JobFileTests", "Ledger", "Member", "MemberTests", "Models", "Pipeline",
-        "RestInterface", "RestInterfaceTests", "RootFormat", "Sampling", "Scheduling", "Session", "Simulation", "Specs",
-        "StorageTests", "Training", "Wire", "WorkerService", "scripts",
+        "Access", "Benchmarks", "CGloo", "CKernels", "Cluster", "ClusterBenchmark", "Collectives", "Columns",
+        "CommandLine", "CoordinatorService", "CXrootd", "DyingCoordinator", "Features", "FeaturesTests",
+        "InferenceService", "InferenceTests", "Integration", "JobFile", "JobFileTests", "Ledger", "Member",
+        "MemberTests", "Models", "Pipeline", "RestInterface", "RestInterfaceTests", "RootFormat", "Sampling",
+        "Scheduling", "SchedulingTests", "scripts", "Session", "Simulation", "Specs", "StorageTests", "Training",
+        "Wire", "WorkerService",
     ]
     static let mainType: Set<String> = [
-        "Cluster", "ClusterBenchmark", "CommandLine", "CoordinatorService", "Features", "FeaturesTests", "Member",
-        "MemberTests", "Models", "Pipeline", "Scheduling", "SchedulingTests", "Simulation", "TestKit", "TrainingTests",
+        "Cluster", "ClusterBenchmark", "CommandLine", "CoordinatorService", "Features", "FeaturesTests",
+        "InferenceService", "InferenceTests", "Member", "MemberTests", "Models", "Pipeline", "Scheduling",
+        "SchedulingTests", "Simulation", "TestKit", "TrainingTests",
     ]
     static let unused: Set<String> = [
-        "Scheduling",
+        "CoordinatorService", "Scheduling",
     ]
     static let safety: Set<String> = [
         "Bytes", "Columns", "CommandLine", "CoordinatorService", "InferenceService", "Simulation", "TestKit",
@@ -28,10 +30,11 @@ enum Pending {
     static let defaults: Set<String> = []
     static let layers: Set<String> = []
     static let words: Set<String> = [
-        "ARCHITECTURE.md", "Benchmarks", "CKernels", "CONTRIBUTING.md", "Cluster", "ClusterBenchmark", "Collectives",
-        "CollectivesTests", "CommandLine", "CoordinatorService", "FeaturesTests", "Impair", "InferenceService",
-        "Integration", "Ledger", "LedgerTests", "MemberTests", "Models", "Package.swift", "ReadBenchmark",
-        "RootFormatTests", "Scheduling", "SchedulingTests", "Session", "Simulate", "Simulation", "Specs", "SpecsTests",
-        "StorageTests", "TestKit", "Training", "TrainingTests", "Wire", "WorkerService", "docs", "scripts",
+        "ARCHITECTURE.md", "Benchmarks", "CKernels", "Cluster", "ClusterBenchmark", "Collectives", "CollectivesTests",
+        "CommandLine", "CONTRIBUTING.md", "CoordinatorService", "docs", "FeaturesTests", "GoldenTests", "Impair",
+        "InferenceService", "InferenceTests", "Integration", "Ledger", "LedgerTests", "MemberTests", "Models",
+        "ModelsTests", "Package.swift", "ReadBenchmark", "RootFormatTests", "Scheduling", "SchedulingTests", "scripts",
+        "Serving", "Session", "Simulate", "Simulation", "Specs", "SpecsTests", "StorageTests", "TestKit", "Training",
+        "TrainingTests", "Wire", "WireTests", "WorkerService",
     ]
 }
