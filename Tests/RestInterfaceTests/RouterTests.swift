@@ -256,7 +256,7 @@ import Testing
     @Test func eachRouteAsksForItsRole() async throws {
         let state = try State()
         var tokens: [Role: String] = [:]
-        for role in Role.allCases { tokens[role] = try state.tokens.create(role, name: role.rawValue, seconds: 60) }
+        for role in Role.allCases { tokens[role] = try state.tokens.create(role, name: role.rawValue, seconds: 3600) }
         let (known, job) = (tokens, state.done)
         try await state.application(asksForTokens: true).test(.router) { client in
             func status(
