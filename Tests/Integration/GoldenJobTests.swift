@@ -54,14 +54,8 @@ import Testing
     /// A worker that meets a coordinator of the first version says so, and ends.
     @Test func anOlderCoordinatorIsRefused() throws {
         let cluster = try TestCluster(events: 200)
-        let old = Process()
-        old.executableURL = URL(filePath: TestCluster.python)
-        old.arguments = [
-            TestCluster.root.appending(path: "Tests/Integration/oracles/old_coordinator.py").path,
-            "\(cluster.workersPort)",
-        ]
-        try old.run()
-        defer { old.terminate() }
+        let oracle = TestCluster.root.appending(path: "Tests/Integration/oracles/old_coordinator.py").path
+        try cluster.start("old coordinator", [oracle, "\(cluster.workersPort)"], program: TestCluster.python)
         try cluster.startWorker("w1")
         try cluster.waitUntil("the worker ends") { !cluster.isRunning("w1") }
         #expect(cluster.processes["w1"]?.terminationStatus == 4)
