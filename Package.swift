@@ -9,7 +9,7 @@ let swiftSettings: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-/// Rooms whose files import all that they use, and say which imports are part of the room's interface.
+/// Rooms whose files import all that they use, and declare which imports are part of the room's interface.
 let strictRooms: Set<String> = ["Bytes", "ConfigurationFiles", "RootFormat", "Storage"]
 let strictSettings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),

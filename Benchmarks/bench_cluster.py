@@ -169,15 +169,22 @@ class Pollers:
         for thread in self.threads:
             thread.join()
         return ", ".join(
-            f"{name} {len(times)} answers, {1000 * sorted(times)[len(times) // 2]:.0f} ms (median)" if times else f"{name} no answer"
-            for name, times in self.seconds.items()) + f"; {self.failures} others"
+            f"{name} {len(times)} answers, {1000 * sorted(times)[len(times) // 2]:.0f} ms (median)"
+            if times
+            else f"{name} no answer"
+            for name, times in self.seconds.items()
+        ) + f"; {self.failures} others"
 
 
 def polled(options, pollers):
     coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
     blocks = max(1, options.polled_receipts // options.files)
     load = subprocess.Popen(
-        [options.ours, "polled", "24301", "10", str(options.files), str(blocks), "8", "400"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [options.ours, "polled", "24301", "10", str(options.files), str(blocks), "8", "400"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     clients = None
     try:
         if load.stderr.readline() != "joined\n":
@@ -190,8 +197,11 @@ def polled(options, pollers):
         answers = clients.stop()
         status = coordinator.wait(job)
         print(
-            f"{pollers:5} pollers: {line['receiptsPerSecond']:9,.0f} receipts/s ({line['receipts']:,} in {line['seconds']:.1f} s); a grant takes "
-            f"{1000 * line['median']:.2f} ms (median), {1000 * line['p99']:.2f} ms (p99 of {line['grants']}); {status['stage']}", flush=True)
+            f"{pollers:5} pollers: {line['receiptsPerSecond']:9,.0f} receipts/s"
+            f" ({line['receipts']:,} in {line['seconds']:.1f} s); a grant takes {1000 * line['median']:.2f} ms"
+            f" (median), {1000 * line['p99']:.2f} ms (p99 of {line['grants']}); {status['stage']}",
+            flush=True,
+        )
         if pollers:
             print(f"      {answers}", flush=True)
         return line
@@ -217,9 +227,13 @@ def main():
     options = parser.parse_args()
     numbers = lambda text: [int(word) for word in text.split(",") if word]
     for pollers in numbers(options.pollers):
-        print(f"durable receipts of a job with {options.files:,} files, without and with clients that poll jobs, status and specs")
+        print(
+            f"durable receipts of a job with {options.files:,} files, without and with clients that poll jobs, status"
+            " and specs"
+        )
         alone, together = polled(options, 0), polled(options, pollers)
-        print(f"      with pollers: {100 * together['receiptsPerSecond'] / alone['receiptsPerSecond'] - 100:+.1f} % receipts/s", flush=True)
+        change = 100 * together["receiptsPerSecond"] / alone["receiptsPerSecond"] - 100
+        print(f"      with pollers: {change:+.1f} % receipts/s", flush=True)
     print("durable receipts through gRPC and the ledger")
     for workers in numbers(options.workers):
         receipts(options, workers, 8, 4096 // workers)

@@ -30,9 +30,9 @@ def make(folder, count):
     data = bytearray(open(first, "rb").read())
     with uproot.open(first) as file:
         uuid = file.file.uuid.bytes
-    place = data.index(uuid)
+    offset = data.index(uuid)
     for number in range(count):
-        data[place : place + 16] = np.random.default_rng(number).bytes(16)
+        data[offset : offset + 16] = np.random.default_rng(number).bytes(16)
         with open(os.path.join(folder, f"f{number}.root"), "wb") as file:
             file.write(data)
 

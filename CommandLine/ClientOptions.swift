@@ -23,10 +23,11 @@ struct ClientCredentials: ParsableArguments {
     var tokenFile: String?
 
     @Option(
-        help:
-            "The authority (PEM) that vouches for a server at https://, by default those of the system; or the environment has it in BEAMLINE_TLS_AUTHORITY."
-    )
-    var tlsAuthority = ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
+        help: """
+            The authority (PEM) that vouches for a server at https://, by default those of the system; or the \
+            environment has it in BEAMLINE_TLS_AUTHORITY.
+            """)
+    var tlsAuthority: String?
 
     /// Runs the body with a client for a server, and closes its connections.
     /// - Parameters:
@@ -36,7 +37,9 @@ struct ClientCredentials: ParsableArguments {
         of server: String, addressedBy option: String, _ body: (RestClient) async throws -> Value
     ) async throws -> Value {
         let client = try RestClient(
-            server: server, addressedBy: option, authority: tlsAuthority, token: { try readToken(tokenFile) })
+            server: server, addressedBy: option,
+            authority: tlsAuthority ?? ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"],
+            token: { try readToken(tokenFile) })
         let result: Result<Value, any Error>
         do { result = .success(try await body(client)) } catch { result = .failure(error) }
         await client.shutDown()

@@ -41,7 +41,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var lease = 10.0
 
     @Option(
-        name: [.customLong("retry-timeout"), .customLong("patience")],
+        name: [.customLong("retry-timeout"), .customLong("patience")],  // The latter is an old spelling.
         help: "Seconds for which a task whose sites cannot be read at the moment is tried again before it fails.")
     var retryTimeout = 60.0
 
@@ -49,18 +49,20 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var sites: String?
 
     @Option(
-        help:
-            "A certificate chain (PEM): workers and people then connect over TLS, with --tls-authority. 'beamline ca init' makes one."
-    )
+        help: """
+            A certificate chain (PEM): workers and people then connect over TLS, with --tls-authority. 'beamline ca \
+            init' makes one.
+            """)
     var tlsCertificate: String?
 
     @Option(help: "The certificate's key (PEM).")
     var tlsKey: String?
 
     @Flag(
-        help:
-            "Asks for tokens on the loopback address too; on all others they are always asked for. 'beamline token create' makes them."
-    )
+        help: """
+            Asks for tokens on the loopback address too; on all others they are always asked for. 'beamline token \
+            create' makes them.
+            """)
     var requireTokens = false
 
     func validate() throws {
@@ -88,7 +90,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         let coordinator: Coordinator
         do { coordinator = try Coordinator(settings, log: log) } catch {
             printError("cannot open the ledger in \(state): \(error)")
-            throw ExitStatus.refused
+            throw ExitStatus.rejected
         }
         // A limit on the size of files is an error of the ledger's, like a full disk.
         signal(SIGXFSZ, SIG_IGN)
@@ -98,12 +100,18 @@ struct CoordinatorCommand: AsyncParsableCommand {
             listening.tokens = tokens
             if tokens.list().isEmpty {
                 log.warning(
-                    "tokens are asked for and there is none yet: make them with 'beamline token create --state \(state)'"
+                    """
+                    tokens are asked for and there is none yet: make them with 'beamline token create --state \
+                    \(state)'
+                    """
                 )
             }
             if listening.certificate == nil, !isLoopback {
                 log.warning(
-                    "tokens and data travel in the clear on \(host): 'beamline ca init' makes what --tls-certificate needs"
+                    """
+                    tokens and data travel in the clear on \(host): 'beamline ca init' makes what --tls-certificate \
+                    needs
+                    """
                 )
             }
         }

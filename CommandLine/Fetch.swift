@@ -8,7 +8,8 @@ struct Fetch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Saves a job's finished model, and what of it depends on where it ran.",
         discussion: """
-            Writes DIRECTORY/bundle.tar, whose bytes depend on the job and the data alone, and run.json: the workers of its training rounds, their
+            Writes DIRECTORY/bundle.tar, whose bytes depend on the job and the data alone, and run.json: the workers \
+            of its training rounds, their
             processors' kernel types, times and versions.
 
             Example:
@@ -39,7 +40,7 @@ struct Fetch: AsyncParsableCommand {
             }
         } catch {
             printError("cannot write to \(directory): \(error.localizedDescription)")
-            throw ExitStatus.refused
+            throw ExitStatus.rejected
         }
     }
 }

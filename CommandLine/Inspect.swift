@@ -149,7 +149,8 @@ private struct TreeReport: Encodable {
     func lines() -> [String] {
         var lines = [
             "",
-            "\(path) (\(kind)): \(entries) entries, \(branches.count) branches, \(clusters) cluster\(clusters == 1 ? "" : "s"), "
+            "\(path) (\(kind)): \(entries) entries, \(branches.count) branches, "
+                + "\(clusters) cluster\(clusters == 1 ? "" : "s"), "
                 + "\(compressedBytes) bytes compressed, \(uncompressedBytes) uncompressed",
         ]
         let width = min(60, branches.map(\.name.count).max() ?? 0)

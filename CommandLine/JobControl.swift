@@ -62,7 +62,8 @@ struct Retry: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tries a failed or cancelled job again: only what is not done yet.",
         discussion: """
-            With --without-unreadable the files that made the job fail are left out and reported; a training starts again from step 0, with
+            With --without-unreadable the files that made the job fail are left out and reported; a training starts \
+            again from step 0, with
             specs that are merged without them.
 
             Example:

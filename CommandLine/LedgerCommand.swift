@@ -15,7 +15,7 @@ struct LedgerCommand: AsyncParsableCommand {
         func maintenance() throws -> LedgerMaintenance {
             do { return try LedgerMaintenance(state: URL(filePath: state)) } catch {
                 printError("cannot open the ledger in \(state): \(error)")
-                throw ExitStatus.refused
+                throw ExitStatus.rejected
             }
         }
     }
@@ -23,9 +23,13 @@ struct LedgerCommand: AsyncParsableCommand {
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Checks that the ledger is whole and that every entry is accounted for once.",
-            discussion:
-                "May be used while the coordinator runs.\n\nExample:\n  beamline ledger check --state /var/lib/beamline"
-        )
+            discussion: """
+                May be used while the coordinator runs.
+
+                Example:
+                  beamline ledger check --state /var/lib/beamline
+                """)
+
         @OptionGroup var options: State
 
         func run() async throws {
@@ -42,9 +46,13 @@ struct LedgerCommand: AsyncParsableCommand {
     struct Backup: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Copies the ledger, as it is at one moment.",
-            discussion:
-                "May be used while the coordinator runs. Blobs are files beside the ledger: copy them after it.\n\nExample:\n  beamline ledger backup /backup/ledger.sqlite"
-        )
+            discussion: """
+                May be used while the coordinator runs. Blobs are files beside the ledger: copy them after it.
+
+                Example:
+                  beamline ledger backup /backup/ledger.sqlite
+                """)
+
         @Argument(help: "The copy; must not exist.")
         var file: String
         @OptionGroup var options: State
@@ -62,9 +70,13 @@ struct LedgerCommand: AsyncParsableCommand {
     struct Compact: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Gives the room of deleted rows back to the disk.",
-            discussion:
-                "The coordinator waits meanwhile; for a large ledger, stop it first.\n\nExample:\n  beamline ledger compact --state /var/lib/beamline"
-        )
+            discussion: """
+                The coordinator waits meanwhile; for a large ledger, stop it first.
+
+                Example:
+                  beamline ledger compact --state /var/lib/beamline
+                """)
+
         @OptionGroup var options: State
 
         func run() async throws {

@@ -29,6 +29,6 @@ enum Main {
         }
         if code == .success || error is ExitCode { Beamline.exit(withError: error) }
         printError("\(error)")
-        Beamline.exit(withError: ExitStatus.refused)
+        Beamline.exit(withError: ExitStatus.rejected)
     }
 }

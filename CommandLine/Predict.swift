@@ -6,7 +6,8 @@ struct Predict: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Asks an inference node for predictions.",
         discussion: """
-            The file holds either an Open Inference Protocol request (inputs), or {"keys": [...], "values": [...]} for one event.
+            The file holds either an Open Inference Protocol request (inputs), or {"keys": [...], "values": [...]} \
+            for one event.
 
             Example:
               beamline predict --node http://localhost:8083 --model tth event.json

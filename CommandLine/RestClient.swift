@@ -6,7 +6,8 @@ import NIOCore
 import NIOSSL
 import RestInterface
 
-/// Sends requests with JSON over HTTP to one server; what goes wrong becomes one sentence on standard error and an exit code.
+/// Sends requests with JSON over HTTP to one server; what goes wrong becomes one sentence on standard error and an exit
+/// code.
 struct RestClient {
     /// The server's URL, without a path.
     let server: String
@@ -48,7 +49,8 @@ struct RestClient {
 
     /// - Parameter isQuiet: prints nothing where the server cannot be reached.
     /// - Returns: the answer's body.
-    /// - Throws: `ExitCode` for a failure that was printed: `unreachable`, `usage` where the request is wrong, else `refused`.
+    /// - Throws: `ExitCode` for a failure that was printed: `unreachable`, `usage` where the request is wrong, else
+    ///   `rejected`.
     func data(_ method: String, _ path: String, body: Data? = nil, isQuiet: Bool = false) async throws -> Data {
         var request = HTTPClientRequest(url: server + path)
         request.method = .init(rawValue: method)
@@ -71,7 +73,7 @@ struct RestClient {
         }
         guard (200..<300).contains(response.status.code) else {
             printFailure(response.status.code, path, content)
-            throw response.status.code == 422 || response.status.code == 400 ? ExitStatus.usage : ExitStatus.refused
+            throw response.status.code == 422 || response.status.code == 400 ? ExitStatus.usage : ExitStatus.rejected
         }
         return content
     }

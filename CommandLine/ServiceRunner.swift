@@ -10,7 +10,8 @@ func makeLogger(_ label: String) -> Logger {
     return log
 }
 
-/// Runs services until one of them ends, or until Ctrl-C or TERM: then all shut down gracefully, in the reverse order, within a few seconds.
+/// Runs services until one of them ends, or until Ctrl-C or TERM: then all shut down gracefully, in the reverse order,
+/// within a few seconds.
 /// - Throws: what a service threw.
 func runServices(_ services: [any Service], log: Logger) async throws {
     var configuration = ServiceGroupConfiguration(

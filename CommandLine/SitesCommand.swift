@@ -8,7 +8,8 @@ struct SitesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sites", abstract: "Shows each site: state, bytes, rate, errors, latencies.",
         discussion: """
-            A site is excluded after several failures in a row, tried again with one task after a while, and used in full once that went well. Latencies
+            A site is excluded after several failures in a row, tried again with one task after a while, and used in \
+            full once that went well. Latencies
             are upper bounds of powers of two.
 
             Example:

@@ -35,9 +35,8 @@ enum SitesTable {
                 lines.append("\(site.site): \(site.abandonedBytes) bytes in reads that were given up")
             }
             if let expires = site.tokenExpires {
-                lines.append(
-                    "\(site.site): a bearer token ends in \(Int(min(1e12, max(0, expires - Date().timeIntervalSince1970)))) s"
-                )
+                let left = Int(min(1e12, max(0, expires - Date().timeIntervalSince1970)))
+                lines.append("\(site.site): a bearer token ends in \(left) s")
             }
             for warning in site.warnings { lines.append("\(site.site): \(warning)") }
         }

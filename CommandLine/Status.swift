@@ -34,7 +34,8 @@ struct Status: AsyncParsableCommand {
         }
     }
 
-    /// Follows a job to its end: a progress bar on a terminal, elsewhere a line where the stage or the epoch changes; or lines of JSON.
+    /// Follows a job to its end: a progress bar on a terminal, elsewhere a line where the stage or the epoch changes;
+    /// or lines of JSON.
     /// - Throws: `ExitStatus.jobFailed` where the job ends otherwise than done.
     static func watch(_ id: JobID, _ client: RestClient, asJSON: Bool) async throws {
         var display = Display(asJSON: asJSON)

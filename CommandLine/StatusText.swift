@@ -44,13 +44,13 @@ enum StatusText {
         lines.append("  files \(status.files), entries \(status.entries), workers \(status.workers)")
         if status.tasksAll > 0 {
             lines.append(
-                "  tasks \(status.tasksDone) of \(status.tasksAll), \(number(status.eventsPerSecond)) events/s, \(String(format: "%.1f", status.megabytesPerSecond)) MB/s"
-            )
+                "  tasks \(status.tasksDone) of \(status.tasksAll), \(number(status.eventsPerSecond)) events/s, "
+                    + String(format: "%.1f MB/s", status.megabytesPerSecond))
         }
         for site in status.sites {
             lines.append(
-                "    \(site.site): \(site.events) events, \(number(site.eventsPerSecond)) events/s, \(String(format: "%.1f", site.megabytesPerSecond)) MB/s"
-            )
+                "    \(site.site): \(site.events) events, \(number(site.eventsPerSecond)) events/s, "
+                    + String(format: "%.1f MB/s", site.megabytesPerSecond))
         }
         for metrics in status.metrics {
             lines.append(

@@ -7,7 +7,8 @@ struct Story: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists what brought a job, a chunk or a worker into its state.",
         discussion: """
-            A chunk's number is that of its task, which errors name. The whole story of a chunk is kept until its file is complete, then only
+            A chunk's number is that of its task, which errors name. The whole story of a chunk is kept until its \
+            file is complete, then only
             its failures.
 
             Examples:

@@ -46,9 +46,10 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customLong("workers-address"), .customLong("coordinator")],
-        help:
-            "The coordinator's address for workers, host:port or [IPv6 address]:port; or the environment has it in BEAMLINE_WORKERS_ADDRESS."
-    )
+        help: """
+            The coordinator's address for workers, host:port or [IPv6 address]:port; or the environment has it in \
+            BEAMLINE_WORKERS_ADDRESS.
+            """)
     var workersAddress = ProcessInfo.processInfo.environment["BEAMLINE_WORKERS_ADDRESS"] ?? "localhost:8081"
 
     @Option(help: "The name shown in status and logs.")
@@ -69,10 +70,11 @@ struct WorkerCommand: AsyncParsableCommand {
     var cacheMiB = 4096
 
     @Option(
-        help:
-            "The authority (PEM) that vouches for the coordinator: connects over TLS; or the environment has it in BEAMLINE_TLS_AUTHORITY."
-    )
-    var tlsAuthority = ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
+        help: """
+            The authority (PEM) that vouches for the coordinator: connects over TLS; or the environment has it in \
+            BEAMLINE_TLS_AUTHORITY.
+            """)
+    var tlsAuthority: String?
 
     @Option(
         help:
@@ -110,6 +112,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 "--workers-address: expected host:port, or [address]:port for an IPv6 address; found \(workersAddress)")
         }
         guard threads > 0 else { throw ValidationError("--threads: expected at least 1; found \(threads)") }
+        let tlsAuthority = tlsAuthority ?? ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
         if let tlsAuthority, !FileManager.default.isReadableFile(atPath: tlsAuthority) {
             throw ValidationError("--tls-authority: cannot read \(tlsAuthority)")
         }
@@ -125,7 +128,7 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.catalog = try readSites(sites)
         settings.readAhead = readAhead
         settings.joinsRounds = collective == .gloo
-        settings.authority = tlsAuthority
+        settings.authority = tlsAuthority ?? ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
         let tokenFile = tokenFile
         settings.token = { try readToken(tokenFile) }
         settings.memoryBytes = max(16, memoryMiB) << 20
@@ -136,9 +139,9 @@ struct WorkerCommand: AsyncParsableCommand {
         switch worker.ending {
         case .restart(let kernels): try restart(kernels: kernels, inherited: inherited)
         case .drained: throw ExitCode(drainedStatus)
-        case .refused(let reason):
+        case .incompatible(let reason):
             printError("the coordinator and this worker cannot work together: \(reason)")
-            throw ExitStatus.refused
+            throw ExitStatus.rejected
         case .cancelled: break
         }
     }

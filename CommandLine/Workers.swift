@@ -25,7 +25,8 @@ struct Workers: AsyncParsableCommand {
 
     private static func line(_ worker: WorkerStatus) -> String {
         var line =
-            "\(worker.id)\t\(worker.name)\t\(worker.state.rawValue)\t\(worker.threads) threads\t\(worker.held) tasks held, \(worker.counted) counted"
+            "\(worker.id)\t\(worker.name)\t\(worker.state.rawValue)\t\(worker.threads) threads\t"
+            + "\(worker.held) tasks held, \(worker.counted) counted"
         if let round = worker.round { line += "\tround \(round), \(worker.phase?.rawValue ?? "")" }
         if worker.silentSeconds > 3 { line += "\tsilent for \(Int(worker.silentSeconds)) s" }
         if let reason = worker.reason { line += "\t\(reason)" }

@@ -63,7 +63,7 @@ struct Machines {
         var flying: [(worker: WorkerID, lease: LeaseName)] = []
         var next = 0
         var now = 0.0
-        var beaten = 0
+        var heartbeats = 0
         var events = 0
         var most = 0
         scheduler.settle()
@@ -90,13 +90,13 @@ struct Machines {
             next += done
             now += Double(done) / Double(Self.slots * workers)
             events += done
-            // Beats that are due by now.
-            while beaten < Int(now * Double(workers)) {
-                let worker = beaten % workers + 1
+            // Heartbeats that are due by now.
+            while heartbeats < Int(now * Double(workers)) {
+                let worker = heartbeats % workers + 1
                 scheduler.handle(
                     .message(worker: WorkerID(worker), .heartbeat(Heartbeat(held: held[worker])), payload: []), now: now
                 )
-                beaten += 1
+                heartbeats += 1
                 events += 1
             }
             scheduler.handle(.tick, now: now)

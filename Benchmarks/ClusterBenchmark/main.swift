@@ -6,7 +6,8 @@ import Foundation
 //     WORKERS workers that compute nothing join the coordinator at PORT, each with room for TASKS, until all of a job's
 //     FILES times BLOCKS chunks are acknowledged
 // cluster-benchmark polled PORT WORKERS FILES BLOCKS BRANCHES TASKS
-//     the same, while one more worker does one task at a time: receipts a second, and how long that worker waits for a grant
+//     the same, while one more worker does one task at a time: receipts a second, and how long that worker waits for a
+//     grant
 // cluster-benchmark grants PORT IDLE GRANTS
 //     one worker does GRANTS tasks of a job one after another while IDLE others are joined
 // Each prints a line of JSON.

@@ -93,7 +93,7 @@ func merge(_ name: String, _ outcome: TreeScan<ColumnExtremes>.Outcome, into res
     }
 }
 
-/// The specs stage of a job, without the network: the tasks a coordinator would lend, on `threads` readers.
+/// The specs stage of a job, without the network: the tasks a coordinator would assign, on `threads` readers.
 @Sendable func stage(_ threads: Int) throws -> Int {
     let resources = ReadResources(threads: threads)
     let surveyor = BlockReader(resources, localRoots: ["/"])

@@ -1,7 +1,6 @@
 /// Memory on a 64-byte boundary, for columns and inflated baskets.
 // SAFETY: its owner alone writes; it is handed to other threads for reading, afterwards, or back to a pool.
-@usableFromInline
-package final class AlignedBuffer: @unchecked Sendable {
+@usableFromInline package final class AlignedBuffer: @unchecked Sendable {
     @usableFromInline
     package let pointer: UnsafeMutableRawPointer
     /// Bytes.

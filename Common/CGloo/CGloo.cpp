@@ -36,7 +36,9 @@ class CallbackStore final : public gloo::rendezvous::Store {
   std::vector<char> get(const std::string &key) override {
     uint8_t *data = nullptr;
     size_t size = 0;
-    if (store_.wait(store_.owner, key.c_str(), &data, &size) != 0) throw std::runtime_error("the round ended before all had connected");
+    if (store_.wait(store_.owner, key.c_str(), &data, &size) != 0) {
+      throw std::runtime_error("the round ended before all had connected");
+    }
     std::vector<char> value(data, data + size);
     std::free(data);
     return value;
@@ -65,7 +67,8 @@ struct cgl_buffer {
 
 extern "C" {
 
-cgl_group *cgl_connect(int rank, int size, const char *host, int milliseconds, cgl_store store, char *error, size_t error_size) try {
+cgl_group *cgl_connect(int rank, int size, const char *host, int milliseconds, cgl_store store, char *error,
+                       size_t error_size) try {
   gloo::transport::tcp::attr attributes(host);
   auto device = gloo::transport::tcp::CreateDevice(attributes);
   auto context = std::make_shared<gloo::rendezvous::Context>(rank, size);

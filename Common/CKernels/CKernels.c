@@ -29,7 +29,8 @@ SWAP(16)
 SWAP(32)
 SWAP(64)
 
-CLONES int ck_offsets(int64_t *target, const void *stored, size_t count, int64_t first, int64_t last, int shift, int64_t base) {
+CLONES int ck_offsets(int64_t *target, const void *stored, size_t count, int64_t first, int64_t last, int shift,
+                      int64_t base) {
   const char *from = stored;
   int64_t mask = ((int64_t)1 << shift) - 1;
   int64_t wrong = 0;
@@ -40,7 +41,7 @@ CLONES int ck_offsets(int64_t *target, const void *stored, size_t count, int64_t
     int64_t low = (int32_t)__builtin_bswap32(before), high = (int32_t)__builtin_bswap32(here);
     wrong |= (high - low) | (last - high);
     target[i] = base + ((high - first) >> shift);
-    // The sign bit tells of offsets that fall or pass the end, and of parts of items.
+    // The sign bit marks offsets that fall or pass the end, and parts of items.
     wrong |= -((high - first) & mask);
   }
   return wrong < 0;
@@ -115,41 +116,41 @@ CLONES int64_t ck_widest_step(const int64_t *offsets, size_t count) {
 }
 
 // Sixteen sums, whatever the machine's vectors: the result is the same on all.
-#define MOMENTS(SUFFIX, TYPE, VALUE)                                                                                     \
-  CLONES void ck_first_moments_##SUFFIX(const TYPE *values, const uint8_t *parts, size_t count, uint8_t part,            \
-                                        ck_moments *out) {                                                               \
-    double sum[16], low[16], high[16];                                                                                   \
-    int64_t good[16], bad[16];                                                                                           \
-    for (int j = 0; j < 16; ++j) sum[j] = 0, low[j] = INFINITY, high[j] = -INFINITY, good[j] = 0, bad[j] = 0;            \
-    for (size_t i = 0; i < count; i += 16) {                                                                             \
-      int lanes = count - i < 16 ? (int)(count - i) : 16;                                                                \
-      if (lanes == 16) {                                                                                                 \
-        for (int j = 0; j < 16; ++j) FIRST(TYPE, VALUE)                                                                  \
-      } else {                                                                                                           \
-        for (int j = 0; j < lanes; ++j) FIRST(TYPE, VALUE)                                                               \
-      }                                                                                                                  \
-    }                                                                                                                    \
-    for (int j = 1; j < 16; ++j) {                                                                                       \
-      sum[0] += sum[j], good[0] += good[j], bad[0] += bad[j];                                                            \
-      low[0] = low[j] < low[0] ? low[j] : low[0];                                                                        \
-      high[0] = high[j] > high[0] ? high[j] : high[0];                                                                   \
-    }                                                                                                                    \
-    *out = (ck_moments){good[0], bad[0], sum[0], low[0], high[0]};                                                       \
-  }                                                                                                                      \
-  CLONES double ck_second_moment_##SUFFIX(const TYPE *values, const uint8_t *parts, size_t count, uint8_t part,          \
-                                          double mean) {                                                                 \
-    double sum[16];                                                                                                      \
-    for (int j = 0; j < 16; ++j) sum[j] = 0;                                                                             \
-    for (size_t i = 0; i < count; i += 16) {                                                                             \
-      int lanes = count - i < 16 ? (int)(count - i) : 16;                                                                \
-      if (lanes == 16) {                                                                                                 \
-        for (int j = 0; j < 16; ++j) SECOND(TYPE, VALUE)                                                                 \
-      } else {                                                                                                           \
-        for (int j = 0; j < lanes; ++j) SECOND(TYPE, VALUE)                                                              \
-      }                                                                                                                  \
-    }                                                                                                                    \
-    for (int j = 1; j < 16; ++j) sum[0] += sum[j];                                                                       \
-    return sum[0];                                                                                                       \
+#define MOMENTS(SUFFIX, TYPE, VALUE)                                                                            \
+  CLONES void ck_first_moments_##SUFFIX(const TYPE *values, const uint8_t *parts, size_t count, uint8_t part,   \
+                                        ck_moments *out) {                                                      \
+    double sum[16], low[16], high[16];                                                                          \
+    int64_t good[16], bad[16];                                                                                  \
+    for (int j = 0; j < 16; ++j) sum[j] = 0, low[j] = INFINITY, high[j] = -INFINITY, good[j] = 0, bad[j] = 0;   \
+    for (size_t i = 0; i < count; i += 16) {                                                                    \
+      int lanes = count - i < 16 ? (int)(count - i) : 16;                                                       \
+      if (lanes == 16) {                                                                                        \
+        for (int j = 0; j < 16; ++j) FIRST(TYPE, VALUE)                                                         \
+      } else {                                                                                                  \
+        for (int j = 0; j < lanes; ++j) FIRST(TYPE, VALUE)                                                      \
+      }                                                                                                         \
+    }                                                                                                           \
+    for (int j = 1; j < 16; ++j) {                                                                              \
+      sum[0] += sum[j], good[0] += good[j], bad[0] += bad[j];                                                   \
+      low[0] = low[j] < low[0] ? low[j] : low[0];                                                               \
+      high[0] = high[j] > high[0] ? high[j] : high[0];                                                          \
+    }                                                                                                           \
+    *out = (ck_moments){good[0], bad[0], sum[0], low[0], high[0]};                                              \
+  }                                                                                                             \
+  CLONES double ck_second_moment_##SUFFIX(const TYPE *values, const uint8_t *parts, size_t count, uint8_t part, \
+                                          double mean) {                                                        \
+    double sum[16];                                                                                             \
+    for (int j = 0; j < 16; ++j) sum[j] = 0;                                                                    \
+    for (size_t i = 0; i < count; i += 16) {                                                                    \
+      int lanes = count - i < 16 ? (int)(count - i) : 16;                                                       \
+      if (lanes == 16) {                                                                                        \
+        for (int j = 0; j < 16; ++j) SECOND(TYPE, VALUE)                                                        \
+      } else {                                                                                                  \
+        for (int j = 0; j < lanes; ++j) SECOND(TYPE, VALUE)                                                     \
+      }                                                                                                         \
+    }                                                                                                           \
+    for (int j = 1; j < 16; ++j) sum[0] += sum[j];                                                              \
+    return sum[0];                                                                                              \
   }
 
 #define FIRST(TYPE, VALUE)                              \
@@ -211,8 +212,8 @@ CLONES void ck_normalise(float *target, const float *row, const float *offset, c
   }
 }
 
-CLONES void ck_adam(float *weights, float *first, float *second, const int64_t *sum, size_t count, double unit, float beta1,
-                    float beta2, float rate, float correction1, float correction2, float epsilon) {
+CLONES void ck_adam(float *weights, float *first, float *second, const int64_t *sum, size_t count, double unit,
+                    float beta1, float beta2, float rate, float correction1, float correction2, float epsilon) {
   for (size_t i = 0; i < count; ++i) {
     float g = (float)((double)sum[i] * unit);
     float m = beta1 * first[i] + (1.0f - beta1) * g;

@@ -26,8 +26,8 @@ namespace {
 void configure() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // Deadlines of seconds need a watch of seconds; a dead host must not cost ten minutes, nor be avoided for half an hour
-    // after it is back: who is tried when is decided elsewhere.
+    // Deadlines of seconds need a watch of seconds; a dead host must not cost ten minutes, nor be avoided for half an
+    // hour after it is back: who is tried when is decided elsewhere.
     auto *env = XrdCl::DefaultEnv::GetEnv();
     env->PutInt("TimeoutResolution", 1);
     env->PutInt("ConnectionWindow", 10);
@@ -126,8 +126,8 @@ class Buffers {
   size_t bytes_ = 0;
 };
 
-// Files are closed and destroyed on a thread of their own: XrdCl's threads must not wait for themselves, nor a caller for a
-// server that does not answer.
+// Files are closed and destroyed on a thread of their own: XrdCl's threads must not wait for themselves, nor a caller
+// for a server that does not answer.
 class Closer {
  public:
   static void retire(XrdCl::File *file) {
@@ -362,7 +362,8 @@ int cxr_open(const char *url, int seconds, cxr_file **out, cxr_file_info *info, 
 
 void cxr_close(cxr_file *file) { delete file; }
 
-cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int seconds, cxr_freed freed, void *context) try {
+cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int seconds, cxr_freed freed,
+                      void *context) try {
   auto state = std::make_shared<State>();
   state->file = file->file;
   XrdCl::ChunkList chunks;
@@ -379,8 +380,9 @@ cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int se
   auto *handler = new Handler(state);
   uint8_t *bytes = state->buffer.bytes.get();
   auto timeout = static_cast<uint16_t>(seconds);
-  XrdCl::XRootDStatus begun = state->vector ? file->file->VectorRead(chunks, bytes, handler, timeout)
-                                            : file->file->Read(ranges[0].offset, ranges[0].length, bytes, handler, timeout);
+  XrdCl::XRootDStatus begun =
+      state->vector ? file->file->VectorRead(chunks, bytes, handler, timeout)
+                    : file->file->Read(ranges[0].offset, ranges[0].length, bytes, handler, timeout);
   if (!begun.IsOK()) {
     delete handler;
     std::lock_guard<std::mutex> lock(state->mutex);
@@ -430,7 +432,8 @@ int cxr_list(const char *url, int seconds, char **listing, char *error, size_t s
   XrdCl::FileSystem system(parsed);
   int result = perform(state, seconds, "the listing",
       [&](Handler *handler) {
-        return system.DirList(parsed.GetPathWithParams(), XrdCl::DirListFlags::Stat, handler, static_cast<uint16_t>(seconds));
+        return system.DirList(parsed.GetPathWithParams(), XrdCl::DirListFlags::Stat, handler,
+                              static_cast<uint16_t>(seconds));
       }, error, size);
   if (result != CXR_OK) return result;
   XrdCl::DirectoryList *list = nullptr;
@@ -456,8 +459,9 @@ int cxr_stat(const char *url, int seconds, int *is_directory, uint64_t *bytes, c
   auto state = std::make_shared<State>();
   XrdCl::FileSystem system(parsed);
   int result = perform(state, seconds, "the stat",
-      [&](Handler *handler) { return system.Stat(parsed.GetPathWithParams(), handler, static_cast<uint16_t>(seconds)); }, error,
-      size);
+      [&](Handler *handler) {
+        return system.Stat(parsed.GetPathWithParams(), handler, static_cast<uint16_t>(seconds));
+      }, error, size);
   if (result != CXR_OK) return result;
   XrdCl::StatInfo *info = nullptr;
   state->response->Get(info);

@@ -1,4 +1,4 @@
-/// One content, and the URLs that are said to give it.
+/// One content, and the URLs that should give it.
 package struct FileReplicas: Codable, Sendable, Hashable {
     /// The one that the user named first.
     package var urls: [String]

@@ -2,7 +2,7 @@
 package struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
     /// A name or an address; an IPv6 address is without its brackets.
     package var host: String
-    /// From 1 to 65535.
+    /// The port number, from 1 to 65535.
     package var port: Int
 
     package init(host: String, port: Int) {
@@ -10,7 +10,8 @@ package struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// - Returns: nil where the text is neither of both, where the port is out of range, and for an IPv6 address without brackets.
+    /// - Returns: nil where the text is neither of both, where the port is out of range, and for an IPv6 address
+    ///   without brackets.
     package init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (1...65_535).contains(port)

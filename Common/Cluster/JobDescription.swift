@@ -1,10 +1,13 @@
 /// What a user asks for: the job file's content, checked and with its defaults filled in.
 package struct JobDescription: Codable, Sendable, Equatable {
+    /// A named list of files that share one label and one tree.
     package struct Dataset: Codable, Sendable, Equatable {
         package var name: String
         /// The class: 0, 1, ...; nil where `labelBranch` gives it.
         package var label: Int?
+        /// The path of the tree in each file.
         package var tree: String
+        /// URLs, local paths, patterns and lists of them, as the job file has them.
         package var files: [String]
 
         package init(name: String, label: Int?, tree: String, files: [String]) {
@@ -19,16 +22,23 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package struct Branches: Codable, Sendable, Equatable {
         package var keep: [String] = ["*"]
         package var drop: [String] = []
+        /// Branches that are never features, such as run and event numbers.
         package var identifiers: [String] = []
         package init() {}
     }
 
+    /// How the values of the branches that are kept become the model's numbers.
     package struct Features: Codable, Sendable, Equatable {
+        /// How a value x is normalised, with the statistics of the training part: `minmax` is (x - min) / (max - min),
+        /// `standard` is (x - mean) / deviation.
         package enum Normalise: String, Codable, Sendable, CaseIterable { case minmax, standard }
+        /// What replaces a missing value: the normalised mean of the training part, or this number, which is not
+        /// normalised.
         package enum Padding: Codable, Sendable, Equatable {
             case mean
             case value(Double)
         }
+        /// The number of items that each jagged branch whose name matches a pattern is padded or cut to.
         package struct Width: Codable, Sendable, Equatable {
             package var pattern: String
             package var items: Int
@@ -37,13 +47,15 @@ package struct JobDescription: Codable, Sendable, Equatable {
                 self.items = items
             }
         }
-        /// Jagged branches are padded to the largest multiplicity, but for the patterns named here; the first that matches holds.
+        /// Jagged branches are padded to the largest multiplicity, but for the patterns named here; the first that
+        /// matches holds.
         package var pad: [Width] = []
         package var normalise = Normalise.minmax
         package var padding = Padding.mean
         package init() {}
     }
 
+    /// The shares of the entries that go to each part, which add up to 1, and the seed of the draw.
     package struct Split: Codable, Sendable, Equatable {
         package var train = 0.64
         package var validation = 0.16
@@ -52,25 +64,31 @@ package struct JobDescription: Codable, Sendable, Equatable {
         package init() {}
     }
 
+    /// The function that a dense layer applies to its sums.
     package enum Activation: String, Codable, Sendable, CaseIterable { case relu, tanh, sigmoid, softmax, linear }
 
+    /// One layer of the model. `rate` is the share of values that dropout sets to zero while training.
     package enum Layer: Codable, Sendable, Equatable {
         case dense(units: Int, activation: Activation)
         case dropout(rate: Double)
     }
 
+    /// The rule by which a step's gradient updates the weights, with its parameters.
     package enum Optimizer: Codable, Sendable, Equatable {
         case sgd(learningRate: Double)
         case adam(learningRate: Double, beta1: Double, beta2: Double, epsilon: Double)
     }
 
+    /// The loss that training minimises. The raw values are the names in job files.
     package enum Loss: String, Codable, Sendable, CaseIterable {
         case binary = "binary_crossentropy"
         case categorical = "categorical_crossentropy"
     }
 
+    /// What `train` of a job file asks for: the model, and how it is trained.
     package struct Training: Codable, Sendable, Equatable {
         package var lanes = 8
+        /// Samples of all lanes in one step.
         package var batch = 100
         package var epochs = 5
         package var optimizer = Optimizer.adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
@@ -81,6 +99,7 @@ package struct JobDescription: Codable, Sendable, Equatable {
         package init() {}
     }
 
+    /// Where the finished bundle goes: the model's name, and the URLs of the inference nodes that serve it.
     package struct Publish: Codable, Sendable, Equatable {
         package var model: String
         package var nodes: [String]
@@ -90,11 +109,13 @@ package struct JobDescription: Codable, Sendable, Equatable {
         }
     }
 
+    /// The kind of checksum by which replicas are compared with their file.
     package enum Verify: String, Codable, Sendable, CaseIterable { case adler32 }
 
     /// `forward`: the workers get the coordinator's bearer token while the job runs.
     package enum CredentialUse: String, Codable, Sendable, CaseIterable { case forward }
 
+    /// What becomes of a job with a file that cannot be read: it fails, or the file is left out and reported.
     package enum OnError: String, Codable, Sendable, CaseIterable { case fail, skip }
 
     package static let newestFormat = 1

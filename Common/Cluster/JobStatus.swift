@@ -1,5 +1,6 @@
 /// What `status` shows of a job.
 package struct JobStatus: Codable, Sendable, Equatable {
+    /// What the job's tasks have read from one site since the current stage began, and the mean rates since then.
     package struct Site: Codable, Sendable, Equatable {
         package var site: String
         package var events: Int64
@@ -16,6 +17,7 @@ package struct JobStatus: Codable, Sendable, Equatable {
         }
     }
 
+    /// A stage that the job entered, and the seconds that it took or has taken so far.
     package struct Stage: Codable, Sendable, Equatable {
         package var stage: JobStage
         package var seconds: Double
@@ -71,7 +73,7 @@ package struct JobStatus: Codable, Sendable, Equatable {
 /// Whether a worker gets tasks.
 package enum WorkerState: String, Codable, Sendable, CaseIterable {
     case working, draining
-    /// It failed too often and is assigned nothing more. The text is that of the published interface.
+    /// It failed too often and is assigned nothing more; published with the old spelling.
     case quarantined = "set aside"
 }
 

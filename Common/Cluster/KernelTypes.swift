@@ -1,5 +1,5 @@
-/// The kernel types of OpenBLAS for x86-64, by the names of OPENBLAS_CORETYPE. Two of them may round a product's last bit otherwise, so all
-/// members of a training use the same.
+/// The kernel types of OpenBLAS for x86-64, by the names of OPENBLAS_CORETYPE. Two of them may round a product's last
+/// bit otherwise, so all members of a training use the same.
 package enum KernelTypes {
     /// The types from the oldest to the newest; a processor that is made for one runs all before it.
     package static let ladder = [
@@ -20,43 +20,5 @@ package enum KernelTypes {
     package static func oldest(_ names: [String]) -> String? {
         names.compactMap { name in rank(name).map { (rank: $0, name: name) } }.min { $0.rank < $1.rank }?.name
             ?? names.first
-    }
-}
-
-/// What a worker's linear algebra can be started with. Coded as one text: the type's name, with ` only` behind it where it is fixed.
-package enum OwnKernels: Sendable, Equatable, Codable {
-    /// The processor would choose this type, and runs all older ones.
-    case upTo(String)
-    /// The library cannot be switched to another one.
-    case fixed(String)
-
-    private static let mark = " only"
-
-    package init(text: String) {
-        self = text.hasSuffix(Self.mark) ? .fixed(String(text.dropLast(Self.mark.count))) : .upTo(text)
-    }
-
-    package var text: String {
-        switch self {
-        case .upTo(let name): name
-        case .fixed(let name): name + Self.mark
-        }
-    }
-
-    package init(from decoder: any Decoder) throws {
-        self.init(text: try decoder.singleValueContainer().decode(String.self))
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(text)
-    }
-
-    /// Whether the worker can restart with these kernels.
-    package func canBecome(_ kernels: String) -> Bool {
-        switch self {
-        case .upTo(let name): KernelTypes.runs(kernels, on: name)
-        case .fixed(let name): name == kernels
-        }
     }
 }

@@ -6,6 +6,7 @@ package struct NamePattern: Sendable, Hashable {
 
     package init(_ pattern: String) { self.pattern = Array(pattern.utf8) }
 
+    /// Whether the pattern fits the whole of a name, compared byte by byte in UTF-8.
     package func matches(_ name: String) -> Bool {
         let name = Array(name.utf8)
         var (n, p) = (0, 0)

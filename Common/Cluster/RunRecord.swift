@@ -1,5 +1,6 @@
 /// Where and when a training ran: `run.json` beside the bundle, which holds nothing of this.
 package struct RunRecord: Codable, Sendable, Equatable {
+    /// A worker that took part in the training.
     package struct Member: Codable, Sendable, Equatable {
         package var name: String
         /// The kernel type that its linear algebra used, and the one that its processor would choose.

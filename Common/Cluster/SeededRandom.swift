@@ -29,6 +29,7 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
 
     package init(seed: UInt64) { key = mix(seed) }
 
+    /// The next 64 bits of the sequence, uniformly distributed.
     package mutating func next() -> UInt64 {
         counter &+= 1
         return mix(key &+ counter &* 0x9E37_79B9_7F4A_7C15)

@@ -66,16 +66,19 @@ package struct SiteCatalog: Codable, Sendable, Equatable {
 
     package init() {}
 
+    /// The site with this name; nil where the catalogue has none.
     package func site(named name: String) -> SiteDescription? { sites.first { $0.name == name } }
 
     /// The site that an endpoint belongs to.
     package func site(of url: StorageURL) -> SiteDescription? { sites.first { $0.endpoints.contains(url.endpoint) } }
 
+    /// The name of the site that a URL belongs to; its endpoint where no named site has that.
     package func siteName(_ url: String) -> String {
         let location = StorageURL(url)
         return site(of: location)?.name ?? location.endpoint
     }
 
+    /// The limits of a site; those for unnamed sites where the catalogue does not have it.
     package func limits(ofSite name: String) -> SiteLimits { site(named: name)?.limits ?? limits }
 
     /// The path that replicas of one file have in common: at a named site, what follows the site's prefix.

@@ -1,4 +1,5 @@
-/// The part of the split that an entry belongs to. The raw values are the part codes of `SpecsScanner` and of stored documents.
+/// The part of the split that an entry belongs to. The raw values are the part codes of `SpecsScanner` and of stored
+/// documents.
 @usableFromInline
 package enum SplitPart: Int, Codable, Sendable, CaseIterable {
     case train, validation, test

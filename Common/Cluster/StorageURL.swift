@@ -1,5 +1,6 @@
 /// The parts of a URL that matter to reading.
 package struct StorageURL: Sendable {
+    /// How what the URL names is read.
     package enum Kind: Sendable, Equatable {
         case local(path: String)
         case xrootd, http
@@ -103,6 +104,7 @@ package func mayRead(_ path: String, below roots: [String]) -> Bool {
 }
 
 extension String {
+    /// The range of the first occurrence of a text, compared byte by byte in UTF-8; nil where there is none.
     package func firstRange(of needle: String) -> Range<String.Index>? {
         let (text, wanted) = (utf8, Array(needle.utf8))
         var start = text.startIndex

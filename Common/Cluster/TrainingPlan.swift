@@ -6,7 +6,8 @@ package enum Exactness: String, Codable, Sendable, CaseIterable {
     case environment
 }
 
-/// How a model is trained: together with a data plan, all that determines a training. Trainings of one data plan differ in it.
+/// How a model is trained: together with a data plan, all that determines a training. Trainings of one data plan differ
+/// in it.
 package struct TrainingPlan: Codable, Sendable, Equatable {
     /// The format that is written.
     package static let currentFormat = 1
@@ -31,7 +32,7 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         self.exactness = exactness
     }
 
-    /// The number of classes that the model tells apart; nil where its last layer does not say it.
+    /// The number of classes that the model distinguishes; nil where its last layer does not determine it.
     package var classes: Int? {
         guard case .dense(let units, _)? = layers.last else { return nil }
         return max(2, units)

@@ -1,6 +1,8 @@
-/// The version of the messages between coordinator and workers. It grows whenever one side could misunderstand the other.
+/// The version of the messages between coordinator and workers. It grows whenever one side could misunderstand the
+/// other.
 package enum WireProtocol {
-    /// Version 1: one manifest names what is trained on and how. Version 2: a round's order names a data plan and a training plan.
+    /// Version 1: one manifest names what is trained on and how. Version 2: a round's order names a data plan and a
+    /// training plan.
     package static let version = 2
 
     /// Why a worker and a coordinator cannot work together; nil where they can.

@@ -42,5 +42,6 @@ package final class AllReduceBuffer: AllReduce, @unchecked Sendable {
         guard code == 0 else { throw InputError(.unreachable, "a member of the round was lost: \(failure)") }
     }
 
+    /// Adds all slices of the numbers of all members, in order.
     package func sum() throws(InputError) { for slice in 0..<sliceCount { try sum(slice: slice) } }
 }

@@ -1,4 +1,4 @@
-/// Lends C memory for an error's text.
+/// Gives C memory for an error's text.
 ///
 /// - Returns: the text that `body` has left there; empty where it left none.
 func withErrorText(_ body: (UnsafeMutablePointer<CChar>, Int) -> Void) -> String {

@@ -2,8 +2,8 @@ import Bytes
 import CGloo
 import Glibc
 
-/// The connected members of one training round. A member that is killed shows as an error of the next sum; then the round
-/// is over.
+/// The connected members of one training round. A member that is killed shows as an error of the next sum; then the
+/// round is over.
 // SAFETY: the stored properties never change; Gloo's context is used by the one thread that trains.
 package final class ProcessGroup: Communicator, @unchecked Sendable {
     package let rank: Int
@@ -49,6 +49,7 @@ package final class ProcessGroup: Communicator, @unchecked Sendable {
 
     deinit { if let handle { cgl_close(handle) } }
 
+    /// Waits until all members are at this point: each sets a key of its own and waits for the others' keys.
     package func barrier(_ name: String) -> Bool {
         size == 1 || Self.barrier(name, rank: rank, size: size, rendezvous)
     }
@@ -58,6 +59,7 @@ package final class ProcessGroup: Communicator, @unchecked Sendable {
         return (0..<size).allSatisfy { rendezvous.wait("barrier/\(name)/\($0)") != nil }
     }
 
+    /// Hands each member the values of all, by rank, through the rendezvous; nil where the round was given up.
     package func allGather(_ key: String, _ value: [UInt8]) -> [[UInt8]]? {
         guard size > 1 else { return [value] }
         rendezvous.set("\(key)/\(rank)", value)
@@ -69,6 +71,8 @@ package final class ProcessGroup: Communicator, @unchecked Sendable {
         return values
     }
 
+    /// Hands each member the bytes of `root`, as a sum to which the others add zeros. `bytes` is of one length on all
+    /// members; throws `InputError` with `.unreachable` where a member was lost.
     package func broadcast(_ bytes: [UInt8], from root: Int) throws(InputError) -> [UInt8] {
         guard size > 1 else { return bytes }
         // The sum of one member's numbers and the others' zeros is that member's.
@@ -83,6 +87,8 @@ package final class ProcessGroup: Communicator, @unchecked Sendable {
     /// The fewest numbers of a buffer: Gloo's algorithm wants a few for each member.
     package static let minBufferCount = 1024
 
+    /// Makes a buffer of `count` zeros; all members give the same `count`. Throws `InputError` with `.unreachable`
+    /// where a member was lost.
     package func allReduceBuffer(count: Int) throws(InputError) -> any AllReduce {
         try AllReduceBuffer(self, handle, count: count)
     }

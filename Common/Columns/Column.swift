@@ -2,6 +2,7 @@ import Bytes
 
 /// The values of one branch for a range of entries, contiguous, in the machine's byte order.
 @usableFromInline
+// SAFETY: its fields are constants; its buffers are filled before it is made and only read while it lives.
 package final class Column: @unchecked Sendable {
     @usableFromInline
     package let type: DataType

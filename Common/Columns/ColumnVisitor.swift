@@ -14,6 +14,7 @@ package protocol ColumnVisitor {
 package protocol TypeVisitor {
     associatedtype Result
 
+    /// Does the work for the one type of values that a `DataType` stands for.
     func visit<Value: NativeValue>(_ type: Value.Type) -> Result
 }
 

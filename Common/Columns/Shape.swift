@@ -1,5 +1,6 @@
 /// How one entry of a branch nests, outermost level first. No level: one number an entry.
 package struct Shape: Sendable, Equatable, Codable {
+    /// One level of nesting: how many items a list of this level has.
     package enum Level: Sendable, Equatable, Codable {
         /// Always this many items.
         case fixed(Int)
@@ -12,6 +13,7 @@ package struct Shape: Sendable, Equatable, Codable {
     package init(_ levels: [Level]) { self.levels = levels }
 
     package static let flat = Shape([])
+    /// Entries that are all arrays of the same dimensions, outermost first.
     package static func fixed(_ dimensions: [Int]) -> Shape { Shape(dimensions.map { .fixed($0) }) }
     /// A varying number of items, each a fixed array of `inner` (empty: plain numbers).
     package static func jagged(inner: [Int] = []) -> Shape { Shape([.varying] + inner.map { .fixed($0) }) }

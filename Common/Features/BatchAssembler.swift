@@ -13,8 +13,8 @@ package struct Sample: Sendable {
     }
 }
 
-/// Makes a batch of stored samples: pads, normalises and masks them, and fills the grids of images. The values of a sample depend on
-/// nothing but the sample and the schema, but for the padding of sequences without a length.
+/// Makes a batch of stored samples: pads, normalises and masks them, and fills the grids of images. The values of a
+/// sample depend on nothing but the sample and the schema, but for the padding of sequences without a length.
 package struct BatchAssembler: Sendable {
     package let schema: DataSchema
     private let inputs: [InputAssembler]

@@ -1,5 +1,5 @@
-/// One branch as it feeds an input of the model, with its normalisation `(x - offset) * scale`; `fill` stands for a missing value. All of
-/// it is computed in Float32.
+/// One branch as it feeds an input of the model, with its normalisation `(x - offset) * scale`; `fill` stands for a
+/// missing value. All of it is computed in Float32.
 package struct Channel: Codable, Sendable, Equatable {
     /// The branch's name in the tree.
     package var branch: String

@@ -1,8 +1,8 @@
 import Cluster
 import Sampling
 
-/// What is trained on: the inputs' schema, and every block with the lane it is dealt to. All trainings on one data plan see the same samples,
-/// and a worker keeps one cache of samples for it.
+/// What is trained on: the inputs' schema, and every block with the lane it is dealt to. All trainings on one data plan
+/// see the same samples, and a worker keeps one cache of samples for it.
 package struct DataPlan: Sendable, Equatable {
     /// The format that is written.
     package static let currentFormat = 1

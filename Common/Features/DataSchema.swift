@@ -2,7 +2,8 @@ import Bytes
 
 /// The named inputs of a model and how each comes from branches.
 ///
-/// Format 2 lists the inputs. Format 1 had no `format` key and listed the channels of what is now one flat input; it is still read.
+/// Format 2 lists the inputs. Format 1 had no `format` key and listed the channels of what is now one flat input; it is
+/// still read.
 package struct DataSchema: Sendable, Equatable {
     /// The format that is written; older ones are read.
     package static let currentFormat = 2
@@ -36,7 +37,8 @@ package struct DataSchema: Sendable, Equatable {
     private static let maxInputs = 1 << 10
     private static let maxChannels = 1 << 20
 
-    /// Checks what a decoded schema may not be relied on for: sizes, names, and that each input's channels fit its kind.
+    /// Checks what a decoded schema may not be relied on for: sizes, names, and that each input's channels fit its
+    /// kind.
     ///
     /// - Throws: `InputError` that names the input.
     package func validate() throws(InputError) {

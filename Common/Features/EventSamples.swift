@@ -1,11 +1,12 @@
-/// The samples of one part of a block, ragged: each sample's values lie one after the other, channel by channel in the schema's order, as
-/// many as the entry has. Values are Float32; NaN stands for one that is missing or not finite.
+/// The samples of one part of a block, ragged: each sample's values lie one after the other, channel by channel in the
+/// schema's order, as many as the entry has. Values are Float32; NaN stands for one that is missing or not finite.
 package final class EventSamples: Sendable {
     /// The number of samples.
     package let count: Int
     /// All samples' values.
     let values: [Float]
-    /// Values of each sample where no channel is jagged; otherwise nil, and `starts` has the index of each sample's first value.
+    /// Values of each sample where no channel is jagged; otherwise nil, and `starts` has the index of each sample's
+    /// first value.
     let stride: Int?
     let starts: [Int]
     /// `[samples, collections]`: for each collection of jagged channels, the number of values of each of its channels.
@@ -58,7 +59,8 @@ package final class EventSamples: Sendable {
         return index < 0 ? width : Int(lengths[sample * collections + index])
     }
 
-    /// The values of all samples and the lengths of one, for loops over its channels; valid during the call of `withValues`.
+    /// The values of all samples and the lengths of one, for loops over its channels; valid during the call of
+    /// `withValues`.
     struct SampleValues {
         let values: UnsafeBufferPointer<Float>
         fileprivate let lengths: UnsafePointer<Int32>?

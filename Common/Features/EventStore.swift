@@ -2,8 +2,8 @@ import Bytes
 import Cluster
 import Columns
 
-/// The samples of a block by part, ragged, as they were read: no padding is stored, and nothing is normalised. `BatchAssembler` makes
-/// batches of them.
+/// The samples of a block by part, ragged, as they were read: no padding is stored, and nothing is normalised.
+/// `BatchAssembler` makes batches of them.
 package struct EventStore: Sendable {
     package let parts: PartTable<EventSamples>
     /// Values and items left out because an entry has more than the schema takes.

@@ -1,5 +1,5 @@
-/// The pixels of an image input. A pixel's row follows from the item's y, its column from the item's x; the intervals are half open: an
-/// item at `xMax` or `yMax` is outside.
+/// The pixels of an image input. A pixel's row follows from the item's y, its column from the item's x; the intervals
+/// are half open: an item at `xMax` or `yMax` is outside.
 package struct ImageGrid: Codable, Sendable, Equatable {
     /// Rows of pixels, H.
     package var height: Int
@@ -19,7 +19,8 @@ package struct ImageGrid: Codable, Sendable, Equatable {
         self.yMax = yMax
     }
 
-    /// The index of the pixel that (x, y) falls into, in C order of `[height, width]`; nil outside the grid and for a NaN.
+    /// The index of the pixel that (x, y) falls into, in C order of `[height, width]`; nil outside the grid and for a
+    /// NaN.
     @inline(__always)
     func pixel(x: Float, y: Float) -> Int? {
         let (x, y) = (Double(x), Double(y))

@@ -11,7 +11,8 @@ struct InputAssembler: Sendable {
     /// Whether a sample may have fewer values than its row.
     private let isRagged: Bool
 
-    /// Values that lie together in a store and in the assembled row: consecutive channels of fixed width, or one jagged channel.
+    /// Values that lie together in a store and in the assembled row: consecutive channels of fixed width, or one jagged
+    /// channel.
     private struct Run: Sendable {
         var channel: Int
         /// The index of the run's first value in the row, and the number of values that it may have.

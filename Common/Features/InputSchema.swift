@@ -2,11 +2,11 @@
 package enum InputKind: Sendable, Equatable {
     /// `[F]`: the channels' values one after the other, jagged ones padded to their width.
     case flat
-    /// `[N, F]` with a mask `[N]`: an item of a collection for each N, its channels' values for F. N is `length`, or where that is nil the
-    /// longest sequence of the batch.
+    /// `[N, F]` with a mask `[N]`: an item of a collection for each N, its channels' values for F. N is `length`, or
+    /// where that is nil the longest sequence of the batch.
     case sequence(length: Int?)
-    /// `[H, W, C]`: the first channel gives each item's x, the second its y, each further one the weight that is added to the pixel at
-    /// (x, y), in one image channel C.
+    /// `[H, W, C]`: the first channel gives each item's x, the second its y, each further one the weight that is added
+    /// to the pixel at (x, y), in one image channel C.
     case image(ImageGrid)
 }
 

@@ -2,7 +2,8 @@ import Bytes
 import Cluster
 
 extension TrainingPlan {
-    /// Checks that the model has a class for each label of a block: labels from a branch are known only when it is read.
+    /// Checks that the model has a class for each label of a block: labels from a branch are known only when it is
+    /// read.
     ///
     /// - Parameter block: the block's index in the data plan.
     package func checkLabels(_ events: EventStore, of block: Int, in data: DataPlan) throws(InputError) {

@@ -2,7 +2,7 @@ import COpenBLAS
 
 /// The library that multiplies matrices.
 package enum LinearAlgebra {
-    /// The kernel type that it chose for this processor, or was told to use (OPENBLAS_CORETYPE). Another type may round
+    /// The kernel type that it chose for this processor, or that OPENBLAS_CORETYPE names. Another type may round
     /// the last bit otherwise.
     package static let kernels = String(cString: openblas_get_corename())
 

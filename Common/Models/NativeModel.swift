@@ -98,6 +98,8 @@ package struct NativeModel: TrainableModel {
         }
     }
 
+    /// The parameters with which training begins: weights after Glorot and Bengio, drawn for each dense layer from a
+    /// random stream of its own; biases 0.
     package func initialParameters(seed: UInt64) -> [Float] {
         var parameters = [Float](repeating: 0, count: tensors.parameterCount)
         for case .transform(let layer, let index, let range) in stages {
@@ -109,10 +111,16 @@ package struct NativeModel: TrainableModel {
         return parameters
     }
 
+    /// Allocates one thread's arrays for up to `capacity` samples a call.
+    ///
+    /// - Throws: `InputError` with `.limit` where they would take more than 64 GiB.
     package func makeWorkspace(capacity: Int) throws(InputError) -> any ModelWorkspace {
         try NativeWorkspace(self, capacity: capacity)
     }
 
+    /// Writes the model as the bytes of an ONNX file that takes raw features: normalisation first, then the layers.
+    ///
+    /// - Throws: `InputError` where the parameters or the schema's channels do not fit the model.
     package func export(_ parameters: [Float], schema: DataSchema, version: String) throws(InputError) -> [UInt8] {
         try ONNXModel.export(self, parameters: parameters, Normalisation(schema.channels), version: version)
     }

@@ -93,6 +93,9 @@ package final class NativePredictor: Predictor {
         return schema
     }
 
+    /// Normalises the one input, raw features `[samples, features]`, and computes its scores, `[samples, outputs]`.
+    ///
+    /// - Throws: `InputError` where the request does not have exactly this input with at least one sample.
     package func predict(_ inputs: [NamedTensor]) throws(InputError) -> [NamedTensor] {
         let samples = try check(inputs)
         let known = idle.withLock { $0.popLast() }

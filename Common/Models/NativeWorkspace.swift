@@ -8,7 +8,7 @@ package final class NativeWorkspace: ModelWorkspace {
     /// First a copy of the input, for layers that overwrite it; then the output of each transform layer:
     /// `[capacity, width]`.
     private let values: [Lines]
-    /// The gradients at the same places.
+    /// The gradients at `values`, array by array.
     private let gradients: [Lines]
     private let scratch: Lines
     private let sums: AlignedBuffer
@@ -76,6 +76,10 @@ package final class NativeWorkspace: ModelWorkspace {
         }
     }
 
+    /// Computes a batch's gradient sums, into `gradient`, and its sum of losses times `Loss.fixedPointUnit`.
+    ///
+    /// - Throws: `InputError` where the batch has more samples than `capacity`, other features than one flat input of
+    ///   the model's width, or another number of labels than samples.
     package func computeGradient(
         of batch: Batch, parameters: Span<Float>, random: UInt64
     ) throws(InputError) -> Int64 {
@@ -96,6 +100,10 @@ package final class NativeWorkspace: ModelWorkspace {
             parameters: parameters, random: random)
     }
 
+    /// Computes the scores of a batch, `[samples, outputs]`, without dropout; they are valid until the next call.
+    ///
+    /// - Throws: `InputError` where the batch has more samples than `capacity` or other features than one flat input of
+    ///   the model's width.
     @_lifetime(borrow self)
     package func scores(of batch: Batch, parameters: Span<Float>) throws(InputError) -> Span<Float> {
         _ = try Self.flatInput(batch)

@@ -8,7 +8,7 @@ package struct NamedTensor: Sendable, Equatable {
     /// The values in C order; NaN stands for a missing one.
     package var values: [Float]
 
-    /// Creates a tensor. Whether the values are as many as the shape says is checked by whoever takes it.
+    /// Creates a tensor. Whether the values are as many as the shape requires is checked by whoever takes it.
     package init(name: String, shape: [Int], values: [Float]) {
         self.name = name
         self.shape = shape
@@ -29,7 +29,7 @@ package protocol Predictor: Sendable {
     /// Computes the answer to a request.
     ///
     /// - Parameter inputs: one tensor for each of `self.inputs`, all with the same number of samples.
-    /// - Throws: `InputError` that says what differs from the inputs of the model.
+    /// - Throws: `InputError` that states what differs from the inputs of the model.
     func predict(_ inputs: [NamedTensor]) throws(InputError) -> [NamedTensor]
 }
 
@@ -58,7 +58,7 @@ extension Predictor {
             let (values, isTooLarge) = first.multipliedReportingOverflow(by: spec.count)
             guard !isTooLarge, tensor.values.count == values, samples ?? first == first else {
                 throw InputError(
-                    .input, "an input has another number of values than its shape says, or than the other inputs",
+                    .input, "an input has another number of values than its shape requires, or than the other inputs",
                     object: spec.name, expected: "\(first) samples of \(spec.count) values",
                     found: "\(tensor.values.count) values")
             }

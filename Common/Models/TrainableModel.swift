@@ -9,7 +9,7 @@ import Features
 package protocol TrainableModel: Sendable {
     /// The tensors that are trained, in the order in which they lie in the parameters.
     var tensors: [TensorSpec] { get }
-    /// What is minimised; it also says how many scores a sample has.
+    /// What is minimised; it also determines how many scores a sample has.
     var loss: Loss { get }
 
     /// The parameters with which training begins: the same for one seed on every host.

@@ -1,9 +1,11 @@
 import Cluster
 
-/// The routes of the coordinator's REST interface, as paths below the server's address. The server mounts them and clients call them.
+/// The routes of the coordinator's REST interface, as paths below the server's address. The server mounts them and
+/// clients call them.
 ///
-/// The version of all documents of this interface is the `v1` in their path. A document gains keys only: a reader ignores keys that it
-/// does not know and takes defaults for those that are missing, so that clients and servers of neighbouring releases understand each other.
+/// The version of all documents of this interface is the `v1` in their path. A document gains keys only: a reader
+/// ignores keys that it does not know and takes defaults for those that are missing, so that clients and servers of
+/// neighbouring releases understand each other.
 package enum RestPath {
     /// What all paths begin with.
     package static let root = "/api/v1"

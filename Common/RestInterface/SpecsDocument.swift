@@ -1,12 +1,13 @@
 import Cluster
 
-/// The statistics of a job's branches, over all files that are counted so far. A bundle contains the same document, without what depends on
-/// the run.
+/// The statistics of a job's branches, over all files that are counted so far. A bundle contains the same document,
+/// without what depends on the run.
 package struct SpecsDocument: Codable, Sendable, Equatable {
     /// Statistics of one branch over all parts.
     package struct Branch: Codable, Sendable, Equatable {
         package var name: String
-        /// `flat` for one number an entry, `fixed[n]` for n numbers, `jagged` where the count varies; empty where it is not known.
+        /// `flat` for one number an entry, `fixed[n]` for n numbers, `jagged` where the count varies; empty where it is
+        /// not known.
         package var kind: String
         /// Finite values, and values that are not finite.
         package var values: Int64

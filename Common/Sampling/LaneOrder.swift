@@ -6,8 +6,8 @@ package struct RowReference: Equatable, Sendable {
     package var row: Int
 }
 
-/// The order in which one lane gives its training rows in one epoch: pieces permuted, then rows within a window of pieces, from
-/// (seed, epoch, lane); datasets interleaved by what remains.
+/// The order in which one lane gives its training rows in one epoch: pieces permuted, then rows within a window of
+/// pieces, from (seed, epoch, lane); datasets interleaved by what remains.
 package struct LaneOrder {
     /// Consecutive pieces whose rows are shuffled together.
     package static let window = 4

@@ -1,7 +1,7 @@
 import Cluster
 
-/// How one training walks the lanes of a data plan: how many samples each lane gives to a step, in which order, and how many steps there
-/// are.
+/// How one training walks the lanes of a data plan: how many samples each lane gives to a step, in which order, and how
+/// many steps there are.
 package struct LaneSchedule: Sendable, Equatable {
     package let blocks: [TrainingBlock]
     /// Each lane's pieces of blocks.
@@ -14,7 +14,8 @@ package struct LaneSchedule: Sendable, Equatable {
     package let stepsPerEpoch: Int64
     /// One more than the largest index of a dataset.
     package let datasets: Int
-    /// For each lane, in order, the blocks that no earlier lane has a piece of: what is counted once a block is counted by this lane.
+    /// For each lane, in order, the blocks that no earlier lane has a piece of: what is counted once a block is counted
+    /// by this lane.
     package let ownedBlocks: [[Int]]
 
     package init(blocks: [TrainingBlock], lanes: [[LanePiece]], batch: Int, epochs: Int, seed: UInt64) {

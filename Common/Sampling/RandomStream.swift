@@ -1,6 +1,7 @@
 import Cluster
 
-/// The streams of random numbers that a job draws from. Each has a name, so that no two draw the same numbers from one seed.
+/// The streams of random numbers that a job draws from. Each has a name, so that no two draw the same numbers from one
+/// seed.
 ///
 /// The raw values are part of what makes a model's bits: they never change.
 package enum RandomStream: UInt64, Sendable, CaseIterable {

@@ -1,6 +1,7 @@
 import Cluster
 
-/// Assigns entries to the parts of the split by a seeded hash of (identity, entry): the same for any chunking and any worker.
+/// Assigns entries to the parts of the split by a seeded hash of (identity, entry): the same for any chunking and any
+/// worker.
 package struct Splitter: Sendable {
     private let key: UInt64
     /// Of 2^32 draws, those below this go to training, and of the others those below `validationBelow` to validation.

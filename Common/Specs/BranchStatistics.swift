@@ -2,8 +2,8 @@ import Bytes
 import Cluster
 import Columns
 
-/// Statistics of one branch over some entries. Counts, extremes and multiplicities merge in any order; the moments are merged in
-/// one canonical order, so that their bytes depend on nothing else.
+/// Statistics of one branch over some entries. Counts, extremes and multiplicities merge in any order; the moments are
+/// merged in one canonical order, so that their bytes depend on nothing else.
 package struct BranchStatistics: Sendable, Equatable {
     /// Finite values.
     package var values: Int64 = 0
@@ -55,6 +55,7 @@ package struct PartialSpecs: Sendable, Equatable {
         self.branches = branches
     }
 
+    /// Adds specs that come later in the canonical order, of at least as many branches, branch by branch.
     package mutating func merge(_ other: PartialSpecs) {
         rows &+= other.rows
         for index in branches.indices { branches[index].merge(other.branches[index]) }
@@ -63,7 +64,8 @@ package struct PartialSpecs: Sendable, Equatable {
 
 extension PartialSpecs {
     /// The specs of each part of a block, with its entries counted and no values added.
-    /// - Parameter parts: for each entry of the block, the code of its part; an entry with another code belongs to none.
+    /// - Parameter parts: for each entry of the block, the code of its part; an entry with another code belongs to
+    ///   none.
     package static func empty(parts: ArraySlice<UInt8>, branches: Int) -> PartTable<PartialSpecs> {
         var specs = PartTable(
             repeating: PartialSpecs(branches: .init(repeating: BranchStatistics(), count: branches)))

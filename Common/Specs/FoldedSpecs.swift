@@ -1,7 +1,8 @@
 import Bytes
 import Cluster
 
-/// The specs of one file: its blocks' partial specs folded in their order, and how many rows each block gives to train, validation and test.
+/// The specs of one file: its blocks' partial specs folded in their order, and how many rows each block gives to train,
+/// validation and test.
 package struct FoldedSpecs: Sendable, Equatable {
     /// The specs of each part; nil where the file has no block.
     package private(set) var parts: PartTable<PartialSpecs>?
@@ -31,8 +32,8 @@ package struct FoldedSpecs: Sendable, Equatable {
         whole.merge(block.test)
     }
 
-    /// The parts and the whole, as `SpecsCoding` has them: two blocks, the second with the whole as its first part. Its format is that of
-    /// `rowBytes` too.
+    /// The parts and the whole, as `SpecsCoding` has them: two blocks, the second with the whole as its first part. Its
+    /// format is that of `rowBytes` too.
     package var specsBytes: [UInt8] {
         let empty = PartialSpecs(branches: .init(repeating: BranchStatistics(), count: whole.branches.count))
         return parts.map { SpecsCoding.encode([$0, PartTable(train: whole, validation: empty, test: empty)]) } ?? []

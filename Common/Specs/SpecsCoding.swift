@@ -1,8 +1,8 @@
 import Bytes
 import Cluster
 
-/// Encodes partial specs as bytes, little-endian: a word with the format, the number of blocks and of branches, then for each block and
-/// part its rows and statistics.
+/// Encodes partial specs as bytes, little-endian: a word with the format, the number of blocks and of branches, then
+/// for each block and part its rows and statistics.
 ///
 /// Format 1 had no first word: it began with the number of blocks. It is still read.
 package enum SpecsCoding {

@@ -2,8 +2,8 @@ import Bytes
 import Cluster
 import Columns
 
-/// Adds columns of a chunk to the partial specs of its blocks. One per chunk: it keeps which part each value belongs to, since the
-/// jagged branches of one collection follow each other.
+/// Adds columns of a chunk to the partial specs of its blocks. One per chunk: it keeps which part each value belongs
+/// to, since the jagged branches of one collection follow each other.
 package final class SpecsScanner {
     /// For each entry of the chunk, the code of its part; a code that no part has leaves the entry out.
     private let parts: [UInt8]

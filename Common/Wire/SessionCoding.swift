@@ -4,6 +4,7 @@ import Foundation
 
 /// Frequent messages, in fields of their own.
 extension WireCoding {
+    /// A lease's name in the fields of the protobuf message.
     package static func name(_ lease: LeaseName) -> Beamline_LeaseName {
         var name = Beamline_LeaseName()
         (name.task, name.token) = (lease.task.rawValue, lease.token.rawValue)
@@ -20,6 +21,8 @@ extension WireCoding {
 
     // MARK: From the worker
 
+    /// The receipts in one envelope: counted chunks in fields of their own, with their partial specs; any other result
+    /// as JSON.
     package static func envelope(receipts: [Receipt]) throws -> Beamline_Envelope {
         var envelope = Beamline_Envelope()
         envelope.receipts = try receipts.map { receipt in
@@ -36,6 +39,9 @@ extension WireCoding {
         return envelope
     }
 
+    /// The messages of a worker's envelope, the one in JSON before the receipts.
+    /// - Throws: `InputError` with `.limit` where the envelope has too many receipts or too many bytes, and those of
+    ///   `value` where its JSON is not understood.
     package static func messages(ofWorker envelope: Beamline_Envelope) throws -> [WorkerMessage] {
         var messages: [WorkerMessage] = []
         guard envelope.receipts.count <= maxReceipts, envelope.payload.count <= maxPayload else {
@@ -93,6 +99,8 @@ extension WireCoding {
 
         package init() {}
 
+        /// The messages of a coordinator's envelope: the one in JSON, then acknowledgements, then grants.
+        /// - Throws: `InputError` with `.corrupt` or `.unsupported` where its JSON is not understood.
         package mutating func messages(_ envelope: Beamline_Envelope) throws -> [CoordinatorMessage] {
             var messages: [CoordinatorMessage] = []
             if !envelope.body.isEmpty { messages.append(try value(CoordinatorMessage.self, envelope.body)) }

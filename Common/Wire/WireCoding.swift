@@ -5,12 +5,16 @@ import SwiftProtobuf
 
 /// Cluster's values as the bytes that travel.
 package enum WireCoding {
+    /// A value as JSON with sorted keys.
     package static func body(_ value: some Encodable) throws -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return try encoder.encode(value)
     }
 
+    /// The value of a message's JSON.
+    /// - Throws: `InputError` with `.unsupported` where a newer version wrote the value, with `.corrupt` where the JSON
+    ///   is not understood.
     package static func value<T: Decodable>(_: T.Type, _ body: Data) throws -> T {
         do { return try JSONDecoder().decode(T.self, from: body) } catch let newer as NewerFormat {
             throw InputError(
@@ -23,6 +27,7 @@ package enum WireCoding {
         }
     }
 
+    /// An envelope with a message as JSON, and the plain bytes that go with it.
     package static func envelope(_ message: some Encodable, payload: [UInt8] = []) throws -> Beamline_Envelope {
         var envelope = Beamline_Envelope()
         envelope.body = try body(message)

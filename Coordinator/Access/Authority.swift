@@ -3,7 +3,8 @@ import Foundation
 import SwiftASN1
 import X509
 
-/// A certificate authority of the cluster's own: one file that everybody is to trust, and certificates for coordinators that it vouches for.
+/// A certificate authority of the cluster's own: one file that everybody is to trust, and certificates for coordinators
+/// that it vouches for.
 package struct Authority: Sendable {
     private let directory: URL
     /// The file that workers and clients are given.
@@ -12,6 +13,7 @@ package struct Authority: Sendable {
 
     package init(_ directory: URL) { self.directory = directory }
 
+    /// Why a certificate cannot be made; the values are paths.
     package enum Failure: Error, CustomStringConvertible {
         case exists(String)
         case missing(String)
@@ -19,7 +21,10 @@ package struct Authority: Sendable {
         package var description: String {
             switch self {
             case .exists(let path):
-                "\(path) exists already: an authority that is replaced makes all its certificates worthless; remove it first if that is meant"
+                """
+                \(path) exists already: an authority that is replaced makes all its certificates worthless; \
+                remove it first if that is meant
+                """
             case .missing(let path): "there is no authority in \(path); make one with 'beamline ca init'"
             }
         }

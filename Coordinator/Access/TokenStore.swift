@@ -34,8 +34,9 @@ package struct AccessToken: Codable, Sendable, Equatable {
     var secretDigest: String
 }
 
-/// The tokens of one coordinator: a file each, with the secret's digest and never the secret. A token is `beamline_ID_SECRET`: the number names the file,
-/// so that creating and revoking one needs no running coordinator, and shows at its next call.
+/// The tokens of one coordinator: a file each, with the secret's digest and never the secret. A token is
+/// `beamline_ID_SECRET`: the number names the file, so that creating and revoking one needs no running coordinator, and
+/// shows at its next call.
 package struct TokenStore: Sendable {
     private let directory: URL
     private static let prefix = "beamline"

@@ -27,7 +27,10 @@ package struct AccessGuard: Sendable {
         var sentence: String {
             switch self {
             case .unknown:
-                "a token is needed: none was given, or it is wrong, revoked or expired; an operator makes one with 'beamline token create'"
+                """
+                a token is needed: none was given, or it is wrong, revoked or expired; \
+                an operator makes one with 'beamline token create'
+                """
             case .wrongRole(let role): "the token's role is \(role.rawValue), which does not allow this"
             }
         }

@@ -1,8 +1,8 @@
 import Dispatch
 import Synchronization
 
-/// Keeps costly answers for a time in proportion to what they cost, and computes each once for all who ask meanwhile: however many clients
-/// poll, the computing takes no more than a fixed share of one thread.
+/// Keeps costly answers for a time in proportion to what they cost, and computes each once for all who ask meanwhile:
+/// however many clients poll, the computing takes no more than a fixed share of one thread.
 package final class AnswerCache<Key: Hashable & Sendable, Answer: Sendable>: Sendable {
     private typealias Waiter = CheckedContinuation<Answer, any Error>
 

@@ -5,8 +5,8 @@ import Synchronization
 /// Files named by their SHA-256 beside the ledger: written, synced, renamed, then recorded. Calls block.
 package final class BlobStore: Sendable {
     private struct State {
-        /// Blobs that are stored and that the ledger does not name yet, with how often that happened (two jobs may store the same bytes) and
-        /// when it happened last.
+        /// Blobs that are stored and that the ledger does not name yet, with how often that happened (two jobs may
+        /// store the same bytes) and when it happened last.
         var arriving: [String: (count: Int, since: Date)] = [:]
         /// Blobs whose file is being removed.
         var removing: Set<String> = []
@@ -88,7 +88,7 @@ package final class BlobStore: Sendable {
     /// Removes a blob that nobody needs.
     /// - Parameter isNamed: whether the ledger names it.
     package func remove(_ digest: String, isNamed: (String) throws -> Bool) rethrows {
-        guard let path = path(digest), try !isNamed(digest) else { return }
+        guard let path = path(digest), try isNamed(digest) == false else { return }
         let isFree = state.withLock { $0.arriving[digest] == nil && $0.removing.insert(digest).inserted }
         guard isFree else { return }
         try? FileManager.default.removeItem(at: path)

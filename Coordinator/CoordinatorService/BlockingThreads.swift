@@ -1,11 +1,11 @@
 import Bytes
 import Foundation
 
-/// Threads of their own for calls that block, on SQLite or on the disk, and for long computations: neither the scheduling thread nor the
-/// cooperative pool waits for them.
+/// Threads of their own for calls that block, on SQLite or on the disk, and for long computations: neither the
+/// scheduling thread nor the cooperative pool waits for them.
 package final class BlockingThreads: Sendable {
+    // SAFETY: `waiting` and `isClosed` are read and written only while `condition` is locked.
     private final class Queue: @unchecked Sendable {
-        // SAFETY: `waiting` and `isClosed` are read and written only while `condition` is locked.
         let condition = NSCondition()
         var waiting: [@Sendable () -> Void] = []
         var isClosed = false

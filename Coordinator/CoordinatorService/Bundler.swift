@@ -34,6 +34,7 @@ struct Bundler: Sendable {
         }
 
         var format = 2
+        // UNUSED: in the code; readers of the document see it.
         var producer = "beamline"
         var version: String
         var job: String

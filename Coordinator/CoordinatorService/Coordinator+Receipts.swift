@@ -4,8 +4,8 @@ import Wire
 
 /// What workers report is checked before the scheduler sees it.
 extension Coordinator {
-    /// The events that one message stands for: a message with several receipts is as many events, each with its digest and what is wrong
-    /// with it.
+    /// The events that one message stands for: a message with several receipts is as many events, each with its digest
+    /// and what is wrong with it.
     func checked(_ event: Scheduler.Event) -> [Scheduler.Event] {
         guard case .message(let worker, let message, let payload) = event else { return [event] }
         if case .training(let round, let report) = message {

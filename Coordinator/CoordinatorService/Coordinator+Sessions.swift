@@ -106,7 +106,8 @@ extension Coordinator {
         post(.left(worker: worker, died: false))
     }
 
-    /// Sends the running jobs' token to the workers where jobs ask for it, again whenever it was renewed, and takes it back at their end.
+    /// Sends the running jobs' token to the workers where jobs ask for it, again whenever it was renewed, and takes it
+    /// back at their end.
     func forwardCredential() {
         let isWanted = core.scheduler.jobs.values.contains { $0.description.credentials == .forward }
         if credential.refresh(isWanted: isWanted, now: Self.now()) {

@@ -6,12 +6,13 @@ import Logging
 import Scheduling
 import Wire
 
-/// The shell around the scheduler: events of workers and people go in, the scheduler decides, the ledger commits, and only then anybody gets
-/// an answer.
+/// The shell around the scheduler: events of workers and people go in, the scheduler decides, the ledger commits, and
+/// only then anybody gets an answer.
 ///
-/// It runs on a thread of its own, since SQLite blocks; what arrives meanwhile is the next batch, and one transaction. Requests that only
-/// read are answered by the `QueryService`, from the snapshots that are published here.
+/// It runs on a thread of its own, since SQLite blocks; what arrives meanwhile is the next batch, and one transaction.
+/// Requests that only read are answered by the `QueryService`, from the snapshots that are published here.
 package actor Coordinator {
+    /// How a coordinator is set up when its process starts.
     package struct Settings: Sendable {
         /// The directory of the ledger and the blobs; made where it does not exist.
         package var state: URL
@@ -20,7 +21,8 @@ package actor Coordinator {
         package var catalog = SiteCatalog()
         /// The program's version.
         package var version = ""
-        /// Finds the bearer token that jobs with `credentials: forward` send to workers; nil where workers connect without TLS.
+        /// Finds the bearer token that jobs with `credentials: forward` send to workers; nil where workers connect
+        /// without TLS.
         package var bearerToken: (@Sendable () throws -> String?)?
         /// Called when receipts are committed and before any of them is acknowledged; a test ends the process there.
         package var beforeAcknowledging: (@Sendable () -> Void)?
@@ -159,8 +161,8 @@ package actor Coordinator {
 
     // MARK: Snapshots
 
-    /// Publishes what people may see of the state after a batch: at most ten times a second, and so seldom that it takes no more than a
-    /// fiftieth of the thread.
+    /// Publishes what people may see of the state after a batch: at most ten times a second, and so seldom that it
+    /// takes no more than a fiftieth of the thread.
     private func publishSnapshot(isDue: Bool) {
         let now = Self.now()
         guard isDue || now >= nextSnapshot else { return }

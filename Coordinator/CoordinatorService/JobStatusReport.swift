@@ -121,7 +121,10 @@ struct JobStatusReport {
             var notes = site.warnings.map { "credentials for \(site.site): \($0)" }
             if let expires = site.tokenExpires, let etaSeconds, expires < now + etaSeconds {
                 notes.append(
-                    "a bearer token for \(site.site) ends in \(Int(max(0, expires - now))) s; the job needs about \(Int(etaSeconds)) s more"
+                    """
+                    a bearer token for \(site.site) ends in \(Int(max(0, expires - now))) s; \
+                    the job needs about \(Int(etaSeconds)) s more
+                    """
                 )
             }
             return notes

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// What has come and is not handled yet. Whoever puts something into an empty box has to wake its reader; what comes while the reader is
-/// busy is taken together, as one batch.
+/// What has come and is not handled yet. Whoever puts something into an empty box has to wake its reader; what comes
+/// while the reader is busy is taken together, as one batch.
 final class Mailbox<Element: Sendable>: Sendable {
     private struct State {
         var waiting: [Element] = []

@@ -61,7 +61,7 @@ actor Publisher {
                 let blobs = blobs
                 guard let bytes = try await threads.run({ try blobs.get(digest) }) else {
                     coordinator.post(
-                        .publishRefused(job: job, "the finished model's bundle is lost from the state directory"))
+                        .publishRejected(job: job, "the finished model's bundle is lost from the state directory"))
                     return false
                 }
                 return await push(bytes, digest, model: model, to: nodes, job: job, for: coordinator)
@@ -82,7 +82,7 @@ actor Publisher {
             case .acknowledged: await coordinator.acknowledged(job, node: node, digest: digest)
             case .rejected(let reason):
                 coordinator.post(
-                    .publishRefused(job: job, "the inference node \(node) rejects the model: \(reason)"))
+                    .publishRejected(job: job, "the inference node \(node) rejects the model: \(reason)"))
                 return false
             case .unreachable(let reason):
                 coordinator.post(.publishWaits(job: job, "the inference node \(node) (\(reason))"))

@@ -69,7 +69,10 @@ enum ReceiptCheck {
                     receipt, "a branch of a survey is invalid",
                     expected: "a name of at most 4096 bytes and 1 to \(widths.upperBound) values an item",
                     found:
-                        "\(wrong.name.utf8.count) bytes, \(wrong.itemValues) values an item, \(wrong.fixedValues.map(String.init) ?? "any number of") values an entry"
+                        """
+                        \(wrong.name.utf8.count) bytes, \(wrong.itemValues) values an item, \
+                        \(wrong.fixedValues.map(String.init) ?? "any number of") values an entry
+                        """
                 )
             }
         case .listed, .counted: throw otherKind(receipt, expected: "a survey")
@@ -90,7 +93,10 @@ enum ReceiptCheck {
                 receipt, "a survey's blocks are invalid",
                 expected: "boundaries that rise from 0 to \(survey.entries)",
                 found:
-                    "\(bounds.count) boundaries from \(bounds.first ?? -1) to \(bounds.last ?? -1), \(survey.clusters.count) clusters"
+                    """
+                    \(bounds.count) boundaries from \(bounds.first ?? -1) to \(bounds.last ?? -1), \
+                    \(survey.clusters.count) clusters
+                    """
             )
         }
     }

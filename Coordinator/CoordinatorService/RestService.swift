@@ -8,8 +8,8 @@ import JobFile
 import RestInterface
 import Scheduling
 
-/// The REST interface for people, under `/api/v1`: stateless over the coordinator, which takes commands, and the query service, which
-/// answers what only reads.
+/// The REST interface for people, under `/api/v1`: stateless over the coordinator, which takes commands, and the query
+/// service, which answers what only reads.
 package struct RestService: Sendable {
     let coordinator: Coordinator
     let access: AccessGuard

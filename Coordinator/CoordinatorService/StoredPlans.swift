@@ -27,7 +27,8 @@ struct StoredPlans: Sendable {
         trainingDigest = try blobs.put([UInt8](try WireCoding.body(training)))
     }
 
-    /// Reads the plans that the ledger names. Where an earlier version left both in one manifest, it is taken apart and both are stored.
+    /// Reads the plans that the ledger names. Where an earlier version left both in one manifest, it is taken apart and
+    /// both are stored.
     ///
     /// - Returns: nil where the job has none yet.
     /// - Throws: `InputError` where a blob is missing or not understood.

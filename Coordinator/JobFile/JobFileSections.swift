@@ -152,7 +152,10 @@ extension JobFileParser {
         if training.batch < training.lanes {
             fail(
                 fields["batch"] ?? node,
-                "train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), lanes \(training.lanes)"
+                """
+                train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), \
+                lanes \(training.lanes)
+                """
             )
         }
         training.epochs = integer(fields["epochs"], "train: epochs", 1...1_000_000) ?? 5
@@ -185,7 +188,10 @@ extension JobFileParser {
             guard units < 2 || activation != .softmax else { return }
             fail(
                 node,
-                "train: categorical_crossentropy needs a last layer with softmax and a unit for each class; found \(found)"
+                """
+                train: categorical_crossentropy needs a last layer with softmax and a unit for each class; \
+                found \(found)
+                """
             )
         }
     }
@@ -226,7 +232,10 @@ extension JobFileParser {
             let names = mapping.compactMap(\.key.string).joined(separator: " and ")
             fail(
                 node,
-                "layer: expected one of dense, dropout; found \(mapping.isEmpty ? "an empty layer" : names + " in one layer")"
+                """
+                layer: expected one of dense, dropout; found \
+                \(mapping.isEmpty ? "an empty layer" : names + " in one layer")
+                """
             )
             return nil
         }
@@ -248,7 +257,9 @@ extension JobFileParser {
         if let node = fields["model"], !model.utf8.allSatisfy({ $0.isNameByte }) {
             fail(
                 node,
-                "publish: model: expected letters, digits, dots, dashes and underscores; found \(model.debugDescription)"
+                """
+                publish: model: expected letters, digits, dots, dashes and underscores; found \(model.debugDescription)
+                """
             )
         }
         let nodes = texts(fields["nodes"], "publish: nodes") ?? []

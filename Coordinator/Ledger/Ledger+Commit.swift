@@ -33,14 +33,19 @@ extension Ledger: LedgerStore {
         switch write {
         case .assign(let assignment, let stage):
             try run(
-                "INSERT INTO task (id, job, stage, unit, first, \"end\", token, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                """
+                INSERT INTO task (id, job, stage, unit, first, "end", token, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """,
                 [
                     assignment.lease.task, assignment.job, stage.rawValue, assignment.unit.stored,
                     assignment.extent.first, assignment.extent.end, assignment.lease.token, assignment.worker,
                 ], db)
         case .reassign(let assignment):
             try run(
-                "UPDATE task SET token = ?, second = 0, worker = ?, attempts = attempts + 1 WHERE id = ? AND counted IS NULL",
+                """
+                UPDATE task SET token = ?, second = 0, worker = ?, attempts = attempts + 1 WHERE id = ? \
+                AND counted IS NULL
+                """,
                 [assignment.lease.token, assignment.worker, assignment.lease.task], db)
         case .speculate(let assignment, let first):
             try run(
@@ -49,7 +54,10 @@ extension Ledger: LedgerStore {
         case .count(let receipt): try count(receipt, db)
         case .retire(let lease):
             try run(
-                "UPDATE task SET token = CASE WHEN token = ?1 THEN second ELSE token END, second = 0 WHERE id = ?2 AND counted IS NULL AND (token = ?1 OR second = ?1)",
+                """
+                UPDATE task SET token = CASE WHEN token = ?1 THEN second ELSE token END, second = 0 WHERE id = ?2 \
+                AND counted IS NULL AND (token = ?1 OR second = ?1)
+                """,
                 [lease.token, lease.task], db)
         case .crash(let task): try run("UPDATE task SET kills = kills + 1 WHERE id = ?", [task], db)
         case .clear(let task): try run("UPDATE task SET kills = MAX(0, kills - 1) WHERE id = ?", [task], db)
@@ -83,7 +91,8 @@ extension Ledger: LedgerStore {
         case .member(let round, let name, let kernels, let own):
             try run(
                 """
-                INSERT INTO member (job, name, kernels, own_kernels, first_round, last_round) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                INSERT INTO member (job, name, kernels, own_kernels, first_round, last_round) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?5)
                 ON CONFLICT (job, name, kernels) DO UPDATE SET last_round = excluded.last_round
                 """, [job, name, kernels, own.text, round], db)
         case .round(let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
@@ -101,7 +110,9 @@ extension Ledger: LedgerStore {
     private static func count(_ receipt: CountedReceipt, _ db: Database) throws {
         let lease = receipt.assignment.lease
         try run(
-            "UPDATE task SET counted = ?1, digest = ?2 WHERE id = ?3 AND counted IS NULL AND (token = ?1 OR second = ?1)",
+            """
+            UPDATE task SET counted = ?1, digest = ?2 WHERE id = ?3 AND counted IS NULL AND (token = ?1 OR second = ?1)
+            """,
             [lease.token, receipt.digest, lease.task], db)
         guard db.changesCount == 1 else { throw LedgerFailure.fenced(lease) }
         switch receipt.result {
@@ -130,7 +141,8 @@ extension Ledger: LedgerStore {
             [try json(rest), survey.entries, digest, file], db)
     }
 
-    /// A complete file's partial specs are folded in the order of its blocks, and dropped, with the tasks that made them.
+    /// A complete file's partial specs are folded in the order of its blocks, and dropped, with the tasks that made
+    /// them.
     private static func addPartial(_ receipt: CountedReceipt, of file: FileID, _ db: Database) throws {
         let task = receipt.assignment.lease.task
         let first = receipt.assignment.extent.first
@@ -156,7 +168,10 @@ extension Ledger: LedgerStore {
     /// Numbers of tasks are never used again: the largest is noted before any is deleted.
     private static func rememberTasks(_ db: Database) throws {
         try run(
-            "INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)",
+            """
+            INSERT INTO counter (name, value) SELECT 'tasks', COALESCE(MAX(id), 0) FROM task WHERE true \
+            ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)
+            """,
             [], db)
     }
 
@@ -181,7 +196,8 @@ extension Ledger: LedgerStore {
         try run(
             """
             INSERT INTO checkpoint (job, digest, step, round) VALUES (?, ?, ?, ?) ON CONFLICT (job)
-            DO UPDATE SET digest = excluded.digest, step = excluded.step, round = excluded.round WHERE excluded.step >= step
+            DO UPDATE SET digest = excluded.digest, step = excluded.step, round = excluded.round \
+            WHERE excluded.step >= step
             """, [job, checkpoint.digest, checkpoint.step, checkpoint.round], db)
         for metrics in checkpoint.metrics {
             try run(
@@ -190,6 +206,8 @@ extension Ledger: LedgerStore {
         }
     }
 
+    /// The token under which a task was counted, and its receipt's digest.
+    /// - Returns: nil where the task was not counted, or is deleted because its file is complete or its stage is over.
     package func counted(_ task: TaskID) throws -> (token: Token, digest: String)? {
         try database.read { db in
             try Row.fetchOne(
@@ -202,6 +220,9 @@ extension Ledger: LedgerStore {
 
     // MARK: After a restart
 
+    /// Begins a new life and reads from where the coordinator goes on: every job that is not at its end, with its open
+    /// tasks, and numbers larger than any used before.
+    /// - Throws: what SQLite throws; `InputError` where a document is damaged or of a newer format.
     package func restore() throws -> Restored {
         let live = try jobs().filter { !$0.stage.isFinal }
         let life = try beginLife()
@@ -271,8 +292,10 @@ extension Ledger: LedgerStore {
         }
         let rows = try Row.fetchAll(
             db,
-            sql:
-                "SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL \(record.stage == .specs ? "AND specs IS NULL" : "") ORDER BY dataset, logical, url",
+            sql: """
+                SELECT id, cuts FROM file WHERE job = ? AND skipped IS NULL \
+                \(record.stage == .specs ? "AND specs IS NULL" : "") ORDER BY dataset, logical, url
+                """,
             arguments: [record.id])
         return rows.compactMap { row in
             guard record.stage == .specs else { return WorkUnit(id: .file(row["id"]), sites: []) }

@@ -4,6 +4,7 @@ import Scheduling
 extension Ledger: PlanningView {
     package func description(of job: JobID) throws -> JobDescription? { try self.job(job)?.description }
 
+    /// The job's frozen list of files with their surveys, sorted by dataset, logical name and URL.
     package func files(of job: JobID) throws -> [PlannedFile] {
         try files(job).map { file in
             PlannedFile(
@@ -12,5 +13,7 @@ extension Ledger: PlanningView {
         }
     }
 
+    /// The most blocks in a task of a job that reads this number of branches, at least 1: its partial specs fit one
+    /// message.
     package func maxBlocks(branches: Int) -> Int32 { Self.maxBlocks(branches) }
 }

@@ -11,8 +11,10 @@ extension Ledger {
         try database.read { db in
             let rows = try Row.fetchCursor(
                 db,
-                sql:
-                    "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL ORDER BY dataset, logical, url",
+                sql: """
+                    SELECT * FROM file WHERE job = ? AND skipped IS NULL AND specs IS NOT NULL \
+                    ORDER BY dataset, logical, url
+                    """,
                 arguments: [job])
             while let row = try rows.next() {
                 try body(
@@ -86,8 +88,10 @@ extension Ledger {
         try database.read { db in
             try Bool.fetchOne(
                 db.cachedStatement(
-                    sql:
-                        "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job WHERE ?1 IN (manifest, data_plan, training_plan, bundle))"
+                    sql: """
+                        SELECT EXISTS (SELECT 1 FROM checkpoint WHERE digest = ?1) OR EXISTS (SELECT 1 FROM job \
+                        WHERE ?1 IN (manifest, data_plan, training_plan, bundle))
+                        """
                 ),
                 arguments: [digest]) ?? false
         }
@@ -107,7 +111,8 @@ extension Ledger {
     }
 
     /// A failed or cancelled job goes back to where it was.
-    /// - Parameter withoutUnreadable: files that failed it are left out, and a training restarts from the specs that are left.
+    /// - Parameter withoutUnreadable: files that failed it are left out, and a training restarts from the specs that
+    ///   are left.
     /// - Returns: nil where there is nothing to be retried.
     package func retry(_ id: JobID, withoutUnreadable: Bool, at time: Double) throws -> RestoredJob? {
         guard let job = try job(id), job.stage == .failed || job.stage == .cancelled else { return nil }
@@ -115,23 +120,31 @@ extension Ledger {
             var stage = job.failedStage ?? .queued
             if withoutUnreadable {
                 try Self.deleteTasks(
-                    "job = ?1 AND stage <> 'list' AND unit IN (SELECT id FROM file WHERE job = ?1 AND unreadable IS NOT NULL)",
+                    """
+                    job = ?1 AND stage <> 'list' AND unit IN (SELECT id FROM file WHERE job = ?1 \
+                    AND unreadable IS NOT NULL)
+                    """,
                     [id], db)
                 try db.execute(
-                    sql:
-                        "DELETE FROM partial WHERE file IN (SELECT id FROM file WHERE job = ? AND unreadable IS NOT NULL)",
+                    sql: """
+                        DELETE FROM partial WHERE file IN (SELECT id FROM file WHERE job = ? AND unreadable IS NOT NULL)
+                        """,
                     arguments: [id])
                 try db.execute(
-                    sql:
-                        "UPDATE file SET skipped = unreadable, specs = NULL, block_rows = NULL WHERE job = ? AND unreadable IS NOT NULL",
+                    sql: """
+                        UPDATE file SET skipped = unreadable, specs = NULL, block_rows = NULL WHERE job = ? \
+                        AND unreadable IS NOT NULL
+                        """,
                     arguments: [id])
                 if stage.trains || stage == .publish {
                     for table in ["checkpoint", "epoch", "publication", "member"] {
                         try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id])
                     }
                     try db.execute(
-                        sql:
-                            "UPDATE job SET manifest = NULL, data_plan = NULL, training_plan = NULL, bundle = NULL, test = NULL, kernels = NULL WHERE id = ?",
+                        sql: """
+                            UPDATE job SET manifest = NULL, data_plan = NULL, training_plan = NULL, bundle = NULL, \
+                            test = NULL, kernels = NULL WHERE id = ?
+                            """,
                         arguments: [id])
                     stage = .train
                 }
@@ -142,8 +155,10 @@ extension Ledger {
                 sql: "UPDATE task SET kills = 0, token = 0, second = 0 WHERE job = ? AND counted IS NULL",
                 arguments: [id])
             try db.execute(
-                sql:
-                    "UPDATE job SET stage = ?, error = NULL, finished = NULL, failed_stage = NULL, paused = 0 WHERE id = ?",
+                sql: """
+                    UPDATE job SET stage = ?, error = NULL, finished = NULL, failed_stage = NULL, paused = 0 \
+                    WHERE id = ?
+                    """,
                 arguments: [stage.rawValue, id])
             try db.execute(
                 sql: "DELETE FROM stage WHERE job = ? AND stage IN ('failed', 'cancelled', 'done')", arguments: [id])

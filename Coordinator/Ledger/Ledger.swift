@@ -7,8 +7,8 @@ import Synchronization
 
 /// Jobs, files, tasks, checkpoints and publications, in SQLite. What a call returned from survives kill -9.
 ///
-/// Calls block; the coordinator makes them on a thread of its own. One coordinator owns a ledger at a time: each takes a new *life* when it
-/// opens the ledger, and every transaction of an earlier life is refused from then on.
+/// Calls block; the coordinator makes them on a thread of its own. One coordinator owns a ledger at a time: each takes
+/// a new *life* when it opens the ledger, and every transaction of an earlier life is rejected from then on.
 package final class Ledger: Sendable {
     let database: any DatabaseWriter
     private let life = Mutex<Int64>(0)
@@ -20,8 +20,10 @@ package final class Ledger: Sendable {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
             try db.execute(
-                sql:
-                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384"
+                sql: """
+                    PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                    PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384
+                    """
             )
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
@@ -30,8 +32,9 @@ package final class Ledger: Sendable {
         _ = try beginLife()
     }
 
-    /// Opens a ledger that its coordinator has open already, for reading alone: a pool of connections, each of which sees what was committed
-    /// last, whatever the coordinator is writing meanwhile. It takes no life, and every write fails.
+    /// Opens a ledger that its coordinator has open already, for reading alone: a pool of connections, each of which
+    /// sees what was committed last, whatever the coordinator is writing meanwhile. It takes no life, and every write
+    /// fails.
     /// - Parameter count: connections at most.
     package init(readersOf path: String, count: Int) throws {
         var configuration = Configuration()
@@ -54,6 +57,7 @@ package final class Ledger: Sendable {
         return new
     }
 
+    /// The JSON of a document as it is stored: keys sorted, slashes not escaped, so that equal values have equal text.
     package static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -75,6 +79,7 @@ package final class Ledger: Sendable {
 
     // MARK: Jobs
 
+    /// A job as the ledger has it; times are seconds since 1970.
     package struct JobRecord: Sendable {
         package var id: JobID
         package var description: JobDescription
@@ -100,6 +105,10 @@ package final class Ledger: Sendable {
         package var finished: Double?
     }
 
+    /// Adds a job in the stage `queued`, with its datasets, in one transaction.
+    /// - Parameter time: the time of submission, in seconds since 1970.
+    /// - Returns: the job's number.
+    /// - Throws: `LedgerFailure.takenOver` where another coordinator has opened the ledger.
     package func addJob(_ job: JobDescription, at time: Double) throws -> JobID {
         var id = JobID(0)
         try transaction { db in
@@ -116,11 +125,13 @@ package final class Ledger: Sendable {
         return id
     }
 
+    /// All jobs, in the order of their submission.
     package func jobs() throws -> [JobRecord] {
         try database.read { db in try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").map(Self.job) }
     }
 
-    /// Every job's number, stage, and the time of its end (seconds since 1970), in the order of submission; without decoding what else it has.
+    /// Every job's number, stage, and the time of its end (seconds since 1970), in the order of submission; without
+    /// decoding what else it has.
     package func jobStages() throws -> [(id: JobID, stage: JobStage, finished: Double?)] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT id, stage, finished FROM job ORDER BY id").map {
@@ -130,6 +141,7 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// One job; nil where there is none with this number.
     package func job(_ id: JobID) throws -> JobRecord? {
         try database.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]).map(Self.job)
@@ -174,6 +186,7 @@ package final class Ledger: Sendable {
 
     // MARK: Files
 
+    /// A file of a job's list as the ledger has it.
     package struct FileRecord: Sendable {
         package var id: FileID
         package var job: JobID
@@ -228,8 +241,10 @@ package final class Ledger: Sendable {
         try database.read { db in
             let row = try Row.fetchOne(
                 db,
-                sql:
-                    "SELECT * FROM file WHERE job = ? AND skipped IS NULL AND survey IS NOT NULL ORDER BY dataset, logical, url LIMIT 1",
+                sql: """
+                    SELECT * FROM file WHERE job = ? AND skipped IS NULL AND survey IS NOT NULL \
+                    ORDER BY dataset, logical, url LIMIT 1
+                    """,
                 arguments: [job])
             return Dictionary(
                 try row.map { try whole($0, db) }?.survey?.branches.map { ($0.name, $0) } ?? [],
@@ -258,6 +273,7 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// One file, with the branches of its survey; nil where there is none with this number.
     package func file(_ id: FileID) throws -> FileRecord? {
         try database.read { db in
             try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM file WHERE id = ?"), arguments: [id]).map {
@@ -281,7 +297,8 @@ package final class Ledger: Sendable {
             let row = try Row.fetchOne(
                 db,
                 sql: """
-                    SELECT COUNT(*) AS files, COALESCE(SUM(CASE WHEN skipped IS NULL THEN entries END), 0) AS entries FROM file WHERE job = ?
+                    SELECT COUNT(*) AS files, COALESCE(SUM(CASE WHEN skipped IS NULL THEN entries END), 0) AS entries \
+                    FROM file WHERE job = ?
                     """, arguments: [job])
             return (row?["files"] ?? 0, row?["entries"] ?? 0)
         }
@@ -289,6 +306,8 @@ package final class Ledger: Sendable {
 
     // MARK: Training and publishing
 
+    /// The newest checkpoint of a job: its blob's digest, the step after which it was taken, and the round that stored
+    /// it; nil before the first.
     package func checkpoint(_ job: JobID) throws -> (digest: String, step: Int64, round: RoundNumber)? {
         try database.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [job]).map {
@@ -297,6 +316,7 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// The metrics of a job's finished epochs, in their order.
     package func epochs(_ job: JobID) throws -> [EpochMetrics] {
         try database.read { db in
             try String.fetchAll(db, sql: "SELECT metrics FROM epoch WHERE job = ? ORDER BY epoch", arguments: [job]).map
@@ -304,6 +324,8 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// The inference nodes that a job's model was pushed to, sorted by name: the digest of the bundle, and whether the
+    /// node acknowledged it.
     package func publications(_ job: JobID) throws -> [(node: String, digest: String, acknowledged: Bool)] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM publication WHERE job = ? ORDER BY node", arguments: [job])
@@ -319,8 +341,10 @@ package final class Ledger: Sendable {
     private static func increase(_ counter: String, by amount: Int64, _ db: Database) throws -> Int64 {
         try Int64.fetchOne(
             db,
-            sql:
-                "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
+            sql: """
+                INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE \
+                SET value = value + excluded.value RETURNING value
+                """,
             arguments: [counter, amount])!
     }
 
@@ -334,7 +358,7 @@ package final class Ledger: Sendable {
     }
 }
 
-/// Why the ledger refuses a transaction.
+/// Why the ledger rejects a transaction, or cannot be opened.
 package enum LedgerFailure: Error, CustomStringConvertible, Equatable {
     case takenOver
     /// A newer program has changed its schema.

@@ -6,6 +6,7 @@ import Specs
 
 /// Looks after a ledger beside its coordinator: takes no new life, so the coordinator goes on.
 package struct LedgerMaintenance {
+    /// What a check has found.
     package struct Report: Sendable {
         /// For people: what is in it.
         package var lines: [String] = []
@@ -76,13 +77,17 @@ package struct LedgerMaintenance {
             try Int.fetchOne(
                 db,
                 sql: """
-                    SELECT COUNT(*) FROM task a JOIN task b ON a.job = b.job AND a.stage = b.stage AND a.unit = b.unit AND a.id < b.id
+                    SELECT COUNT(*) FROM task a JOIN task b ON a.job = b.job AND a.stage = b.stage AND a.unit = b.unit \
+                    AND a.id < b.id
                     WHERE a.job = ? AND a.first < b."end" AND b.first < a."end"
                     """, arguments: [job]) ?? 0
         if overlaps > 0 { report.mistakes.append("job \(job): \(overlaps) pairs of tasks have blocks in common") }
         report.lines.append("job \(job) \(name): \(stage), \(counted) entries of \(files) files counted once")
     }
 
+    /// Writes a compact copy of the ledger while its coordinator goes on.
+    /// - Parameter path: of the copy; no file may be there yet.
+    /// - Throws: what SQLite throws.
     package func backup(to path: String) throws {
         try database.writeWithoutTransaction { db in try db.execute(sql: "VACUUM INTO ?", arguments: [path]) }
     }

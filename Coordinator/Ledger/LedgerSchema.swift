@@ -10,7 +10,8 @@ extension Ledger {
         migrator.registerMigration("3") { db in
             try db.execute(
                 sql: """
-                    CREATE TABLE stage (job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, started REAL NOT NULL, PRIMARY KEY (job, stage)) WITHOUT ROWID
+                    CREATE TABLE stage (job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, \
+                    started REAL NOT NULL, PRIMARY KEY (job, stage)) WITHOUT ROWID
                     """)
         }
         migrator.registerMigration("4") { db in try db.execute(sql: fourth) }
@@ -22,51 +23,65 @@ extension Ledger {
         return migrator
     }
 
-    /// What is trained on and how are two blobs. A job that was planned before keeps `manifest`, the digest of both in one; they are taken
-    /// apart when its training goes on.
+    /// What is trained on and how are two blobs. A job that was planned before keeps `manifest`, the digest of both in
+    /// one; they are taken apart when its training goes on.
     private static let fifth = """
         ALTER TABLE job ADD COLUMN data_plan TEXT;
         ALTER TABLE job ADD COLUMN training_plan TEXT;
         """
 
     private static let first = """
-        CREATE TABLE job (id INTEGER PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, stage TEXT NOT NULL, error TEXT,
-          notes TEXT NOT NULL DEFAULT '[]', branches TEXT, manifest TEXT, bundle TEXT, test TEXT, submitted REAL NOT NULL, finished REAL);
-        CREATE TABLE dataset (job INTEGER NOT NULL REFERENCES job, ordinal INTEGER NOT NULL, name TEXT NOT NULL, label INTEGER,
+        CREATE TABLE job (id INTEGER PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, stage TEXT NOT NULL, \
+        error TEXT,
+          notes TEXT NOT NULL DEFAULT '[]', branches TEXT, manifest TEXT, bundle TEXT, test TEXT, \
+        submitted REAL NOT NULL, finished REAL);
+        CREATE TABLE dataset (job INTEGER NOT NULL REFERENCES job, ordinal INTEGER NOT NULL, name TEXT NOT NULL, \
+        label INTEGER,
           PRIMARY KEY (job, ordinal)) WITHOUT ROWID;
-        CREATE TABLE file (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, dataset INTEGER NOT NULL, logical TEXT NOT NULL,
+        CREATE TABLE file (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, dataset INTEGER NOT NULL, \
+        logical TEXT NOT NULL,
           url TEXT NOT NULL, survey TEXT, skipped TEXT);
         CREATE UNIQUE INDEX file_once ON file (job, dataset, logical, url);
-        CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, dataset INTEGER NOT NULL,
+        CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, \
+        dataset INTEGER NOT NULL,
           file INTEGER REFERENCES file, first INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL);
         CREATE INDEX task_stage ON task (job, stage);
-        CREATE TABLE lease (task INTEGER PRIMARY KEY REFERENCES task, token INTEGER NOT NULL, worker INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 1);
-        CREATE TABLE receipt (task INTEGER PRIMARY KEY REFERENCES task, token INTEGER NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL, specs BLOB);
-        CREATE TABLE checkpoint (job INTEGER PRIMARY KEY REFERENCES job, digest TEXT NOT NULL, step INTEGER NOT NULL, round INTEGER NOT NULL);
-        CREATE TABLE epoch (job INTEGER NOT NULL REFERENCES job, epoch INTEGER NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY (job, epoch)) WITHOUT ROWID;
-        CREATE TABLE publication (job INTEGER NOT NULL REFERENCES job, node TEXT NOT NULL, digest TEXT NOT NULL, acknowledged INTEGER NOT NULL,
+        CREATE TABLE lease (task INTEGER PRIMARY KEY REFERENCES task, token INTEGER NOT NULL, worker INTEGER NOT NULL, \
+        attempts INTEGER NOT NULL DEFAULT 1);
+        CREATE TABLE receipt (task INTEGER PRIMARY KEY REFERENCES task, token INTEGER NOT NULL, digest TEXT NOT NULL, \
+        result TEXT NOT NULL, specs BLOB);
+        CREATE TABLE checkpoint (job INTEGER PRIMARY KEY REFERENCES job, digest TEXT NOT NULL, step INTEGER NOT NULL, \
+        round INTEGER NOT NULL);
+        CREATE TABLE epoch (job INTEGER NOT NULL REFERENCES job, epoch INTEGER NOT NULL, metrics TEXT NOT NULL, \
+        PRIMARY KEY (job, epoch)) WITHOUT ROWID;
+        CREATE TABLE publication (job INTEGER NOT NULL REFERENCES job, node TEXT NOT NULL, digest TEXT NOT NULL, \
+        acknowledged INTEGER NOT NULL,
           PRIMARY KEY (job, node)) WITHOUT ROWID;
         CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         """
 
-    /// Tasks are cut when they are assigned, and a file's partial specs are folded when its last one is counted, so that what stays grows with the
-    /// files. Jobs that were under way restart: their results are the same.
+    /// Tasks are cut when they are assigned, and a file's partial specs are folded when its last one is counted, so
+    /// that what stays grows with the files. Jobs that were under way restart: their results are the same.
     ///
-    /// - task: blocks `first..<end` of a unit (a pattern's ordinal, or a file); `token` and `second` are the tokens that count (0 for none),
-    ///   `counted` the one that did, with the receipt's digest. Kept until its file is complete, or the stage
-    ///   ends.
+    /// - task: blocks `first..<end` of a unit (a pattern's ordinal, or a file); `token` and `second` are the tokens
+    ///   that count (0 for none), `counted` the one that did, with the receipt's digest. Kept until its file is
+    ///   complete, or the stage ends.
     /// - partial: the partial specs of a chunk, until its file is complete.
-    /// - layout: the branches of surveyed trees, each list once: most files of a data set have the same. `survey` has them only where `layout` is null.
-    /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives (FoldedSpecs);
-    ///   `unreadable`, what a retry may leave out.
+    /// - layout: the branches of surveyed trees, each list once: most files of a data set have the same. `survey` has
+    ///   them only where `layout` is null.
+    /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives
+    ///   (FoldedSpecs); `unreadable`, what a retry may leave out.
     /// - member: who took part in a job's training rounds, with what kernels.
     /// - story: what happened to a job (0), a task (1), a worker (2), for people.
     private static let fourth = """
         DROP TABLE receipt; DROP TABLE lease; DROP TABLE task;
-        CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, unit INTEGER NOT NULL,
-          first INTEGER NOT NULL, "end" INTEGER NOT NULL, token INTEGER NOT NULL, second INTEGER NOT NULL DEFAULT 0, worker INTEGER NOT NULL,
+        CREATE TABLE task (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, stage TEXT NOT NULL, \
+        unit INTEGER NOT NULL,
+          first INTEGER NOT NULL, "end" INTEGER NOT NULL, token INTEGER NOT NULL, second INTEGER NOT NULL DEFAULT 0, \
+        worker INTEGER NOT NULL,
           attempts INTEGER NOT NULL DEFAULT 1, kills INTEGER NOT NULL DEFAULT 0, counted INTEGER, digest TEXT);
-        CREATE TABLE partial (file INTEGER NOT NULL REFERENCES file, first INTEGER NOT NULL, task INTEGER NOT NULL, specs BLOB NOT NULL);
+        CREATE TABLE partial (file INTEGER NOT NULL REFERENCES file, first INTEGER NOT NULL, task INTEGER NOT NULL, \
+        specs BLOB NOT NULL);
         CREATE UNIQUE INDEX partial_once ON partial (file, first);
         CREATE TABLE layout (id INTEGER PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL UNIQUE);
         ALTER TABLE file ADD COLUMN layout INTEGER REFERENCES layout;
@@ -80,7 +95,8 @@ extension Ledger {
         ALTER TABLE job ADD COLUMN failed_stage TEXT;
         ALTER TABLE job ADD COLUMN round INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE job ADD COLUMN kernels TEXT;
-        CREATE TABLE member (job INTEGER NOT NULL REFERENCES job, name TEXT NOT NULL, kernels TEXT NOT NULL, own_kernels TEXT NOT NULL,
+        CREATE TABLE member (job INTEGER NOT NULL REFERENCES job, name TEXT NOT NULL, kernels TEXT NOT NULL, \
+        own_kernels TEXT NOT NULL,
           first_round INTEGER NOT NULL, last_round INTEGER NOT NULL, PRIMARY KEY (job, name, kernels)) WITHOUT ROWID;
         CREATE TABLE story (subject INTEGER NOT NULL, id INTEGER NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
         CREATE INDEX story_of ON story (subject, id);

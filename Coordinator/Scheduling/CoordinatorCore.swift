@@ -1,12 +1,16 @@
 import Cluster
 
-/// Drives the scheduler over a ledger: events in batches, each batch one transaction, and no message is sent before it is committed.
+/// Drives the scheduler over a ledger: events in batches, each batch one transaction, and no message is sent before it
+/// is committed.
 ///
-/// Where a transaction fails, the scheduler is no longer what the ledger holds: it is thrown away and restored from the ledger, as after a
-/// crash, and every session is ended; workers join again and send once more what was not acknowledged.
+/// Where a transaction fails, the scheduler is no longer what the ledger holds: it is thrown away and restored from the
+/// ledger, as after a crash, and every session is ended; workers join again and send once more what was not
+/// acknowledged.
 package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendable {
+    /// Makes the plan of a stage that a job enters, or gives the reason why the job cannot go on.
     package typealias Planner = @Sendable (_ job: JobID, _ stage: JobStage) -> Result<StagePlan, PlanFailure>
 
+    /// What the shell carries out after a batch; replies and requests follow from what is committed.
     package struct Outcome: Sendable {
         package var replies: [(worker: WorkerID, reply: Scheduler.Reply)] = []
         package var requests: [Scheduler.Request] = []
@@ -81,10 +85,10 @@ package struct CoordinatorCore<Store: LedgerStore>: Sendable where Store: Sendab
     /// The very receipt that was counted gets the same acknowledgement.
     private func recall(_ lease: LeaseName, _ digest: String) -> CoordinatorMessage {
         guard let known = try? store.counted(lease.task) else {
-            return .refused(lease, reason: "task \(lease.task) is not wanted any more")
+            return .rejected(lease, reason: "task \(lease.task) is not wanted any more")
         }
         if known.token == lease.token, known.digest == digest { return .acknowledged([lease]) }
-        return .refused(lease, reason: "task \(lease.task) was counted under token \(known.token)")
+        return .rejected(lease, reason: "task \(lease.task) was counted under token \(known.token)")
     }
 
     private mutating func fail(_ reason: String, _ outcome: inout Outcome) {

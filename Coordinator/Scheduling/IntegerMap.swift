@@ -29,8 +29,9 @@ extension UnitID: IntegerKey {
     }
 }
 
-/// Values by number, without order: insertion, removal and lookup in constant time, and the same layout in every process, which Swift's
-/// Dictionary does not give (its hashes are seeded) and OrderedDictionary does not give for removals.
+/// Values by number, without order: insertion, removal and lookup in constant time, and the same layout in every
+/// process, which Swift's Dictionary does not give (its hashes are seeded) and OrderedDictionary does not give for
+/// removals.
 ///
 /// Open addressing with linear probing; a removal moves what follows back, so that there are no tombstones.
 package struct IntegerMap<Key: IntegerKey, Value: Sendable>: Sendable {

@@ -3,10 +3,12 @@ import Cluster
 /// One job from its submission to its end.
 ///
 ///     queued --> list --> survey --> specs --> train --> evaluate --> publish --> done
-///                 each stage: planning --(its plan is committed)--> working --(nothing left)--> the next stage's planning
-///     any but the last three --> failed | cancelled;   failed | cancelled --(retry)--> planning of the stage that failed
+///     each stage: planning --(its plan is committed)--> working --(nothing left)--> the next stage's planning
+///     any but the last three --> failed | cancelled
+///     failed | cancelled --(retry)--> planning of the stage that failed
 ///     paused: beside the stage; nothing is assigned and no round runs, receipts still count
 package struct JobMachine: Sendable {
+    /// Whether a stage waits for its plan, or is being worked on.
     package enum State: Sendable, Equatable {
         /// The stage's plan is being made; a late answer is that for another stage.
         case planning(JobStage)

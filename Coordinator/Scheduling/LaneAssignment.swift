@@ -49,7 +49,8 @@ package enum LaneAssignment {
         }
     }
 
-    /// Which workers train which job: the highest priority first, jobs of one priority in equal shares, each keeping those it has.
+    /// Which workers train which job: the highest priority first, jobs of one priority in equal shares, each keeping
+    /// those it has.
     /// - Parameter claims: in any order.
     package static func share(_ claims: [Claim]) -> [(id: JobID, workers: [WorkerID])] {
         var taken = IntegerMap<WorkerID, Bool>()

@@ -28,8 +28,11 @@ extension LeaseTable {
 
     // MARK: Looking
 
+    /// The number of tasks that a worker holds, speculative ones included.
     package func heldCount(_ worker: WorkerID) -> Int { held[worker]?.count ?? 0 }
+    /// The tasks that a worker holds, speculative ones included.
     package func heldTasks(_ worker: WorkerID) -> [TaskID] { held[worker] ?? [] }
+    /// The number of a job's tasks that are out, assigned and not taken back; one that two workers have counts once.
     package func out(_ job: JobID) -> Int { work[job]?.out ?? 0 }
     /// Whether a task of the job waits to be assigned again.
     package func hasWaiting(_ job: JobID) -> Bool { work[job].map { $0.waiting > 0 } ?? false }
@@ -41,7 +44,6 @@ extension LeaseTable {
     package func progress(_ job: JobID) -> (done: Int, all: Int) {
         work[job].map { ($0.allCuts - $0.uncut - $0.openCuts, $0.allCuts) } ?? (0, 0)
     }
-    package var openCount: Int { tasks.count }
     /// The queues with work that nobody does.
     package func waitingQueues(_ job: JobID) -> [(sites: [String], localPath: String?)] {
         (work[job]?.queues ?? []).filter(\.hasWork).map { ($0.sites, $0.localPath) }
@@ -65,8 +67,8 @@ extension LeaseTable {
 
     // MARK: Assigning
 
-    /// Assigns a job's work: each time of the sites that have the fewest tasks out, so that no site's link is idle while another's is
-    /// full; what was given back first, then the next of the files in their order.
+    /// Assigns a job's work: each time of the sites that have the fewest tasks out, so that no site's link is idle
+    /// while another's is full; what was given back first, then the next of the files in their order.
     /// - Parameter maxTasks: how many tasks of a queue may be out at once, by its sites.
     package mutating func assign(
         _ job: JobID, to candidate: Candidate, deadline: Double, now: Double, maxTasks: ([String]) -> Int
@@ -102,7 +104,8 @@ extension LeaseTable {
         return best?.index
     }
 
-    /// The oldest task that was given back, and that this worker has not failed on; where all others have failed too, any.
+    /// The oldest task that was given back, and that this worker has not failed on; where all others have failed too,
+    /// any.
     private mutating func reassign(
         _ job: JobID, _ queue: Int, to candidate: Candidate, deadline: Double, now: Double
     ) -> Assignment? {

@@ -7,7 +7,8 @@ extension LeaseTable {
     struct Lease: Sendable {
         enum Holder: Sendable, Equatable {
             case worker(WorkerID)
-            /// The holder's session ended, or was another life's: it may come back. `died` is its process where its connection broke.
+            /// The holder's session ended, or was another life's: it may come back. `died` is its process where its
+            /// connection broke.
             case away(died: String?)
         }
 
@@ -23,7 +24,8 @@ extension LeaseTable {
     /// An open task.
     struct Task: Sendable {
         enum State: Sendable {
-            /// To be assigned again. The last token stays good until then; nil where a receipt under it was handed in and not counted.
+            /// To be assigned again. The last token stays good until then; nil where a receipt under it was handed in
+            /// and not counted.
             case waiting(last: Lapsed?)
             case assigned(Lease)
             /// Assigned to a second worker beside the first; the first receipt counts.
@@ -139,7 +141,8 @@ extension LeaseTable {
         var hasWork: Bool { !units.isEmpty || !waiting.isEmpty }
     }
 
-    /// The work of one job. The counters follow from the tasks' states and the units; `transition` and `cut` alone change them.
+    /// The work of one job. The counters follow from the tasks' states and the units; `transition` and `cut` alone
+    /// change them.
     struct Work: Sendable {
         var queues: [Queue] = []
         var units = IntegerMap<UnitID, Unit>()

@@ -6,13 +6,15 @@ import OrderedCollections
 ///
 /// Units are cut into tasks when they are assigned. States of a task, and what moves it:
 ///
-///     (cut) --> assigned --(overdue, given back, its holder left)--> waiting --(assigned again: a new token)--> assigned
-///                |  `--(a speculative assignment)--> speculative --(one holder lost)--> assigned
-///                `--(a receipt under a live token)--> counted: gone from here, every token of it retired
+///     (cut) --> assigned --(overdue, given back, its holder left)--> waiting
+///     waiting --(assigned again: a new token)--> assigned
+///     assigned --(a speculative assignment)--> speculative --(one holder lost)--> assigned
+///     any of them --(a receipt under a live token)--> counted: gone from here, every token of it retired
 ///
-/// The last token of a waiting task stays good until it is assigned again: a late receipt is as good as any. One that was handed in and
-/// not counted retires its token.
+/// The last token of a waiting task stays good until it is assigned again: a late receipt is as good as any. One that
+/// was handed in and not counted retires its token.
 package struct LeaseTable: Sendable {
+    /// When and in what size tasks are assigned.
     package struct Settings: Sendable, Equatable {
         /// Chunks grow until one takes about so many seconds.
         package var secondsWanted = 4.0
@@ -225,8 +227,8 @@ package struct LeaseTable: Sendable {
 
     /// Takes back what is overdue.
     /// - Parameter isBack: whether a process that was believed dead has joined again.
-    /// - Returns: what ran out, and the tasks with which a worker has died. A task is poison where two have died with it and, where
-    ///   workers die without it too, more than without it (five are enough in any case).
+    /// - Returns: what ran out, and the tasks with which a worker has died. A task is poison where two have died with
+    ///   it and, where workers die without it too, more than without it (five are enough in any case).
     package mutating func expire(
         now: Double, isBack: (String) -> Bool = { _ in false }
     ) -> (overdue: [LeaseName], crashes: [Crash]) {
@@ -271,8 +273,8 @@ package struct LeaseTable: Sendable {
         if let state = tasks[lease.task]?.without(lease.token) { transition(lease.task, to: state) }
     }
 
-    /// A worker's session ended. One that took its leave gives back what it held; else its leases live on until they are overdue: it may
-    /// come back, or have died of one of them.
+    /// A worker's session ended. One that took its leave gives back what it held; else its leases live on until they
+    /// are overdue: it may come back, or have died of one of them.
     /// - Parameter died: the process, where its connection broke.
     package mutating func workerLeft(_ worker: WorkerID, tookLeave: Bool, died: String?, now: Double) {
         if let died { deaths.append((died, now)) }

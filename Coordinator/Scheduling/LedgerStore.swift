@@ -48,8 +48,8 @@ package struct StoredCheckpoint: Sendable, Equatable {
     }
 }
 
-/// One change of the ledger. A batch of them is one transaction. Changes of one kind of object are one enum, so that each function that
-/// applies them is exhaustive.
+/// One change of the ledger. A batch of them is one transaction. Changes of one kind of object are one enum, so that
+/// each function that applies them is exhaustive.
 package enum LedgerWrite: Sendable, Equatable {
     case task(TaskWrite)
     case file(FileID, FileWrite)
@@ -145,6 +145,7 @@ package protocol LedgerStore: AnyObject {
     /// One transaction: all of them or none.
     /// - Parameter time: seconds since 1970.
     func commit(_ writes: [LedgerWrite], at time: Double) throws
+    /// Begins a new life of the coordinator: gives all jobs that are not at their end, and the next free numbers.
     func restore() throws -> Restored
     /// What was counted for a task, and is remembered until its stage ends.
     func counted(_ task: TaskID) throws -> (token: Token, digest: String)?

@@ -2,19 +2,23 @@ import Cluster
 
 /// Keeps a job's training rounds. States, and what moves them:
 ///
-///     idle --(begin)--> settling --(settled, workers there)--> running --(a member lost, failed or stuck; a worker to take in)--> settling
-///       ^--(end)----------'--------------------(end)----------------'        settling --(too many rounds without progress)--> idle, given up
+///     idle --(begin)--> settling --(settled, workers there)--> running
+///     running --(a member lost, failed or stuck; a worker to take in)--> settling
+///     settling | running --(end)--> idle
+///     settling --(too many rounds without progress)--> idle, given up
 ///
 /// Members keep their lanes from round to round as far as the numbers allow.
 package struct RoundKeeper: Sendable {
+    /// A round that runs: who its members are, and which lanes they own.
     package struct Membership: Equatable, Sendable {
         package var round: RoundNumber
-        /// By rank.
+        /// The members in the order of their ranks.
         package var members: [WorkerID]
         /// For each lane, the rank that owns it.
         package var owners: [Int]
     }
 
+    /// Whether a round runs, is about to begin, or none is wanted; times are seconds of the clock that is passed in.
     package enum State: Equatable, Sendable {
         case idle
         /// Waiting for the membership to settle.
@@ -22,6 +26,7 @@ package struct RoundKeeper: Sendable {
         case running(Membership)
     }
 
+    /// What the scheduler has to do: give members a round's order, end a round, or fail the job.
     package enum Action: Equatable, Sendable {
         case start(Membership)
         case stop(round: RoundNumber, members: [WorkerID])
@@ -66,6 +71,8 @@ package struct RoundKeeper: Sendable {
     /// Training begins, or goes on after a restart.
     package mutating func begin(now: Double) { if state == .idle { state = .settling(until: now + Self.settleLoss) } }
 
+    /// Training ends, or pauses.
+    /// - Returns: the end of the running round; nil where none runs.
     package mutating func end() -> Action? {
         defer { state = .idle }
         return membership.map { .stop(round: $0.round, members: $0.members) }
@@ -108,6 +115,7 @@ package struct RoundKeeper: Sendable {
         roundsWithoutProgress = 0
     }
 
+    /// A checkpoint was stored: the rounds without progress are counted from 0 again.
     package mutating func progressed() { roundsWithoutProgress = 0 }
 
     /// - Parameter next: the next round's number: larger than that of any round of any job.
@@ -122,7 +130,10 @@ package struct RoundKeeper: Sendable {
             state = .idle
             return .giveUp(
                 reason:
-                    "\(Self.maxRoundsWithoutProgress) training rounds in a row ended before any progress; the last: \(lastFailure)"
+                    """
+                    \(Self.maxRoundsWithoutProgress) training rounds in a row ended before any progress; the last: \
+                    \(lastFailure)
+                    """
             )
         }
         let members = Array(available.prefix(lanes))

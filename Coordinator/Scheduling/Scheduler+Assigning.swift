@@ -22,7 +22,8 @@ extension Scheduler {
             && (missingCredential == nil || job.description.credentials == nil)
     }
 
-    /// One worker takes what it has capacity for: of the highest priority, of the job that has the least out, then of the oldest.
+    /// One worker takes what it has capacity for: of the highest priority, of the job that has the least out, then of
+    /// the oldest.
     private mutating func assign(to id: WorkerID) {
         guard let worker = workers[id], worker.takesWork else { return }
         var capacity = worker.capacity - leases.heldCount(id)

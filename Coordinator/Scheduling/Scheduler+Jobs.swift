@@ -94,17 +94,17 @@ extension Scheduler {
         if worker.takesWork { workersWithCapacity.append(id) }
         let lease = receipt.lease
         switch leases.check(lease) {
-        case .reject(let reason): return reply(id, .refused(lease, reason: reason))
+        case .reject(let reason): return reply(id, .rejected(lease, reason: reason))
         case .unknown: return output.requests.append(.recall(worker: id, lease, digest: digest))
         case .count: break
         }
         guard let extent = leases.extent(lease.task), let job = jobs[extent.job] else {
-            return reply(id, .refused(lease, reason: "its job has ended"))
+            return reply(id, .rejected(lease, reason: "its job has ended"))
         }
         let assignment = Assignment(lease: lease, extent: extent, worker: id)
         if let unacceptable {
-            warn("a receipt of worker \(id) (\(worker.request.name)) is refused: \(unacceptable)")
-            reply(id, .refused(lease, reason: unacceptable))
+            warn("a receipt of worker \(id) (\(worker.request.name)) is rejected: \(unacceptable)")
+            reply(id, .rejected(lease, reason: unacceptable))
             return taskFailed(
                 assignment, of: job, "worker \(id) handed in an invalid receipt: \(unacceptable)",
                 isCertain: false, reason: unacceptable)

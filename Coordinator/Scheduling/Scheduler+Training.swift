@@ -1,8 +1,8 @@
 import Cluster
 
 extension Scheduler {
-    /// The workers that may train a job, those that can read all its files and use its kernels, in their order of joining; those that would
-    /// have to restart come last.
+    /// The workers that may train a job, those that can read all its files and use its kernels, in their order of
+    /// joining; those that would have to restart come last.
     private func eligible(_ facts: TrainingFacts, _ kernels: String?) -> [WorkerID] {
         let able = workers.values.filter { worker in
             worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }

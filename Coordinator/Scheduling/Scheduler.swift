@@ -1,9 +1,10 @@
 import Cluster
 import OrderedCollections
 
-/// All that a coordinator decides: events in, directives out. Pure: the clock is passed in, and what the ledger must know is a directive
-/// like any other. Whoever drives it commits the writes first and only then carries out the rest.
+/// All that a coordinator decides: events in, directives out. Pure: the clock is passed in, and what the ledger must
+/// know is a directive like any other. Whoever drives it commits the writes first and only then carries out the rest.
 package struct Scheduler: Sendable {
+    /// What an operator or a test may set of the scheduler.
     package struct Settings: Sendable {
         /// Seconds until a silent worker's tasks are assigned again.
         package var leaseSeconds = 10.0
@@ -16,6 +17,7 @@ package struct Scheduler: Sendable {
         package init() {}
     }
 
+    /// What happens to the cluster: messages of workers, commands of people, results of requests, and time.
     package enum Event: Sendable {
         case tick
         case joined(worker: WorkerID, JoinRequest)
@@ -34,11 +36,12 @@ package struct Scheduler: Sendable {
         case published(job: JobID, node: String, digest: String)
         case publishWaits(job: JobID, String)
         case publishedEverywhere(job: JobID)
-        case publishRefused(job: JobID, String)
+        case publishRejected(job: JobID, String)
         /// Work that needs a credential waits while there is none.
         case credentials(missing: String?)
     }
 
+    /// What is sent to a worker, once the writes are committed.
     package enum Reply: Sendable, Equatable {
         case message(CoordinatorMessage, payload: [UInt8])
         case assign(Assignment)
@@ -55,6 +58,7 @@ package struct Scheduler: Sendable {
         case close(worker: WorkerID)
     }
 
+    /// What follows from the events since the last call of `take`, each list in its order.
     package struct Output: Sendable {
         package var writes: [LedgerWrite] = []
         package var replies: [(worker: WorkerID, reply: Reply)] = []
@@ -125,7 +129,7 @@ package struct Scheduler: Sendable {
             output.writes.append(.job(job, .publication(node: node, digest: digest)))
         case .publishWaits(let job, let reason): withJob(job) { $0.waitToPublish(reason) }
         case .publishedEverywhere(let job): if jobs[job]?.stage == .publish { finish(job, .done) }
-        case .publishRefused(let job, let reason): finish(job, .failed, error: reason)
+        case .publishRejected(let job, let reason): finish(job, .failed, error: reason)
         case .credentials(let missing):
             if missing == nil, missingCredential != nil { assignToAll = true }
             missingCredential = missing
@@ -181,7 +185,10 @@ package struct Scheduler: Sendable {
         let silence = max(settings.leaseSeconds, 10)
         for worker in workers.values where now - worker.lastMessage > silence {
             warn(
-                "worker \(worker.id) (\(worker.request.name)) was silent for \(Int(now - worker.lastMessage)) s and is dropped"
+                """
+                worker \(worker.id) (\(worker.request.name)) was silent for \(Int(now - worker.lastMessage)) s \
+                and is dropped
+                """
             )
             output.requests.append(.close(worker: worker.id))
             left(worker.id, .dropped)
@@ -214,7 +221,10 @@ package struct Scheduler: Sendable {
         output.writes.append(
             .story(
                 .worker(id),
-                "\(request.name) joined: \(request.threads) threads, \(request.readAhead) tasks read ahead, kernels \(request.kernels)"
+                """
+                \(request.name) joined: \(request.threads) threads, \(request.readAhead) tasks read ahead, \
+                kernels \(request.kernels)
+                """
             ))
         reply(
             id,

@@ -8,10 +8,11 @@ import OrderedCollections
 ///     healthy --(failures in a row)--> excluded --(cool-down over)--> probing --(a read succeeds)--> healthy
 ///                                          ^---------------------(a failure)----'
 ///
-/// While healthy, the number of reads grows by steps as long as that brings more bytes a second, and is halved when errors come (additive
-/// increase, multiplicative decrease). While probing it is the minimum: one for each worker. Pure: reports and the clock are passed in, seconds
-/// of any clock that only grows.
+/// While healthy, the number of reads grows by steps as long as that brings more bytes a second, and is halved when
+/// errors come (additive increase, multiplicative decrease). While probing it is the minimum: one for each worker.
+/// Pure: reports and the clock are passed in, seconds of any clock that only grows.
 package struct SitePolicy: Sendable {
+    /// How fast a site's reads grow and shrink, and when it is excluded and for how long.
     package struct Settings: Sendable, Equatable {
         /// Reads under way at the beginning, all workers together.
         package var firstReads = 16
@@ -32,6 +33,7 @@ package struct SitePolicy: Sendable {
         package init() {}
     }
 
+    /// Whether a site is used, left alone until a time in seconds, or tried with one task.
     package enum Health: Sendable, Equatable {
         case healthy
         case excluded(until: Double)
@@ -86,7 +88,7 @@ package struct SitePolicy: Sendable {
             site.reports[worker] = report
             site.saturated = site.saturated || report.readsWaiting > 0
             let successes = report.reads + report.opens - (before?.reads ?? 0) - (before?.opens ?? 0)
-            let failures = report.blamingFaults - (before?.blamingFaults ?? 0)
+            let failures = report.siteFaults - (before?.siteFaults ?? 0)
             if report.failuresInRow > 0 {
                 site.succeeded.removeValue(forKey: worker)
             } else if successes > 0 {
@@ -154,7 +156,7 @@ package struct SitePolicy: Sendable {
     private mutating func endWindow(_ site: inout Site, _ name: String, _ now: Double) {
         let totals = Self.totals(site)
         let rate = Double(totals.bytes &- site.windowBytes) / (now - site.windowStart)
-        let faults = totals.blamingFaults &- site.windowFaults
+        let faults = totals.siteFaults &- site.windowFaults
         let reads = totals.reads &- site.windowReads
         site.bytesPerSecond = rate
         if site.health == .healthy {
@@ -194,7 +196,7 @@ package struct SitePolicy: Sendable {
     private func restartWindow(_ site: inout Site, _ now: Double) {
         let totals = Self.totals(site)
         (site.windowStart, site.windowBytes, site.windowFaults, site.windowReads) = (
-            now, totals.bytes, totals.blamingFaults, totals.reads
+            now, totals.bytes, totals.siteFaults, totals.reads
         )
         site.saturated = false
     }
@@ -231,7 +233,8 @@ package struct SitePolicy: Sendable {
     /// Only one task at a time goes there.
     package func isProbing(_ name: String) -> Bool { sites[name]?.health == .probing }
 
-    /// Tasks that may be out at once for a site, beside what a single one reads: none, one, or as many as there are takers.
+    /// Tasks that may be out at once for a site, beside what a single one reads: none, one, or as many as there are
+    /// takers.
     package func maxTasks(_ name: String) -> Int {
         guard let site = sites[name] else { return .max }
         switch site.health {
@@ -241,8 +244,11 @@ package struct SitePolicy: Sendable {
         }
     }
 
+    /// The health of a site, by its name; one of which nothing was reported is healthy.
     package func health(_ name: String) -> Health { sites[name]?.health ?? .healthy }
 
+    /// The sites as people see them, sorted by name, with totals over all workers, those that left included.
+    /// - Parameter now: seconds of the clock of the events.
     package func statuses(now: Double) -> [SiteStatus] {
         sites.map { name, site in
             let totals = Self.totals(site)

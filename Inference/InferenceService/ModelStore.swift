@@ -6,7 +6,7 @@ import Models
 import Serving
 import Synchronization
 
-/// The loaded models of a node, and the bundles on its disk. It does what `ServableTable` says.
+/// The loaded models of a node, and the bundles on its disk. It does what `ServableTable` decides.
 package final class ModelStore: Sendable {
     /// What became of a bundle that was pushed.
     package struct Pushed: Sendable, Equatable {

@@ -30,7 +30,7 @@ package struct VersionIndex: Codable, Sendable, Equatable {
     /// Creates an index.
     package init(models: [Model] = []) { self.models = models }
 
-    /// What a table says of its models that answer.
+    /// Creates the index of a table's models that answer.
     package init(_ table: ServableTable) {
         models = table.names.compactMap { name in
             table.available(name).map {

@@ -19,7 +19,7 @@ import Testing
             defer { condition.unlock() }
             while true {
                 if let value = values.withLock({ $0[key] }) { return value }
-                condition.wait(until: Date().addingTimeInterval(0.5))
+                _ = condition.wait(until: Date().addingTimeInterval(0.5))
             }
         }
     }
@@ -45,11 +45,11 @@ import Testing
         try ranks(size) { rank, store in
             let group = try ProcessGroup(rank: rank, size: size, host: "127.0.0.1", timeout: 60, rendezvous: store)
             let buffer = try group.allReduceBuffer(count: count)
-            for place in 0..<count { buffer.values[place] = Int64(place) * Int64(rank + 1) }
+            for index in 0..<count { buffer.values[index] = Int64(index) * Int64(rank + 1) }
             try buffer.sum()
             let factor = Int64(size * (size + 1) / 2)
             var wrong = 0
-            for place in 0..<count where buffer.values[place] != Int64(place) * factor { wrong += 1 }
+            for index in 0..<count where buffer.values[index] != Int64(index) * factor { wrong += 1 }
             #expect(wrong == 0)
         }
     }

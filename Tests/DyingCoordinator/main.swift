@@ -4,7 +4,8 @@ import Logging
 import ServiceLifecycle
 
 // dying-coordinator STATE PORT WORKERS-PORT
-//     a coordinator that kills itself as kill -9 would when the first receipts are committed and none of them is acknowledged
+//     a coordinator that kills itself as kill -9 would when the first receipts are committed and none of them is
+//     acknowledged
 
 let arguments = CommandLine.arguments.dropFirst().map { $0 }
 guard arguments.count == 3, let port = Int(arguments[1]), let workersPort = Int(arguments[2]) else {

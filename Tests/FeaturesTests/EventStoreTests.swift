@@ -11,11 +11,11 @@ import Testing
         _ = buffer.values(of: Double.self, count: values.count).update(fromContentsOf: values)
         var offsets: [Int64] = [0]
         for list in lists { offsets.append((offsets.last ?? 0) + Int64(list.count)) }
-        let places = AlignedBuffer(capacity: offsets.count * 8)
-        _ = places.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
+        let offsetBuffer = AlignedBuffer(capacity: offsets.count * 8)
+        _ = offsetBuffer.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
         return Column(
             type: .float64, shape: .jagged(), entries: lists.count, count: values.count, values: buffer,
-            offsets: [.init(buffer: places, count: offsets.count)])
+            offsets: [.init(buffer: offsetBuffer, count: offsets.count)])
     }
 
     private func flat<Value: NativeValue>(_ values: [Value]) -> Column {

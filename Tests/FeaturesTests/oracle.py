@@ -1,6 +1,7 @@
 """What BatchAssembler must make of the HZZ file of the corpus, computed by awkward and NumPy.
 
-usage: oracle.py FILE OUTPUT    writes little-endian float32: flat [n, 8], sequence [n, N, 3], mask [n, N], image [n, 6, 5, 1]
+usage: oracle.py FILE OUTPUT    writes little-endian float32: flat [n, 8], sequence [n, N, 3], mask [n, N],
+                                image [n, 6, 5, 1]
 """
 import sys
 

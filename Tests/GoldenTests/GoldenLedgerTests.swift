@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test func aNewerLedgerSaysSo() throws {
+    @Test func aNewerLedgerIsNamed() throws {
         let directory = try Golden.unpack("done.tar.xz")
         defer { try? FileManager.default.removeItem(at: directory) }
         let path = directory.appending(path: "ledger.sqlite").path

@@ -53,7 +53,7 @@ import Wire
         #expect(step == 5718 && truncated >= 0)
     }
 
-    /// All but a round's order, which names two plans since version 2 of the protocol: such a worker is refused.
+    /// All but a round's order, which names two plans since version 2 of the protocol: such a worker is rejected.
     @Test func whatACoordinatorSent() throws {
         var reader = WireCoding.CoordinatorReader()
         var grants: [Grant] = []
@@ -75,7 +75,7 @@ import Wire
         #expect(others.contains(welcome))
     }
 
-    @Test func otherVersionsAreRefusedByName() {
+    @Test func otherVersionsAreRejectedByName() {
         #expect(WireProtocol.mismatch(worker: 2, coordinator: 2) == nil)
         for (worker, coordinator, older) in [(1, 2, "worker"), (3, 2, "coordinator")] {
             let text = WireProtocol.mismatch(worker: worker, coordinator: coordinator) ?? ""

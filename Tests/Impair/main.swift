@@ -3,8 +3,8 @@ import TestKit
 
 // A link with faults, for scripts: impair [--pid FILE] PORT=UPSTREAM[,key=value...] ...
 // With --pid it writes its process id and runs until it is stopped, four hours at most; else until its standard input
-// ends. Keys: delay (ms round trip), jitter (ms), mbit, refuse-connections, refuse-opens (probabilities), reset-every,
-// stall-after (bytes), seed.
+// ends. Keys: delay (ms round trip), jitter (ms), mbit, reset-every, stall-after (bytes), seed; and in an old spelling
+// refuse-connections and refuse-opens (probabilities of a rejection).
 
 func fail(_ text: String) -> Never {
     FileHandle.standardError.write(Data((text + "\n").utf8))
@@ -33,8 +33,10 @@ for argument in arguments {
         case "delay": impairment.delay = value / 1000
         case "jitter": impairment.jitter = value / 1000
         case "mbit": impairment.bytesPerSecond = value * 1e6 / 8
-        case "refuse-connections": impairment.refuseConnections = value
-        case "refuse-opens": impairment.refuseOpens = value
+        // Old spelling, as scripts use it.
+        case "refuse-connections": impairment.rejectConnections = value
+        // Old spelling, too.
+        case "refuse-opens": impairment.rejectOpens = value
         case "reset-every": impairment.resetEvery = Int(value)
         case "stall-after": impairment.stallAfter = Int(value)
         case "seed": seed = UInt64(value)
@@ -53,11 +55,11 @@ if let pidFile {
     sleep(4 * 3600)
     exit(0)
 }
-// Tells what passed, when asked for by a line; ends with its standard input.
+// Prints what passed, when asked for by a line; ends with its standard input.
 while readLine() != nil {
     print(
         proxies.map {
-            "\($0.port) connections \($0.connectionsAccepted) bytes \($0.bytesDown) refused-opens \($0.refusedOpens)"
+            "\($0.port) connections \($0.connectionsAccepted) bytes \($0.bytesDown) rejected-opens \($0.rejectedOpens)"
         }.joined(separator: "; "))
     fflush(nil)
 }

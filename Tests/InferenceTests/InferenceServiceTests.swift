@@ -62,13 +62,16 @@ import Testing
             let pushed = try await push(client, "m", try sampleBundle(bias: 1))
             #expect(pushed.status == .ok && pushed.text.contains("\"state\":\"available\""), "\(pushed.text)")
             let metadata = try await client.execute(uri: "/v2/models/m", method: .get) { String(buffer: $0.body) }
-            #expect(
-                metadata
-                    == #"{"inputs":[{"datatype":"FP32","name":"features","parameters":{"features":["a","b"]},"shape":[-1,2]}],"#
-                    + #""name":"m","outputs":[{"datatype":"FP32","name":"scores","shape":[-1,1]}],"#
-                    + #""platform":"beamline_onnx","versions":["1"]}"#)
-            let body =
-                #"{"id": "7", "inputs": [{"name": "features", "shape": [3, 2], "datatype": "FP32", "data": [[0, 1], [2, null], [-1, 1e300]]}]}"#
+            let expected = #"""
+                {"inputs":[{"datatype":"FP32","name":"features","parameters":{"features":["a","b"]},"shape":[-1,2]}],\#
+                "name":"m","outputs":[{"datatype":"FP32","name":"scores","shape":[-1,1]}],\#
+                "platform":"beamline_onnx","versions":["1"]}
+                """#
+            #expect(metadata == expected)
+            let body = #"""
+                {"id": "7", "inputs": [{"name": "features", "shape": [3, 2], "datatype": "FP32", \#
+                "data": [[0, 1], [2, null], [-1, 1e300]]}]}
+                """#
             let answer = try value(Infer.self, try await post(client, "/v2/models/m/infer", body).text)
             #expect(answer.model_name == "m" && answer.model_version == "1" && answer.id == "7")
             #expect(answer.outputs[0].name == "scores" && answer.outputs[0].shape == [3, 1])
@@ -89,8 +92,10 @@ import Testing
             _ = try await push(client, "m", try sampleBundle(bias: 1))
             let expected = sampleScore(bias: 1, a: 0)
             for missing in ["null", "NaN", "Infinity", "-Infinity", "\"NaN\"", "1e39"] {
-                let flat =
-                    #"{"inputs": [{"name": "features", "shape": [1, 2], "datatype": "FP64", "data": [\#(missing), 3]}]}"#
+                let flat = #"""
+                    {"inputs": [{"name": "features", "shape": [1, 2], "datatype": "FP64", \#
+                    "data": [\#(missing), 3]}]}
+                    """#
                 let answer = try await post(client, "/v2/models/m/infer", flat)
                 #expect(answer.status == .ok, "\(missing): \(answer.text)")
                 let scores = try value(Infer.self, answer.text)
@@ -99,19 +104,21 @@ import Testing
                     client, "/json", #"{"model": "m", "keys": ["b", "a"], "values": [3, \#(missing)]}"#)
                 #expect(abs(try value([Double].self, named.text)[0] - expected) < 1e-6, "\(missing)")
             }
-            let deep =
-                #"{"inputs": [{"name": "features", "shape": [2, 2], "datatype": "FP32", "data": [[[0], [1]], [0, [1]]]}]}"#
+            let deep = #"""
+                {"inputs": [{"name": "features", "shape": [2, 2], "datatype": "FP32", \#
+                "data": [[[0], [1]], [0, [1]]]}]}
+                """#
             #expect(try await post(client, "/v2/models/m/infer", deep).status == .ok)
             let one = try await post(client, "/json", #"{"model": "m", "keys": ["a"], "values": [[2]]}"#)
             #expect(abs(try value([Double].self, one.text)[0] - sampleScore(bias: 1, a: 2)) < 1e-6)
         }
     }
 
-    @Test func wrongRequestsSayWhatIsWrong() async throws {
+    @Test func wrongRequestsReportWhatIsWrong() async throws {
         try await withNode { client in
             _ = try await push(client, "m", try sampleBundle(bias: 1))
             func input(_ fields: String) -> String { #"{"inputs": [{\#(fields)}]}"# }
-            let wrong: [(path: String, body: String, says: String)] = [
+            let wrong: [(path: String, body: String, error: String)] = [
                 ("/v2/models/m/infer", "", "cannot be read"), ("/v2/models/m/infer", "[1, 2", "cannot be read"),
                 ("/v2/models/m/infer", "{}", "inputs"), ("/v2/models/m/infer", #"{"inputs": []}"#, "inputs"),
                 (
@@ -149,10 +156,10 @@ import Testing
                 ("/json", #"{"model": "m", "keys": ["a"], "values": [[1, 2]]}"#, "one value"),
                 ("/json", #"{"model": "m", "keys": 3, "values": []}"#, "keys"), ("/json", #"{"keys": []}"#, "model"),
             ]
-            for (path, body, says) in wrong {
+            for (path, body, error) in wrong {
                 let answer = try await post(client, path, body)
                 #expect(answer.status == .badRequest, "\(body): \(answer.status)")
-                #expect(try value(Failure.self, answer.text).error.contains(says), "\(body): \(answer.text)")
+                #expect(try value(Failure.self, answer.text).error.contains(error), "\(body): \(answer.text)")
             }
             let other = try await post(client, "/json", #"{"model": "other", "keys": ["a"], "values": [1]}"#)
             #expect(other.status == .notFound && other.text.contains("m"))

@@ -22,13 +22,3 @@ func sampleBundle(bias: Float, features: [String] = ["a", "b"]) throws -> [UInt8
 
 /// The score that `sampleBundle` gives.
 func sampleScore(bias: Double, a: Double) -> Double { 1 / (1 + exp(-(bias + a))) }
-
-/// A directory that is removed when it is no longer used.
-final class TemporaryDirectory: Sendable {
-    let url = FileManager.default.temporaryDirectory.appending(path: "beamline-" + UUID().uuidString)
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    /// The names of its files, sorted.
-    var files: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted() }
-}

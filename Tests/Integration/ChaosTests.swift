@@ -23,6 +23,11 @@ import Testing
         var next = 4
         var coordinatorKills = 0
         var actions: [String] = []
+        func kill(_ worker: String) {
+            actions.append("kill \(worker)")
+            cluster.killHard(worker)
+            names.removeAll { $0 == worker }
+        }
         let deadline = Date().addingTimeInterval(150)
         while try !hasEnded(job, cluster), Date() < deadline {
             let before = try progress(job, cluster)
@@ -41,20 +46,13 @@ import Testing
             // One of each kind first, then by chance.
             let kinds = actions.count { !$0.hasPrefix("coordinator") }
             switch kinds < 3 ? UInt64([2, 0, 1][kinds]) : random.next() % 3 {
-            case 0 where names.count > 3:
-                actions.append("kill \(victim)")
-                cluster.killHard(victim)
-                names.removeAll { $0 == victim }
+            case 0 where names.count > 3: kill(victim)
             case 1:
                 actions.append("stop \(victim)")
                 try cluster.suspend(victim)
                 cluster.send(SIGCONT, to: victim)
             default:
-                if names.count >= 5 {
-                    actions.append("kill \(victim)")
-                    cluster.killHard(victim)
-                    names.removeAll { $0 == victim }
-                }
+                if names.count >= 5 { kill(victim) }
                 actions.append("add w\(next)")
                 names.append("w\(next)")
                 try cluster.startWorker("w\(next)")
@@ -111,8 +109,8 @@ import Testing
         #expect(try progress().round <= before.round + 2)
     }
 
-    /// The ledger's disk is full in the midst of a job: nothing is granted, it is said why, and when there is room
-    /// again the job goes on.
+    /// The ledger's disk is full in the midst of a job: nothing is granted, the status shows why, and when there is
+    /// room again the job goes on.
     @Test func aFullDiskStopsAndLosesNothing() throws {
         let cluster = try TestCluster(events: 12_000)
         let text = cluster.job(chunk: 50, extra: TrainingStageTests.train(epochs: 60))
@@ -125,7 +123,7 @@ import Testing
         try cluster.waitUntil("it trains") { (try cluster.status(job)["step"] as? Int ?? 0) > 10 }
         // Writes that make a file larger fail from now on, as they do on a full disk.
         try TestCluster.run("/usr/bin/prlimit", ["--pid", coordinator, "--fsize=4096:"])
-        try cluster.waitUntil("it is said") {
+        try cluster.waitUntil("the status shows why") {
             (try cluster.status(job)["waiting"] as? String)?.contains("the ledger, which cannot be written") == true
         }
         let file = cluster.path("late.yaml")
@@ -142,7 +140,7 @@ import Testing
         #expect(check.contains("the ledger is whole"), "\(check)")
     }
 
-    /// Workers whose processors would choose other kernels start anew with the least of those that joined first.
+    /// Workers whose processors would choose other kernels start again with the least of those that joined first.
     @Test func allTrainWithTheSameKernels() throws {
         let cluster = try TestCluster(events: 6000)
         let text = cluster.job(extra: TrainingStageTests.train(epochs: 6))
@@ -166,7 +164,7 @@ import Testing
         let again = try cluster.submit(text)
         #expect(try cluster.waitForEnd(again) == "done")
         #expect(try cluster.bundle(again) == cluster.bundle(alone))
-        try cluster.tell(["fetch", "\(together)", "--directory", cluster.path("model")])
+        try cluster.command(["fetch", "\(together)", "--directory", cluster.path("model")])
         let record =
             try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: cluster.path("model/run.json"))))
             as? [String: Any]
@@ -196,7 +194,7 @@ import Testing
         }
         cluster.send(SIGCONT, to: "w2")
         try cluster.waitUntil("both train again") { try training().count == 2 }
-        try cluster.tell(["cancel", "\(job)"])
+        try cluster.command(["cancel", "\(job)"])
     }
 
     @Test func pauseResumeDrainRetryAndStories() throws {
@@ -206,31 +204,31 @@ import Testing
         let text = cluster.job(chunk: 500, extra: TrainingStageTests.train(epochs: 100_000))
         let job = try cluster.submit(text)
         try cluster.waitUntil("it trains") { (try cluster.status(job)["step"] as? Int ?? 0) > 10 }
-        try cluster.tell(["pause", "\(job)"])
+        try cluster.command(["pause", "\(job)"])
         try cluster.waitUntil("nobody trains") { try cluster.workers().allSatisfy { $0["round"] == nil } }
         let paused = try cluster.status(job)["step"] as? Int
         // Another job is done meanwhile.
         let other = try cluster.submit(cluster.job(chunk: 500))
         #expect(try cluster.waitForEnd(other) == "done")
         #expect(try cluster.status(job)["paused"] as? Bool == true && cluster.status(job)["step"] as? Int == paused)
-        try cluster.tell(["resume", "\(job)"])
+        try cluster.command(["resume", "\(job)"])
         try cluster.waitUntil("it goes on") { (try cluster.status(job)["step"] as? Int ?? 0) > (paused ?? 0) + 10 }
         // A drained worker ends by itself; the job waits for another.
         let number = try cluster.workers()[0]["id"] as? Int ?? 0
-        try cluster.tell(["drain", "\(number)"])
+        try cluster.command(["drain", "\(number)"])
         try cluster.waitUntil("the worker ends") { !cluster.isRunning("w1") }
         try cluster.startWorker("w2")
         let step = try cluster.status(job)["step"] as? Int ?? 0
         try cluster.waitUntil("the other trains") { (try cluster.status(job)["step"] as? Int ?? 0) > step + 10 }
-        try cluster.tell(["cancel", "\(job)"])
-        try cluster.tell(["retry", "\(job)"])
+        try cluster.command(["cancel", "\(job)"])
+        try cluster.command(["retry", "\(job)"])
         try cluster.waitUntil("it trains again") { try cluster.stage(job) == "train" }
-        try cluster.tell(["cancel", "\(job)"])
-        let story = try cluster.tell(["story", "job", "\(job)"])
+        try cluster.command(["cancel", "\(job)"])
+        let story = try cluster.command(["story", "job", "\(job)"])
         for word in ["stage specs", "paused", "resumed", "training round", "cancelled", "tried again"] {
             #expect(story.contains(word), "\(story)")
         }
-        #expect(try cluster.tell(["story", "worker", "\(number)"]).contains("drained"))
+        #expect(try cluster.command(["story", "worker", "\(number)"]).contains("drained"))
     }
 
     @Test func aJobIsTriedAgainWithoutWhatCannotBeRead() throws {
@@ -241,7 +239,7 @@ import Testing
         let job = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 1)))
         #expect(try cluster.waitForEnd(job) == "failed")
         #expect((try cluster.status(job)["error"] as? String)?.contains("zz_broken.root") == true)
-        try cluster.tell(["retry", "\(job)", "--without-unreadable"])
+        try cluster.command(["retry", "\(job)", "--without-unreadable"])
         #expect(try cluster.waitForEnd(job) == "done")
         let check = try TestCluster.run(TestCluster.executable, ["ledger", "check", "--state", cluster.path("state")])
             .output

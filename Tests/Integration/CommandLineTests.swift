@@ -14,8 +14,8 @@ import Testing
         ).output
     }
 
-    /// 0 done, 1 the job failed, 2 wrong usage, 3 unreachable, 4 refused.
-    @Test func exitCodesSayWhatHappened() throws {
+    /// 0 done, 1 the job failed, 2 wrong usage, 3 unreachable, 4 rejected.
+    @Test func exitCodesShowWhatHappened() throws {
         let cluster = try TestCluster(events: 2000)
         // Nothing listens there yet.
         let server = ["--server", "http://localhost:\(cluster.restPort)"]
@@ -81,7 +81,8 @@ import Testing
         #expect(try cluster.waitForEnd(paused) == "cancelled")
     }
 
-    /// TERM ends each server by itself, with exit code 0 and without a delay of its own; a worker has given back what it held.
+    /// TERM ends each server by itself, with exit code 0 and without a delay of its own; a worker has given back what
+    /// it held.
     @Test func serversShutDownGracefully() throws {
         let cluster = try TestCluster(events: 2000)
         try cluster.startCoordinator(lease: 300)

@@ -32,9 +32,10 @@ import Testing
     }
 
     /// A coordinator names both versions to a worker of the first one; its join request is that of the golden session.
-    @Test func anOlderWorkerIsRefused() throws {
+    @Test func anOlderWorkerIsRejected() throws {
         let cluster = try TestCluster(events: 200)
         try cluster.startCoordinator()
+        // Old spelling of a join request, as it travels.
         let message = #"{"hello":{"_0":{"name":"old","threads":1,"version":"0.1.0"}}}"#.utf8
         let body = [UInt8](arrayLiteral: 1 << 3 | 2, UInt8(message.count)) + message
         let file = cluster.path("join.bin")
@@ -51,8 +52,8 @@ import Testing
         #expect(answer.contains("the worker speaks version 1 of the protocol, the coordinator version 2"), "\(answer)")
     }
 
-    /// A worker that meets a coordinator of the first version says so, and ends.
-    @Test func anOlderCoordinatorIsRefused() throws {
+    /// A worker that meets a coordinator of the first version logs that, and ends.
+    @Test func anOlderCoordinatorIsRejected() throws {
         let cluster = try TestCluster(events: 200)
         let oracle = TestCluster.root.appending(path: "Tests/Integration/oracles/old_coordinator.py").path
         try cluster.start("old coordinator", [oracle, "\(cluster.workersPort)"], program: TestCluster.python)

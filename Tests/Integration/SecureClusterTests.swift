@@ -4,7 +4,7 @@ import Testing
 
 @Suite(.serialized) struct SecureClusterTests {
     /// The coordinator's token reaches a site through a worker that has none; nothing that stays contains it.
-    @Test func aTokenIsLentOverTLSOnly() throws {
+    @Test func aTokenIsForwardedOverTLSOnly() throws {
         let cluster = try TestCluster(events: 4000)
         let file = try Data(contentsOf: URL(filePath: cluster.path("site1/store/tth/tth_1.root")))
         let sites = try TestSites(
@@ -21,12 +21,12 @@ import Testing
             \"roots://localhost:\(sites.spare)//store/a.root\"}\n
             """
 
-        // Without TLS the job is refused at once.
+        // Without TLS the job is rejected at once.
         try cluster.startCoordinator()
         try (job + "credentials: forward\n").write(toFile: cluster.path("job.yaml"), atomically: true, encoding: .utf8)
-        let refused = try TestCluster.run(
+        let rejected = try TestCluster.run(
             TestCluster.executable, cluster.client(["submit", cluster.path("job.yaml")]), expect: 2)
-        #expect(refused.output.contains("over TLS only"))
+        #expect(rejected.output.contains("over TLS only"))
         cluster.killHard("coordinator")
 
         // Tokens are for sites that the sites file names.
@@ -43,9 +43,9 @@ import Testing
         let own = try cluster.submit(job)
         #expect(try cluster.waitForEnd(own) == "failed")
         #expect((try cluster.status(own)["error"] as? String)?.contains("denied access") == true)
-        let lent = try cluster.submit(job + "credentials: forward\n")
-        let end = try cluster.waitForEnd(lent)
-        let status = try cluster.status(lent)
+        let forwarded = try cluster.submit(job + "credentials: forward\n")
+        let end = try cluster.waitForEnd(forwarded)
+        let status = try cluster.status(forwarded)
         #expect(end == "done", "\(status)")
         // One without the authority's certificate does not even talk.
         try cluster.startWorker("w2", environment: none)
@@ -75,9 +75,8 @@ import Testing
             try text.write(toFile: file, atomically: true, encoding: .utf8)
             return ["--token-file", file]
         }
-        let (reader, submitter, admin, joins) = (
-            try token("reader"), try token("submitter"), try token("admin"), try token("worker")
-        )
+        let (reader, submitter) = (try token("reader"), try token("submitter"))
+        let (admin, joins) = (try token("admin"), try token("worker"))
         let authority = ["--tls-authority", cluster.path("ca/ca.pem")]
         (cluster.scheme, cluster.clientOptions) = ("https", authority + submitter)
         try cluster.startCoordinator(options: [
@@ -93,7 +92,7 @@ import Testing
         let job = try cluster.submit(cluster.job())
         #expect(try cluster.waitForEnd(job) == "done")
         #expect(try cluster.workers().map { $0["name"] as? String } == ["w1"])
-        try cluster.waitUntil("both are told why") {
+        try cluster.waitUntil("both log why") {
             cluster.logs().contains("a token is needed") && cluster.logs().contains("role is reader")
         }
 
@@ -149,19 +148,17 @@ import Testing
             ).output
         }
         func field(_ number: UInt8, _ bytes: [UInt8]) -> [UInt8] { [number << 3 | 2, UInt8(bytes.count)] + bytes }
-        // No protobuf; a protobuf message that is not valid; a heartbeat before the join request; an invalid join request.
+        // No protobuf; a protobuf message that is not valid; a heartbeat before the join request; an invalid join
+        // request.
         _ = try call("Session", [255, 255, 255, 255])
         _ = try call("Session", field(1, Array("nonsense".utf8)))
-        #expect(
-            try call("Session", field(1, Array(#"{"beat":{"_0":{"held":[]}}}"#.utf8))).contains(
-                "begins with a join request"))
-        _ = try call(
-            "Session",
-            field(
-                1,
-                Array(
-                    #"{"hello":{"_0":{"joinsRounds":true,"kernels":"","localRoots":[],"name":"x","readAhead":0,"threads":-1,"version":""}}}"#
-                        .utf8)))
+        // Old spelling of a heartbeat, as it travels.
+        let heartbeat = #"{"beat":{"_0":{"held":[]}}}"#
+        #expect(try call("Session", field(1, Array(heartbeat.utf8))).contains("begins with a join request"))
+        let fields = #""joinsRounds":true,"kernels":"","localRoots":[],"name":"x","readAhead":0,"threads":-1"#
+        // Old spelling of a join request, as it travels.
+        let join = #"{"hello":{"_0":{\#(fields),"version":""}}}"#
+        _ = try call("Session", field(1, Array(join.utf8)))
         try cluster.waitUntil("all are in the log") {
             cluster.logs().split(separator: "\n").count { $0.contains("the session of") && $0.contains("is ended") }
                 >= 3

@@ -90,7 +90,7 @@ import Testing
         #expect(try cluster.waitForEnd(quiet) == "done")
         let reference = try cluster.specs(quiet)
 
-        opens.change { $0.refuseOpens = 0.05 }
+        opens.change { $0.rejectOpens = 0.05 }
         stalling.change { $0.stallAfter = 300_000 }
         resetting.change { $0.resetEvery = 3_000_000 }
         let disturbed = try cluster.submit(try job(cluster, ports))
@@ -108,14 +108,14 @@ import Testing
         #expect(try cluster.specs(disturbed)["events"] as? Int == 150_000)
         // How many reads each site gets, and so which faults it comes to, is for the workers to choose; the dead one
         // every file meets. Each fault by itself is for XrootdSourceTests.
-        let told = try sites(cluster)
+        let reported = try sites(cluster)
         print(
             """
-            site faults: \(opens.refusedOpens) refused opens, \(resetting.connectionsAccepted) connections to the \
+            site faults: \(opens.rejectedOpens) rejected opens, \(resetting.connectionsAccepted) connections to the \
             resetting site, stalled \(stalling.isStalled)
             """
         )
-        #expect(told["dead"]?.faults.contains { $0.fault == "unreachable" } == true)
+        #expect(reported["dead"]?.faults.contains { $0.fault == "unreachable" } == true)
     }
 
     /// A replica list with sizes and checksums, of which one is wrong; and a cache that spares the site a second
@@ -132,7 +132,8 @@ import Testing
         let size = try #require(FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
         func list(_ name: String, _ sum: String) throws -> String {
             try """
-            <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/tth/tth_1.root"><size>\(size)</size><hash type="adler32">\(sum)</hash>
+            <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/tth/tth_1.root"><size>\(size)</size>\
+            <hash type="adler32">\(sum)</hash>
             <url priority="1">root://localhost:\(cluster.sites[1])//store/tth/none.root</url>
             <url priority="2">root://localhost:\(link.port)//store/tth/tth_1.root</url></file></metalink>
             """.write(toFile: cluster.path(name), atomically: true, encoding: .utf8)
@@ -169,10 +170,10 @@ import Testing
         let cluster = try cluster(events: 4000)
         let dead = try ImpairmentProxy(upstream: UInt16(cluster.sites[0]))
         dead.stop()
-        let refusing = try ImpairmentProxy(upstream: UInt16(cluster.sites[0]))
-        defer { refusing.stop() }
-        refusing.change { $0.refuseOpens = 1 }
-        let file = try sitesFile(cluster, [("dead", dead.port), ("refusing", refusing.port)])
+        let rejecting = try ImpairmentProxy(upstream: UInt16(cluster.sites[0]))
+        defer { rejecting.stop() }
+        rejecting.change { $0.rejectOpens = 1 }
+        let file = try sitesFile(cluster, [("dead", dead.port), ("rejecting", rejecting.port)])
         try cluster.startCoordinator(sites: file)
         try cluster.startWorker("w1")
         let lost = "root://localhost:\(dead.port)//store/tth/tth_1.root"
@@ -185,7 +186,7 @@ import Testing
         }
         let failed = try run("\"\(lost)\"")
         #expect(failed["stage"] as? String == "failed")
-        let words = ["tth_1.root", "dead", "refusing", "cannot be reached", "refuses this open"]
+        let words = ["tth_1.root", "dead", "rejecting", "cannot be reached", "rejects this open"]
         for word in words {
             #expect((failed["error"] as? String)?.contains(word) == true, "\(word): \(failed["error"] ?? "")")
         }

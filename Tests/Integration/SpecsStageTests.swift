@@ -103,7 +103,7 @@ import Testing
         #expect(try cluster.specs(job)["events"] as? Int == 4000)
     }
 
-    @Test func badInputSaysWhatIsWrong() throws {
+    @Test func badInputIsReportedWithWhatIsWrong() throws {
         let cluster = try TestCluster(events: 2000)
         try cluster.startCoordinator()
         try cluster.startWorker("w1", localFiles: cluster.directory.path)
@@ -111,7 +111,7 @@ import Testing
         try good.prefix(good.count / 2).write(to: URL(filePath: cluster.path("cut.root")))
         try Data("no tree grows here, and the text is long enough to be looked at, all of it".utf8).write(
             to: URL(filePath: cluster.path("text.root")))
-        // A file that the site's server may not read: it refuses.
+        // A file that the site's server may not read: access is denied.
         try good.write(to: URL(filePath: cluster.path("site1/store/tth/secret.root")))
         chmod(cluster.path("site1/store/tth/secret.root"), 0)
         func job(_ files: String, tree: String = "events", extra: String = "") throws -> [String: Any] {
@@ -141,12 +141,12 @@ import Testing
         let skipped = try job("\"\(cluster.path("cut.root"))\", \"\(site)/tth_1.root\"", extra: "on_error: skip")
         #expect(skipped["stage"] as? String == "done")
         #expect((skipped["notes"] as? [String])?.contains { $0.contains("skipped") && $0.contains("cut.root") } == true)
-        // A malformed job is refused with its line.
+        // A malformed job is rejected with its line.
         try "name: x\ntree: t\ndatasets: [{name: a, files: /x, colour: red}]".write(
             toFile: cluster.path("bad.yaml"), atomically: true, encoding: .utf8)
-        let refused = try TestCluster.run(
+        let rejected = try TestCluster.run(
             TestCluster.executable, cluster.client(["submit", cluster.path("bad.yaml")]), expect: 2)
-        #expect(refused.output.contains("line 3") && refused.output.contains("colour"))
+        #expect(rejected.output.contains("line 3") && rejected.output.contains("colour"))
     }
 
     private func compareWithNumPy(_ cluster: TestCluster, _ job: Int) throws {

@@ -85,7 +85,9 @@ final class TestCluster {
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let log = path("\(name).log")
-        if !FileManager.default.fileExists(atPath: log) { FileManager.default.createFile(atPath: log, contents: nil) }
+        if !FileManager.default.fileExists(atPath: log) {
+            _ = FileManager.default.createFile(atPath: log, contents: nil)
+        }
         let handle = FileHandle(forWritingAtPath: log)!
         handle.seekToEndOfFile()
         process.standardOutput = handle
@@ -102,6 +104,7 @@ final class TestCluster {
             "coordinator",
             [
                 "coordinator", "--state", path("state"), "--workers-port", "\(workersPort)", "--port", "\(restPort)",
+                // Old spelling of --retry-timeout, still accepted.
                 "--lease", "\(lease)", "--patience", "0",
             ] + (sites.map { ["--sites", $0] } ?? []) + options, environment: environment)
         try waitUntilCoordinatorAnswers()
@@ -141,7 +144,7 @@ final class TestCluster {
 
     func isRunning(_ name: String) -> Bool { processes[name]?.isRunning == true }
 
-    /// Of the REST interface; and what clients are told besides.
+    /// The scheme of the REST interface; and further options for its clients.
     var scheme = "http"
     var clientOptions: [String] = []
 
@@ -230,7 +233,7 @@ final class TestCluster {
     }
 
     @discardableResult
-    func tell(_ arguments: [String]) throws -> String { try Self.run(Self.executable, client(arguments)).output }
+    func command(_ arguments: [String]) throws -> String { try Self.run(Self.executable, client(arguments)).output }
 
     /// The finished model as it is published.
     func bundle(_ job: Int) throws -> Data {

@@ -33,7 +33,9 @@ import Testing
         let three = try cluster.submit(text)
         /// Rounds that the job's story has.
         func rounds(_ job: Int) throws -> Int {
-            try cluster.tell(["story", "job", "\(job)"]).split(separator: "\n").count { $0.contains("training round") }
+            try cluster.command(["story", "job", "\(job)"]).split(separator: "\n").count {
+                $0.contains("training round")
+            }
         }
         try cluster.waitUntil("w2 trains, past the first epoch") {
             try epochs(three) >= 1 && cluster.worker("w2")["phase"] as? String == "training"
@@ -60,7 +62,7 @@ import Testing
         for name in ["w1", "w2", "w3"] { try cluster.startWorker(name) }
         let publish = "publish: {model: tth, nodes: [\"http://localhost:\(cluster.inferencePort)\"]}"
         let job = try cluster.submit(cluster.job(extra: Self.train(epochs: 2) + "\n" + publish))
-        // The node is not there yet: the job waits and says for whom.
+        // The node is not there yet: the job waits, and its status shows for whom.
         try cluster.waitUntil("the job waits for the node") {
             (try cluster.status(job)["waiting"] as? String)?.contains("inference node") == true
         }
@@ -151,9 +153,10 @@ import Testing
         let short = try predict(
             #"{"inputs": [{"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}"#)
         #expect(short.code != 0 && short.output.contains("shape"))
-        // Shapes whose product does not fit, values that are no numbers: refused, and the node lives.
+        // Shapes whose product does not fit, values that are no numbers: rejected, and the node lives.
         for body in [
-            #"{"inputs": [{"name": "features", "shape": [9223372036854775807, 212], "datatype": "FP32", "data": [1]}]}"#,
+            #"{"inputs": [{"name": "features", "shape": [9223372036854775807, 212], "#
+                + #""datatype": "FP32", "data": [1]}]}"#,
             #"{"inputs": [{"name": "features", "shape": "all", "datatype": "FP32", "data": {"a": 1}}]}"#, "{}",
             #"{"keys": 3, "values": []}"#,
         ] { #expect(try predict(body).code != 0) }
@@ -184,7 +187,8 @@ import Testing
                 train:
                   epochs: 20
                   batch: 64
-                  model: [{dense: {units: 64, activation: relu}}, {dropout: 0.2}, {dense: {units: 1, activation: sigmoid}}]
+                  model: [{dense: {units: 64, activation: relu}}, {dropout: 0.2}, \
+                {dense: {units: 1, activation: sigmoid}}]
                 """)
             #expect(try cluster.waitForEnd(job) == "done")
             let status = try cluster.status(job)

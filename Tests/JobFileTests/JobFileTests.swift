@@ -10,7 +10,8 @@ import Testing
         tree: events
         datasets:
           - {name: ttH, label: 1, files: root://localhost:21094//store/tth/*.root}
-          - {name: qcd, label: 0, tree: boosted/events, files: [root://localhost:21095//store/qcd/*.root, local/ttbar_*.root]}
+          - {name: qcd, label: 0, tree: boosted/events, files: [root://localhost:21095//store/qcd/*.root, \
+        local/ttbar_*.root]}
         features: {pad: {"Jet_*": 8}, normalise: standard, padding: 0}
         train:
           optimizer: {adam: {learning_rate: 0.01}}

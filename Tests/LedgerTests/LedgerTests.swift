@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    /// Two coordinators on one ledger: the older one is refused from the newer one's start on.
+    /// Two coordinators on one ledger: the older one is rejected from the newer one's start on.
     @Test func theNewestLifeWrites() throws {
         defer { remove() }
         let old = try Ledger(path: path)

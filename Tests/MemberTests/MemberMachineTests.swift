@@ -27,7 +27,7 @@ import Testing
             driver.machine.stored(digest: "c") == [
                 .send(.finished(digest: "c", step: 8, test: Driver.part(8), truncated: 0), round: 1)
             ])
-        // It stays in the round until it is told to leave.
+        // It stays in the round until the coordinator stops it.
         #expect(driver.machine.heartbeat?.round == 1)
         #expect(driver.machine.stopped(round: 1) == [.end(round: 1)])
         #expect(driver.machine.heartbeat == nil && driver.machine.validate() == nil)
@@ -43,7 +43,7 @@ import Testing
         #expect(driver.operations.last == .evaluate(.test) && driver.stores == 0 && driver.sent.isEmpty)
     }
 
-    @Test func theHeartbeatTellsPhaseAndStep() {
+    @Test func theHeartbeatReportsPhaseAndStep() {
         var driver = Driver()
         driver.order(Driver.order(3))
         #expect(driver.machine.heartbeat == Heartbeat.InRound(round: 3, phase: .loading, step: 0))
@@ -86,7 +86,7 @@ import Testing
         // Its members may find each other before this one has left round 1.
         #expect(driver.last == [.expect(Driver.order(2)), .interrupt(round: 1)])
         #expect(driver.machine.heartbeat == Heartbeat.InRound(round: 2, phase: .loading, step: 0))
-        // A still newer one takes its place; the interrupt is not repeated.
+        // A still newer one supersedes it; the interrupt is not repeated.
         driver.order(Driver.order(4))
         #expect(driver.last == [.expect(Driver.order(4))] && driver.machine.ordered(Driver.order(3)) == [])
         driver.complete(.interrupted)
@@ -158,7 +158,8 @@ import Testing
 
     // MARK: Stops and failures
 
-    /// Whatever the member does when it is stopped, and however that ends: what was trained is kept, and nothing more is done.
+    /// Whatever the member does when it is stopped, and however that ends: what was trained is kept, and nothing more
+    /// is done.
     @Test func aStopAtAnyMoment() {
         var moments = 0
         while true {
@@ -291,7 +292,7 @@ import Testing
         #expect(!stores(after: 2) && driver.operation == .evaluate(.train))
         driver.run { $0 == .step }
         #expect(driver.stores == 2)
-        // The pace begins anew with it.
+        // The pace begins again with it.
         #expect(!stores(after: 19) && stores(after: 2))
     }
 }

@@ -87,9 +87,9 @@ import Testing
         #expect(firstOperation(epochs: 0, [state(nil)]).operation == .evaluate(.train))
         // The coordinator knows them.
         #expect(firstOperation(epochs: 1, [state(nil)]).operation == .startEpoch(1, stepsDone: 0))
-        // Another member knows them, and the coordinator is told.
-        let told = firstOperation(epochs: 0, [state(nil, epochs: [1])])
-        #expect(told.operation == .startEpoch(1, stepsDone: 0) && told.stores == 1)
+        // Another member knows them, and they are reported to the coordinator.
+        let reported = firstOperation(epochs: 0, [state(nil, epochs: [1])])
+        #expect(reported.operation == .startEpoch(1, stepsDone: 0) && reported.stores == 1)
         // What it knew already is not stored once more.
         #expect(firstOperation(epochs: 1, [state(nil, epochs: [1])]).stores == 0)
     }

@@ -96,7 +96,7 @@ import Testing
         #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-6 })
     }
 
-    @Test func wrongRequestsSayWhatIsExpected() throws {
+    @Test func wrongRequestsNameWhatIsExpected() throws {
         let predictor = try NativePredictor(try bundle())
         func tensor(_ name: String, _ shape: [Int], _ count: Int) -> NamedTensor {
             NamedTensor(name: name, shape: shape, values: .init(repeating: 0, count: count))

@@ -37,14 +37,18 @@ import Testing
 
     /// What clients of other makes read: the keys and their order.
     @Test func theKeysAreThePublishedOnes() throws {
-        #expect(
-            try text(Self.specs)
-                == #"{"branches":[{"deviation":0.5,"kind":"jagged","max":7,"mean":2.25,"min":-1.5,"multiplicity":4,"name":"Jet_pt","nonfinite":1,"values":9}],"datasets":{"a":{"test":2,"train":6,"validation":2}},"events":10,"files":[{"entries":10,"logicalName":"/f.root","url":"root://s//f.root"}],"job":3,"parts":{"test":2,"train":6,"validation":2},"sha256":"ab"}"#
-        )
-        #expect(
-            try text(Self.mlaas4hep)
-                == #"{"events":10,"fkeys":["run"],"jdim":{"Jet_pt":4},"jkeys":["Jet_pt"],"maxv":{"run":2},"minv":{"run":1},"nans":{"run":0}}"#
-        )
+        let specs = #"""
+            {"branches":[{"deviation":0.5,"kind":"jagged","max":7,"mean":2.25,"min":-1.5,"multiplicity":4,\#
+            "name":"Jet_pt","nonfinite":1,"values":9}],"datasets":{"a":{"test":2,"train":6,"validation":2}},\#
+            "events":10,"files":[{"entries":10,"logicalName":"/f.root","url":"root://s//f.root"}],"job":3,\#
+            "parts":{"test":2,"train":6,"validation":2},"sha256":"ab"}
+            """#
+        #expect(try text(Self.specs) == specs)
+        let mlaas4hep = #"""
+            {"events":10,"fkeys":["run"],"jdim":{"Jet_pt":4},"jkeys":["Jet_pt"],"maxv":{"run":2},"minv":{"run":1},\#
+            "nans":{"run":0}}
+            """#
+        #expect(try text(Self.mlaas4hep) == mlaas4hep)
         #expect(
             try text(JobSubmission(description: "d", baseDirectory: "/b"))
                 == #"{"baseDirectory":"/b","description":"d"}"#)

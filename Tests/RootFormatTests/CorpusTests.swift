@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    private struct Place: Hashable {
+    private struct BranchKey: Hashable {
         var branch: String
         var field: String?
     }
@@ -138,18 +138,18 @@ import Testing
         _ name: String
     ) {
         // Some files have two branches of one name: the reference lists them in the same order.
-        var found: [Place: [(BranchDescription, TreeScan<ColumnSummary>.Outcome)]] = [:]
+        var found: [BranchKey: [(BranchDescription, TreeScan<ColumnSummary>.Outcome)]] = [:]
         for (branch, outcome) in zip(description.branches, outcomes) {
-            found[Place(branch: branch.branchPath, field: branch.leafName), default: []].append((branch, outcome))
+            found[BranchKey(branch: branch.branchPath, field: branch.leafName), default: []].append((branch, outcome))
         }
         func next(_ branch: String, _ field: String?) -> (BranchDescription, ColumnSummary)? {
-            let place = Place(branch: branch, field: field)
+            let key = BranchKey(branch: branch, field: field)
             let label = "\(name) \(tree.path) \(branch) \(field ?? "")"
-            guard let (description, outcome) = found[place]?.first else {
+            guard let (description, outcome) = found[key]?.first else {
                 Issue.record("\(label): not found")
                 return nil
             }
-            found[place]!.removeFirst()
+            found[key]!.removeFirst()
             switch outcome {
             case .read(let summary): return (description, summary)
             case .unreadable(let error):

@@ -36,16 +36,16 @@ import Testing
             for _ in 0...(round % 8) {
                 // Metadata lie at both ends; half of the damage goes there.
                 let span = round % 2 == 0 ? 400 : original.count
-                let place = Int(random.next() % UInt64(span))
-                bytes[round % 4 == 0 ? original.count - 1 - place : place] = UInt8(truncatingIfNeeded: random.next())
+                let offset = Int(random.next() % UInt64(span))
+                bytes[round % 4 == 0 ? original.count - 1 - offset : offset] = UInt8(truncatingIfNeeded: random.next())
             }
             // Any outcome but a trap or a hang will do.
             _ = try? readAll(MemorySource([UInt8](bytes)))
         }
     }
 
-    /// A tree that announces fewer than no entries, or more than any file has, is refused before anything is allocated
-    /// for them.
+    /// A tree that announces fewer than no entries, or more than any file has, is rejected before anything is
+    /// allocated for them.
     @Test(
         .enabled(if: CorpusTests.files.contains("skhep__uproot-sample-6.14.00-uncompressed.root")),
         arguments: [-1, 1 << 40] as [Int64])
@@ -56,12 +56,12 @@ import Testing
         let file = try RootFile(MemorySource(original))
         let key = try #require(file.treeKeys.first)
         // The tree has 30 entries; its record is stored as it is.
-        let place = try #require(
+        let offset = try #require(
             (key.key.offset..<original.count - 8).first {
                 original[$0..<$0 + 8].elementsEqual([0, 0, 0, 0, 0, 0, 0, 30])
             })
         var bytes = original
-        for index in 0..<8 { bytes[place + index] = UInt8(truncatingIfNeeded: entries >> Int64(8 * (7 - index))) }
+        for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: entries >> Int64(8 * (7 - index))) }
         let error = #expect(throws: InputError.self) { try RootFile(MemorySource(bytes)).tree(key.path) }
         #expect(error?.code == .limit)
     }

@@ -67,7 +67,7 @@ import Testing
         #expect(policy.validate() == nil)
     }
 
-    @Test func oneWorkersOwnTroubleExcludesNoSite() {
+    @Test func oneWorkersOwnFailuresExcludeNoSite() {
         var policy = SitePolicy()
         let (good, bad) = (Worker(), Worker())
         for time in 0..<10 {

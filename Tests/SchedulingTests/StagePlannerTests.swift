@@ -64,7 +64,7 @@ import Testing
         #expect(plan.notes.count == 1 && plan.notes[0].contains("z"))
     }
 
-    @Test func whatCannotBePlannedSaysWhy() {
+    @Test func whatCannotBePlannedIsExplained() {
         func reason(_ planner: StagePlanner<View>, _ stage: JobStage = .specs, job: Int = 1) -> String {
             do {
                 _ = try planner.plan(JobID(job), stage)

@@ -4,6 +4,8 @@ import Scheduling
 import Specs
 
 /// A ledger in memory that keeps to the rules of the real one, on a disk that can fail.
+// SAFETY: a ledger belongs to one `World`, and is used only on the thread of the call of `simulate` that made the
+// world.
 final class SimLedger: LedgerStore, @unchecked Sendable {
     struct Full: Error, CustomStringConvertible { var description: String { "no space left on the simulated disk" } }
     /// The coordinator dies in the middle of a commit; whether it was done nobody knows.
@@ -352,6 +354,8 @@ struct SimWrong: Error, CustomStringConvertible {
 }
 
 /// A ledger beside the simulated one.
+// SAFETY: a mirror is given to one call of `simulate`, whose ledger calls the closures and the store on that call's
+// thread.
 package struct LedgerMirror: @unchecked Sendable {
     let store: any LedgerStore
     let add: (JobDescription) throws -> JobID

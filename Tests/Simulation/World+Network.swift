@@ -98,7 +98,7 @@ extension World {
         let ordered =
             switch message {
             case .rendezvous: true
-            case .welcome, .grants, .acknowledged, .refused, .startRound, .stopRound, .catalog, .sites, .credential,
+            case .welcome, .grants, .acknowledged, .rejected, .startRound, .stopRound, .catalog, .sites, .credential,
                 .drained, .useKernels:
                 false
             }

@@ -25,8 +25,8 @@ extension World {
                 record.note(clock.now, "\(lease.task) \(lease.token) is acknowledged to \(worker.index)")
             }
             worker.session.settled(leases)
-        case .refused(let lease, let reason):
-            record.note(clock.now, "\(lease.task) is refused: \(reason)")
+        case .rejected(let lease, let reason):
+            record.note(clock.now, "\(lease.task) is rejected: \(reason)")
             worker.session.settled([lease])
         case .startRound(let order): try self.order(order, worker)
         case .stopRound(let round): try carryOut(worker.member.stopped(round: round), worker)

@@ -44,8 +44,9 @@ package func simulate(
     world.record.prints = prints
     world.ledger.mirror = mirror
     let end = world.run(maxEvents: maxEvents)
+    let ends = world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " ")
     let summary =
-        "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(world.ledger.jobs.values.map(\.stage.rawValue).joined(separator: " "))"
+        "\(world.workers.count) workers, \(world.jobs.count) jobs, \(world.faultsMade) faults, ends \(ends)"
     return SimResult(
         end: end, transcript: world.record.hash.value, events: world.events, seconds: world.clock.now, summary: summary,
         jobs: world.ledger.jobs.count,
@@ -54,8 +55,11 @@ package func simulate(
 
 /// A coordinator, its ledger, workers, sites and the network between them, all drawn from one seed.
 ///
-/// The machines are the real ones: CoordinatorCore with its Scheduler, SessionMachine, MemberMachine, LaneOrder, the planners, the folding of specs.
-/// Simulated are the ledger's disk, the network, the sites' files and the arithmetic of a training step.
+/// The machines are the real ones: CoordinatorCore with its Scheduler, SessionMachine, MemberMachine, LaneOrder, the
+/// planners, the folding of specs. Simulated are the ledger's disk, the network, the sites' files and the arithmetic of
+/// a training step.
+// SAFETY: a world lives within one call of `simulate`, on that call's thread. The closures that it gives to the core
+// must be `@Sendable`, but the core runs on the same thread and calls them there.
 final class World: @unchecked Sendable {
     struct Connection {
         let worker: Int
@@ -302,8 +306,10 @@ final class World: @unchecked Sendable {
                 folded.blockRows.count != survey.boundaries.count - 1
             else { continue }
             ledger.wrong = SimWrong(
-                "job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \(folded.blockRows.count)"
-            )
+                """
+                job \(id): \(file.url) has \(survey.boundaries.count - 1) blocks, and specs of \
+                \(folded.blockRows.count)
+                """)
             throw PlanFailure("wrong specs")
         }
         let schedule = schedule(job)

@@ -8,11 +8,11 @@ import Testing
     private func column(_ values: [Double], offsets: [Int64]) -> Column {
         let buffer = AlignedBuffer(capacity: values.count * 8)
         _ = buffer.values(of: Double.self, count: values.count).update(fromContentsOf: values)
-        let places = AlignedBuffer(capacity: offsets.count * 8)
-        _ = places.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
+        let offsetBuffer = AlignedBuffer(capacity: offsets.count * 8)
+        _ = offsetBuffer.values(of: Int64.self, count: offsets.count).update(fromContentsOf: offsets)
         return Column(
             type: .float64, shape: .jagged(inner: []), entries: offsets.count - 1, count: values.count, values: buffer,
-            offsets: [.init(buffer: places, count: offsets.count)])
+            offsets: [.init(buffer: offsetBuffer, count: offsets.count)])
     }
 
     private static func compute(_ batch: ColumnBatch, _ range: Range<Int>, parts: [UInt8]) -> PartTable<PartialSpecs> {

@@ -15,7 +15,7 @@ import Testing
         return catalog
     }
 
-    @Test func aFileIsWhereTheSitesFileSays() {
+    @Test func theSitesFileDecidesWhereAFileIs() {
         let replicas = catalog.replicas(["root://a:1094//eos/cms/old/x.root"])
         #expect(
             replicas.map(\.url) == [
@@ -66,9 +66,11 @@ import Testing
             "a.meta4",
             """
             <?xml version="1.0" encoding="UTF-8"?>
-            <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/a.root"><size>123</size><hash type="md5">00</hash>
+            <metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="/store/a.root"><size>123</size>\
+            <hash type="md5">00</hash>
             <hash type="adler32">0A1b2c3D</hash><url location="x" priority="2">root://b//store/a.root</url>
-            <url priority="1"> davs://a/store/a.root </url><url priority="3">gsiftp://c/store/a.root</url></file></metalink>
+            <url priority="1"> davs://a/store/a.root </url>\
+            <url priority="3">gsiftp://c/store/a.root</url></file></metalink>
             """)
         #expect(
             new == [
@@ -79,8 +81,10 @@ import Testing
         let old = try expand(
             "a.metalink",
             """
-            <metalink version="3.0"><files><file name="a"><size>5</size><verification><hash type="adler32">1</hash></verification><resources>
-            <url type="xroot" preference="10">root://b//a</url><url preference="90">root://c//a</url></resources></file></files></metalink>
+            <metalink version="3.0"><files><file name="a"><size>5</size><verification>\
+            <hash type="adler32">1</hash></verification><resources>
+            <url type="xroot" preference="10">root://b//a</url><url preference="90">root://c//a</url></resources>\
+            </file></files></metalink>
             """)
         #expect(old.map(\.urls) == [["root://c//a", "root://b//a"]] && old[0].size == 5)
         for text in ["", "<metalink><file name='x'/></metalink>", "<a/>", "no xml", "<metalink>"] {

@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("resized", InputError.Code.changed), ("retagged", .changed), ("refused", .changed), ("shifted", .faulty),
+        ("resized", InputError.Code.changed), ("retagged", .changed), ("rejected", .changed), ("shifted", .faulty),
         ("cut", .unreachable), ("long", .faulty),
     ])
     func whatChangesOrBreaksIsAnError(_ mode: String, _ code: InputError.Code) throws {

@@ -82,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 total += 1
             if mode == "retagged":
                 tag = '"two"'
-            if mode == "refused" and self.headers.get("If-Match") == '"one"':
+            if mode == "rejected" and self.headers.get("If-Match") == '"one"':
                 self.send_error(412)
                 return
         last = min(last, len(CONTENT) - 1)

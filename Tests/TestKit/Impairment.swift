@@ -7,9 +7,9 @@ package struct Impairment: Sendable {
     /// Of the link, in each direction, all connections together; nil for as much as the machine gives.
     package var bytesPerSecond: Double?
     /// Connections closed as soon as they are made.
-    package var refuseConnections = 0.0
+    package var rejectConnections = 0.0
     /// XRootD opens answered with an error, by probability.
-    package var refuseOpens = 0.0
+    package var rejectOpens = 0.0
     /// Connections are reset after so many bytes from the server.
     package var resetEvery: Int?
     /// Nothing goes through any more after so many bytes from the server, all connections together, until `resume`.

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A TCP proxy on loopback that delays, narrows, breaks, stalls and refuses, as it is told; seeded.
+/// A TCP proxy on loopback that delays, narrows, breaks, stalls and rejects, as its `Impairment` demands; seeded.
+// SAFETY: everything that changes is behind the mutex `state`; `condition` is locked for waiting and waking.
 package final class ImpairmentProxy: @unchecked Sendable {
     private struct State {
         var impairment: Impairment
@@ -13,7 +14,7 @@ package final class ImpairmentProxy: @unchecked Sendable {
         var free = [0.0, 0.0]
         var connections: [ObjectIdentifier: ProxiedConnection] = [:]
         var accepted = 0
-        var refusedOpens = 0
+        var rejectedOpens = 0
         var bytesDown = 0
         var stalls = 0
     }
@@ -91,7 +92,7 @@ package final class ImpairmentProxy: @unchecked Sendable {
 
     /// Breaks all connections.
     package func resetAll() {
-        for connection in state.withLock { Array($0.connections.values) } { connection.reset() }
+        for connection in state.withLock({ Array($0.connections.values) }) { connection.reset() }
     }
 
     package func stop() {
@@ -107,7 +108,7 @@ package final class ImpairmentProxy: @unchecked Sendable {
     // MARK: What happened
 
     package var connectionsAccepted: Int { state.withLock { $0.accepted } }
-    package var refusedOpens: Int { state.withLock { $0.refusedOpens } }
+    package var rejectedOpens: Int { state.withLock { $0.rejectedOpens } }
     package var bytesDown: Int { state.withLock { $0.bytesDown } }
     package var isStalled: Bool { state.withLock { $0.stalled } }
 
@@ -117,10 +118,10 @@ package final class ImpairmentProxy: @unchecked Sendable {
         while true {
             let client = Glibc.accept(listener, nil, nil)
             guard client >= 0 else { return }
-            let (upstream, refuse, stopped) = state.withLock { state in
+            let (upstream, rejects, stopped) = state.withLock { state in
                 state.accepted += 1
                 return (
-                    state.upstream, Double.random(in: 0..<1, using: &state.random) < state.impairment.refuseConnections,
+                    state.upstream, Double.random(in: 0..<1, using: &state.random) < state.impairment.rejectConnections,
                     state.stopped
                 )
             }
@@ -128,7 +129,7 @@ package final class ImpairmentProxy: @unchecked Sendable {
                 close(client)
                 return
             }
-            if refuse {
+            if rejects {
                 ProxiedConnection.abort(client)
                 continue
             }
@@ -142,13 +143,13 @@ package final class ImpairmentProxy: @unchecked Sendable {
         state.withLock { _ = $0.connections.removeValue(forKey: ObjectIdentifier(connection)) }
     }
 
-    var readsOpens: Bool { state.withLock { $0.impairment.refuseOpens > 0 } }
+    var readsOpens: Bool { state.withLock { $0.impairment.rejectOpens > 0 } }
 
-    func refusesOpen() -> Bool {
+    func rejectsOpen() -> Bool {
         state.withLock { state in
-            let refused = Double.random(in: 0..<1, using: &state.random) < state.impairment.refuseOpens
-            if refused { state.refusedOpens += 1 }
-            return refused
+            let rejected = Double.random(in: 0..<1, using: &state.random) < state.impairment.rejectOpens
+            if rejected { state.rejectedOpens += 1 }
+            return rejected
         }
     }
 
@@ -184,7 +185,7 @@ package final class ImpairmentProxy: @unchecked Sendable {
     func passes() -> Bool {
         condition.withLock {
             while state.withLock({ $0.stalled && !$0.stopped }) {
-                condition.wait(until: Date().addingTimeInterval(0.5))
+                _ = condition.wait(until: Date().addingTimeInterval(0.5))
             }
             return !state.withLock { $0.stopped }
         }

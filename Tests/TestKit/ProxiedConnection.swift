@@ -3,8 +3,11 @@ import Synchronization
 
 /// One client's connection through the proxy: two ways, each with a thread that takes bytes in and one that gives them
 /// out when due.
+// SAFETY: of what the four threads share, only these change: `left`, which is atomic, `closed` and `framing`, which are
+// mutexes, and the pipes, which have a lock of their own. The last of the threads alone closes the sockets.
 final class ProxiedConnection: @unchecked Sendable {
     /// Bytes between the two ends.
+    // SAFETY: everything that changes is touched only while `condition` is locked.
     private final class Pipe: @unchecked Sendable {
         private let condition = NSCondition()
         private var pieces: [(due: Double, bytes: [UInt8])] = []
@@ -56,7 +59,7 @@ final class ProxiedConnection: @unchecked Sendable {
     private let left = Atomic(4)
     private let closed = Mutex(false)
     private let framing = Mutex(
-        (requests: XrootdFrames(isRequest: true), answers: XrootdFrames(isRequest: false), refusals: [[UInt8]]()))
+        (requests: XrootdFrames(isRequest: true), answers: XrootdFrames(isRequest: false), rejections: [[UInt8]]()))
 
     init?(_ proxy: ImpairmentProxy, client: Int32, upstream: UInt16) {
         self.proxy = proxy
@@ -156,16 +159,16 @@ final class ProxiedConnection: @unchecked Sendable {
 
     // MARK: Opens
 
-    /// Takes refused opens out of what the client says, and puts the refusals between the server's answers.
+    /// Takes rejected opens out of what the client sends, and puts the rejections between the server's answers.
     private func forward(_ bytes: [UInt8], _ pipe: Pipe, _ way: ImpairmentProxy.Way) {
-        // Under the lock: no refusal shall come between the halves of an answer.
+        // Under the lock: no rejection shall come between the halves of an answer.
         framing.withLock { framing in
             if way == .down {
                 framing.answers.feed(bytes)
                 var all = bytes
                 if framing.answers.isBetween {
-                    all += framing.refusals.joined()
-                    framing.refusals = []
+                    all += framing.rejections.joined()
+                    framing.rejections = []
                 }
                 return pipe.put(all, due: proxy.due(all.count, .down))
             }
@@ -174,18 +177,18 @@ final class ProxiedConnection: @unchecked Sendable {
             }
             var passed: [UInt8] = []
             for frame in opens {
-                guard frame.isOpen, proxy.readsOpens, proxy.refusesOpen() else {
+                guard frame.isOpen, proxy.readsOpens, proxy.rejectsOpen() else {
                     passed += frame.bytes
                     continue
                 }
-                let text = Array("the test refuses this open\0".utf8)
+                let text = Array("the test rejects this open\0".utf8)
                 // Stream, status kXR_error, length; kXR_FSError, text.
-                let refusal =
+                let rejection =
                     Array(frame.bytes[..<2]) + [0x0F, 0xA3] + Self.big(UInt32(4 + text.count)) + Self.big(3005) + text
                 if framing.answers.isBetween {
-                    down.put(refusal, due: proxy.due(refusal.count, .down))
+                    down.put(rejection, due: proxy.due(rejection.count, .down))
                 } else {
-                    framing.refusals.append(refusal)
+                    framing.rejections.append(rejection)
                 }
             }
             if !passed.isEmpty { pipe.put(passed, due: proxy.due(passed.count, .up)) }
@@ -193,78 +196,4 @@ final class ProxiedConnection: @unchecked Sendable {
     }
 
     private static func big(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
-}
-
-/// Where the messages of an XRootD connection begin and end.
-struct XrootdFrames {
-    struct Frame {
-        var bytes: [UInt8]
-        var isOpen: Bool
-    }
-
-    private let isRequest: Bool
-    private var held: [UInt8] = []
-    private var greeted = false
-    /// Of the message that is passing.
-    private var left = 0
-    /// Something that is not XRootD's protocol: not looked at any more.
-    private var foreign = false
-
-    init(isRequest: Bool) { self.isRequest = isRequest }
-
-    /// No message is halfway.
-    var isBetween: Bool { left == 0 && held.isEmpty && !foreign }
-
-    private func number(_ place: Int) -> Int { held[place..<place + 4].reduce(0) { $0 << 8 | Int($1) } }
-
-    /// Follows answers: 8 bytes of head, then as many as it says; a status answer (4007) says in its body how many
-    /// follow that.
-    mutating func feed(_ bytes: [UInt8]) {
-        guard !foreign else { return }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            if left > 0 {
-                let taken = min(left, rest.count)
-                left -= taken
-                rest = rest.dropFirst(taken)
-                continue
-            }
-            held.append(rest.removeFirst())
-            if held.count == 8, held[2] == 0x0F, held[3] == 0xA7 { continue }
-            if held.count == 8 {
-                left = number(4)
-                held = []
-            } else if held.count == 24 {
-                left = number(4) - 16 + number(20)
-                held = []
-            }
-            if left > 1 << 31 || left < 0 { foreign = true }
-        }
-    }
-
-    /// Whole requests, as they become complete: 20 bytes of greeting, then 24 bytes of head with the length of what
-    /// follows.
-    /// - Returns: nil where this is no XRootD connection.
-    mutating func takeFrames(_ bytes: [UInt8]) -> [Frame]? {
-        guard !foreign else { return nil }
-        if !greeted, held.isEmpty, bytes.first != 0 {
-            foreign = true
-            return nil
-        }
-        held += bytes
-        var frames: [Frame] = []
-        if !greeted {
-            guard held.count >= 20 else { return [] }
-            greeted = true
-            frames.append(Frame(bytes: Array(held[..<20]), isOpen: false))
-            held.removeFirst(20)
-        }
-        while held.count >= 24 {
-            let length = 24 + number(20)
-            guard held.count >= length else { break }
-            frames.append(Frame(bytes: Array(held[..<length]), isOpen: held[2] == 0x0B && held[3] == 0xC2))
-            held.removeFirst(length)
-        }
-        return frames
-    }
 }

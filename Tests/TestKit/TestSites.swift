@@ -27,10 +27,10 @@ package final class TestSites {
             path: "beamline-sites-\(UUID().uuidString.prefix(8))")
         for folder in (1...max(1, sites)).map({ "site\($0)" }) + folders {
             for (path, content) in files {
-                let place = directory.appending(path: "\(folder)/\(path)")
+                let target = directory.appending(path: "\(folder)/\(path)")
                 try FileManager.default.createDirectory(
-                    at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
-                try Data(content).write(to: place)
+                    at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data(content).write(to: target)
             }
         }
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)

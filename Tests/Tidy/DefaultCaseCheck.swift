@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func switchesOverOurEnumsNameEveryCase() {
-        Self.findings(in: SourceTree.swift).report(pending: Pending.defaults)
+        Self.findings(in: SourceTree.swift).report()
     }
 
     @Test func plantedExamplesAreFound() {

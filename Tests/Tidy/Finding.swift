@@ -16,10 +16,8 @@ struct Finding: CustomStringConvertible {
 }
 
 extension [Finding] {
-    /// Records an issue for each finding outside of the rooms that are not there yet.
-    func report(pending: Set<String>, sourceLocation: SourceLocation = #_sourceLocation) {
-        for finding in self where !pending.contains(SourceFile(path: finding.path, text: "").room) {
-            Issue.record("\(finding)", sourceLocation: sourceLocation)
-        }
+    /// Records an issue for each finding.
+    func report(sourceLocation: SourceLocation = #_sourceLocation) {
+        for finding in self { Issue.record("\(finding)", sourceLocation: sourceLocation) }
     }
 }

@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func filesAreNamedAfterTheirMainType() {
-        Self.findings(in: SourceTree.swift).report(pending: Pending.mainType)
+        Self.findings(in: SourceTree.swift).report()
     }
 
     @Test func plantedExamplesAreFound() {

@@ -1,6 +1,4 @@
-import Bytes
 import Cluster
-import Collectives
 import Foundation
 import Member
 import Models
@@ -88,7 +86,7 @@ final class LocalMember: @unchecked Sendable {
                 directives = machine.completed(.interrupted, now: 0)
             }
         }
-        // As the coordinator does when it hears of a member that left, or of the end.
+        // As the coordinator does when a member has left, or at the end.
         if failure != nil { round.rendezvous.stop() }
         _ = carryOut(machine.stopped(round: order.round), round)
     }
@@ -118,79 +116,6 @@ final class LocalMember: @unchecked Sendable {
         case .checkpoint(_, _, let metrics): record.epochs += metrics
         case .finished(_, _, let test, let truncated): (record.test, record.truncated) = (test, truncated)
         case .failed: failure = report
-        }
-    }
-}
-
-/// The members of one round find each other, and the plan, in memory.
-final class LocalRound: RoundEnvironment {
-    let rendezvous: MemoryRendezvous
-    private let plans: Plans
-    private let rows: [RawBlock]
-    private let stored: [UInt8]?
-    private let breaking: (step: Int64, slice: Int)?
-
-    init(
-        _ plans: Plans, _ rows: [RawBlock], _ rendezvous: MemoryRendezvous, _ stored: [UInt8]?,
-        _ breaking: (step: Int64, slice: Int)?
-    ) {
-        self.plans = plans
-        self.rows = rows
-        self.rendezvous = rendezvous
-        self.stored = stored
-        self.breaking = breaking
-    }
-
-    var isStopped: Bool { false }
-
-    func load(_ order: RoundOrder) -> LoadedPlan {
-        LoadedPlan(plans.data, plans.training, cache: plans.cache(rows))
-    }
-
-    func preload(_ order: RoundOrder, _ plan: LoadedPlan) {}
-
-    func connect(_ order: RoundOrder) throws -> any Communicator {
-        let group = try ProcessGroup(
-            rank: order.rank, size: order.members.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
-        return breaking.map { BreakingGroup(group, sum: $0.step, slice: $0.slice) } ?? group
-    }
-
-    func checkpoint(_ digest: String) throws -> [UInt8] {
-        guard let stored else { throw InputError(.missing, "no checkpoint is stored", object: digest) }
-        return stored
-    }
-}
-
-/// A rendezvous in memory.
-// SAFETY: everything that changes is touched only while `condition` is locked.
-final class MemoryRendezvous: Rendezvous, @unchecked Sendable {
-    private let condition = NSCondition()
-    private var values: [String: [UInt8]] = [:]
-    private var isStopped = false
-
-    /// A member has left: nobody waits for it.
-    func stop() {
-        condition.withLock {
-            isStopped = true
-            condition.broadcast()
-        }
-    }
-
-    func set(_ key: String, _ value: [UInt8]) {
-        condition.withLock {
-            values[key] = value
-            condition.broadcast()
-        }
-    }
-
-    func wait(_ key: String) -> [UInt8]? {
-        condition.withLock {
-            let deadline = Date().addingTimeInterval(20)
-            while Date() < deadline, !isStopped {
-                if let value = values[key] { return value }
-                _ = condition.wait(until: deadline)
-            }
-            return nil
         }
     }
 }

@@ -47,8 +47,8 @@ struct Plans: Sendable {
                     dataset: label, label: label, input: 0, first: 0, end: Int64(sizes.reduce(0, +)),
                     rows: PartTable.make { sizes[$0.rawValue] }))
             let values = sizes.map { count in
-                (0..<count * Self.width).map { place in
-                    place % 17 == 3 ? Float.nan : Float(random.below(1000)) / 1000 + 0.3 * Float(label)
+                (0..<count * Self.width).map { index in
+                    index % 17 == 3 ? Float.nan : Float(random.below(1000)) / 1000 + 0.3 * Float(label)
                 }
             }
             rows.append(
@@ -257,7 +257,7 @@ struct Plans: Sendable {
         #expect(state.step == 4)
     }
 
-    @Test func aNonFiniteGradientNamesItsPlace() throws {
+    @Test func aNonFiniteGradientNamesItsTensor() throws {
         let (plans, rows) = plans([[40, 4, 4], [40, 4, 4]], epochs: 1)
         let broken = rows.map { RawBlock(rows: $0.rows.map { $0.map { _ in Float.infinity } }, labels: $0.labels) }
         let error = #expect(throws: MemberLeft.self) { try train(plans, broken, members: 2) }

@@ -12,9 +12,8 @@ import Wire
         trainingPlan: "ef", checkpoint: "cd",
         checkpointStep: 5, epochs: 1, kernels: "Haswell")
     private static let messages: [CoordinatorMessage] = [
-        // Old spelling of a rejection, as it travels.
         .welcome(worker: WorkerID(3), leaseSeconds: 30, protocolVersion: WireProtocol.version), .acknowledged([lease]),
-        .refused(lease, reason: "no"),
+        .rejected(lease, reason: "no"),
         .startRound(order), .stopRound(round: RoundNumber(2)), .rendezvous(round: RoundNumber(2), key: "0/1"),
         .catalog(SiteCatalog()),
         .sites([]), .credential, .drained, .useKernels("Zen"),

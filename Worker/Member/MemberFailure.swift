@@ -6,7 +6,8 @@ package struct MemberFailure: Equatable, Sendable {
         case training
         /// The job asks for something that no worker can do.
         case job
-        /// A site, another member or the coordinator was out of reach, or something else failed that may succeed next time.
+        /// A site, another member or the coordinator was out of reach, or something else failed that may succeed next
+        /// time.
         case transient
     }
 

@@ -1,14 +1,15 @@
 import Cluster
 
-/// The rules of a training member: which round it takes part in, which operation comes next, what it keeps from round to round, and what it
-/// reports. It is pure; the worker's shell and the simulation drive the same machine.
+/// The rules of a training member: which round it takes part in, which operation comes next, what it keeps from round
+/// to round, and what it reports. It is pure; the worker's shell and the simulation drive the same machine.
 ///
 /// States of a member, and what moves them:
 ///
-///     idle --(order)--> working --(outcome)--> working ... --(outcome of the test part)--> finished --(stop)--> idle
-///                          |                                                                   '--(newer order)--> working
-///                          '--(stop, newer order, failure to store)--> ending --(outcome)--> idle, or working for the newer order
-///                          '--(failure)--> idle; the report is kept, and sent again if the order comes again
+///     idle --(order)--> working --(outcome)--> working ... --(outcome of the test part)--> finished
+///     finished --(stop)--> idle
+///     finished --(newer order)--> working
+///     working --(stop, newer order, failure to store)--> ending --(outcome)--> idle, or working for the newer order
+///     working --(failure)--> idle; the report is kept, and sent again if the order comes again
 ///
 /// Operations of a round; each begins when the one before has succeeded:
 ///
@@ -17,9 +18,9 @@ import Cluster
 ///                                             |    known metrics)             '-> evaluate test (all epochs    |
 ///                                             '<-------------------------------   are done) -> finished <------'
 ///
-/// One operation is under way at a time. Its outcome is awaited even if the round has ended meanwhile, so the machine always knows which state
-/// the shell has in memory. A round that this member left, or that was stopped, never begins again within a session; round numbers only
-/// grow. Only the first member (rank 0) stores states and reports progress.
+/// One operation is under way at a time. Its outcome is awaited even if the round has ended meanwhile, so the machine
+/// always knows which state the shell has in memory. A round that this member left, or that was stopped, never begins
+/// again within a session; round numbers only grow. Only the first member (rank 0) stores states and reports progress.
 package struct MemberMachine: Sendable {
     /// How often the first member reports, in seconds.
     package struct Settings: Sendable {
@@ -77,8 +78,8 @@ package struct MemberMachine: Sendable {
     private var newestRound: RoundNumber?
     /// The newest round that this member left because of a failure, with the report of it.
     private var left: (round: RoundNumber, report: TrainingReport)?
-    /// States on their way to the coordinator, oldest first; nil if their round is over: the coordinator ignores reports of such a round, and
-    /// the metrics stay in memory.
+    /// States on their way to the coordinator, oldest first; nil if their round is over: the coordinator ignores
+    /// reports of such a round, and the metrics stay in memory.
     private var storing: [Storing?] = []
     /// nil until a first state is restored.
     package private(set) var memory: Memory?
@@ -112,7 +113,8 @@ package struct MemberMachine: Sendable {
         return [.expect(order)] + (attempt == nil ? beginNext() : endAttempt())
     }
 
-    /// Takes the coordinator's message that a round is over. Older rounds are over too, even if the messages about them were lost.
+    /// Takes the coordinator's message that a round is over. Older rounds are over too, even if the messages about them
+    /// were lost.
     package mutating func stopped(round: RoundNumber) -> [MemberDirective] {
         newestRound = max(newestRound ?? round, round)
         if let next, next.round <= round { self.next = nil }
@@ -120,7 +122,8 @@ package struct MemberMachine: Sendable {
         return endAttempt()
     }
 
-    /// Takes the end of the session, which ends every round. In the next session the round numbers may be another ledger's.
+    /// Takes the end of the session, which ends every round. In the next session the round numbers may be another
+    /// ledger's.
     package mutating func disconnected() -> [MemberDirective] {
         (next, newestRound, left) = (nil, nil, nil)
         return endAttempt()
@@ -178,7 +181,10 @@ package struct MemberMachine: Sendable {
     private func fault(_ order: RoundOrder) -> MemberFailure? {
         guard order.members.indices.contains(order.rank), order.owners.allSatisfy(order.members.indices.contains) else {
             return MemberFailure(
-                "invalid round order: rank \(order.rank) and lane owners \(order.owners) of \(order.members.count) members",
+                """
+                invalid round order: rank \(order.rank) and lane owners \(order.owners) of \
+                \(order.members.count) members
+                """,
                 cause: .transient)
         }
         guard order.kernels == kernels else {
@@ -249,7 +255,8 @@ package struct MemberMachine: Sendable {
         switch outcome {
         case .restored(let step):
             guard let attempt, let plan = attempt.plan else { return nil }
-            // The coordinator has the earlier ones; epochs after the state's step are trained again, with the same result.
+            // The coordinator has the earlier ones; epochs after the state's step are trained again, with the same
+            // result.
             let epochs = attempt.stated.filter {
                 $0.epoch > attempt.order.epochs && plan.contains(epoch: $0.epoch, step: step)
             }
@@ -321,7 +328,10 @@ package struct MemberMachine: Sendable {
         guard step == start.step, step <= plan.lastStep else {
             return leave(
                 MemberFailure(
-                    "invalid training state: expected one after step \(start.step) of \(plan.lastStep), found one after step \(step)",
+                    """
+                    invalid training state: expected one after step \(start.step) of \(plan.lastStep), \
+                    found one after step \(step)
+                    """,
                     cause: .transient))
         }
         attempt?.pace = ReportPace(settings, now: now)

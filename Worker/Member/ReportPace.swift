@@ -1,4 +1,5 @@
-/// Decides when the first member of a round reports its progress and stores its state within an epoch. Times are seconds of a steady clock.
+/// Decides when the first member of a round reports its progress and stores its state within an epoch. Times are
+/// seconds of a steady clock.
 struct ReportPace: Sendable {
     private let settings: MemberMachine.Settings
     private var lastStore: Double

@@ -1,10 +1,12 @@
 import Cluster
 
-/// The state from which a round goes on. Every member decides it from all members' statements and the order, with the same result.
+/// The state from which a round goes on. Every member decides it from all members' statements and the order, with the
+/// same result.
 package enum RoundStart: Equatable, Sendable {
     /// Initial values from the plan's seed: no step was ever applied.
     case initial
-    /// The coordinator's checkpoint: it is newer than every member's state, or as new as the newest and some member lacks it.
+    /// The coordinator's checkpoint: it is newer than every member's state, or as new as the newest and some member
+    /// lacks it.
     case checkpoint(digest: String, step: Int64)
     /// Each member's own state: all have the same.
     case own(step: Int64)

@@ -1,6 +1,7 @@
 import Cluster
 
-/// What a member has in memory when a round begins. Members exchange their statements and decide from them where the round goes on.
+/// What a member has in memory when a round begins. Members exchange their statements and decide from them where the
+/// round goes on.
 package struct RoundStatement: Codable, Sendable, Equatable {
     /// A training state in a member's memory.
     package struct State: Codable, Sendable, Equatable {

@@ -105,7 +105,8 @@ package final class BlockReader {
     /// - Parameters:
     ///   - input: the file and tree that the block lies in.
     ///   - labelBranch: the branch that gives each entry's class; nil where the block's label is that of all.
-    /// - Throws: `InputError` where the block cannot be read, or gives other numbers of samples than the specs stage counted.
+    /// - Throws: `InputError` where the block cannot be read, or gives other numbers of samples than the specs stage
+    ///   counted.
     package func events(
         _ block: TrainingBlock, of input: InputTree, _ schema: DataSchema, labelBranch: String?,
         split: JobDescription.Split

@@ -1,12 +1,12 @@
 import Cluster
 import OrderedCollections
 
-/// What a worker owes its coordinator: the leases it holds, and the receipts that are not acknowledged yet. Pure; the worker's shell and the
-/// simulation drive the same.
+/// What a worker owes its coordinator: the leases it holds, and the receipts that are not acknowledged yet. Pure; the
+/// worker's shell and the simulation drive the same.
 ///
 /// States of a lease here:
 ///
-///     (granted) --> held, worked on --(finished)--> held, with a receipt --(acknowledged or refused)--> gone
+///     (granted) --> held, worked on --(finished)--> held, with a receipt --(acknowledged or rejected)--> gone
 ///
 /// It outlives connections: a receipt is sent again in the next session, and within one where no answer came for long.
 package struct SessionMachine: Sendable {
@@ -35,11 +35,14 @@ package struct SessionMachine: Sendable {
         return [.heartbeat(heartbeat)] + (receipts.isEmpty ? [] : [.receipts(receipts.values.map(\.receipt))])
     }
 
+    /// The session ended: messages wait for the next one.
     package mutating func disconnected() { isConnected = false }
 
     /// - Returns: what to begin with.
     package mutating func granted(_ grants: [Grant]) -> [Grant] { grants.filter { held.append($0.lease).inserted } }
 
+    /// A task's work is done. Its receipt is kept until it is acknowledged or rejected.
+    /// - Returns: the message to send; nil where there is no session, or the lease is not held any more.
     package mutating func finished(_ receipt: Receipt, now: Double) -> WorkerMessage? {
         guard held.contains(receipt.lease) else { return nil }
         receipts[receipt.lease] = Waiting(receipt: receipt, lastSent: now)
@@ -54,7 +57,10 @@ package struct SessionMachine: Sendable {
         }
     }
 
+    /// The coordinator has let the worker in.
+    /// - Parameter leaseSeconds: how long a lease lasts; a receipt without an answer is sent again after that time.
     package mutating func welcomed(leaseSeconds: Double) { self.leaseSeconds = leaseSeconds }
+    /// The coordinator has drained the worker: it gets no more work and may end.
     package mutating func drained() { isDrained = true }
 
     private var heartbeat: Heartbeat { Heartbeat(held: Array(held), round: round) }

@@ -6,6 +6,8 @@ import Sampling
 
 /// One lane: gives its rows in order, and computes on them. Its results do not depend on which member or thread it
 /// runs on.
+// SAFETY: a lane belongs to one member, and there to one thread's share. Trainer waits until all shares of an operation
+// are done before it goes on, and makes all other calls itself, one at a time.
 final class LaneRunner: @unchecked Sendable {
     private let data: DataPlan
     private let training: TrainingPlan

@@ -30,15 +30,18 @@ package protocol RoundEnvironment: AnyObject, Sendable {
     var isStopped: Bool { get }
     /// Fetches the round's plans.
     func load(_ order: RoundOrder) throws -> LoadedPlan
-    /// Reads the blocks of the member's own lanes as far as the cache has room, so that no member waits for another's site in a step.
+    /// Reads the blocks of the member's own lanes as far as the cache has room, so that no member waits for another's
+    /// site in a step.
     func preload(_ order: RoundOrder, _ plan: LoadedPlan) throws
+    /// Connects with the round's other members.
+    /// - Throws: where one of them cannot be reached, or the round was interrupted.
     func connect(_ order: RoundOrder) throws -> any Communicator
     /// Fetches a checkpoint's bytes from the coordinator.
     func checkpoint(_ digest: String) throws -> [UInt8]
 }
 
-/// Carries out a member's operations, one at a time, and keeps its training state from round to round. If an operation fails, the state is
-/// unchanged.
+/// Carries out a member's operations, one at a time, and keeps its training state from round to round. If an operation
+/// fails, the state is unchanged.
 // SAFETY: whoever drives it makes one call at a time: TrainingRunner on its serial queue.
 package final class MemberExecutor: @unchecked Sendable {
     private struct Attempt {
@@ -67,6 +70,7 @@ package final class MemberExecutor: @unchecked Sendable {
     /// The trainer of the current round; nil until its state is restored.
     package var trainer: Trainer? { attempt?.trainer }
 
+    /// Begins a round, after the end of the one before. `environment` is kept until `end`.
     package func begin(_ order: RoundOrder, _ environment: any RoundEnvironment) {
         attempt = Attempt(order: order, environment: environment)
     }
@@ -77,6 +81,7 @@ package final class MemberExecutor: @unchecked Sendable {
         attempt = nil
     }
 
+    /// Carries out one operation of the round that began last, and blocks until it has ended. Errors become outcomes.
     package func perform(_ operation: MemberOperation) -> OperationOutcome {
         do { return try carryOut(operation) } catch { return outcome(of: error) }
     }

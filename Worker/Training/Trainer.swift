@@ -16,8 +16,8 @@ package struct TrainingFailure: Error, CustomStringConvertible, Sendable {
 /// The round was interrupted from outside.
 package struct RoundStopped: Error { package init() {} }
 
-/// One member's part of a data-parallel training: its lanes, summed exactly with the others'. It computes what `MemberMachine` decides, and
-/// decides nothing itself.
+/// One member's part of a data-parallel training: its lanes, summed exactly with the others'. It computes what
+/// `MemberMachine` decides, and decides nothing itself.
 package final class Trainer {
     private let training: TrainingPlan
     private let schedule: LaneSchedule
@@ -82,7 +82,7 @@ package final class Trainer {
     ///
     /// - Parameters:
     ///   - start: what the members decided.
-    ///   - own: the state in this member's memory; used if the decision says that the member has it.
+    ///   - own: the state in this member's memory; used if they decided that the member has it.
     ///   - checkpoint: fetches a checkpoint's bytes by their digest.
     package static func restore(
         _ start: RoundStart, _ data: DataPlan, _ training: TrainingPlan, group: any Communicator, own: TrainingState?,
@@ -117,7 +117,8 @@ package final class Trainer {
         guard group.barrier("\(barriers)") else { throw RoundStopped() }
     }
 
-    /// Positions the lanes in an epoch, counted from 0, reads their first rows, and waits until all members have done so.
+    /// Positions the lanes in an epoch, counted from 0, reads their first rows, and waits until all members have done
+    /// so.
     package func startEpoch(_ epoch: Int, stepsDone: Int64) throws {
         for lane in lanes {
             lane.start(epoch: epoch, stepsDone: Int(stepsDone))
@@ -141,8 +142,8 @@ package final class Trainer {
 
     // MARK: Steps
 
-    /// One update of the model. Until all slices of its sum are there nothing is changed, so that a member whose sum broke has the state
-    /// before the step, whole, and the others the state after it.
+    /// One update of the model. Until all slices of its sum are there nothing is changed, so that a member whose sum
+    /// broke has the state before the step, whole, and the others the state after it.
     ///
     /// - Returns: the mean loss of its rows.
     package func step() throws -> Double {
@@ -214,8 +215,11 @@ package final class Trainer {
         guard buffer[sums.nanCount] == 0 else {
             throw TrainingFailure(
                 description:
-                    "\(buffer[sums.nanCount]) events of the \(part) part have a score that is no number after step \(state.step): "
-                    + "the weights or some values are too large; try a smaller learning rate, or drop the branch")
+                    """
+                    \(buffer[sums.nanCount]) events of the \(part) part have a score that is no number after step \
+                    \(state.step): the weights or some values are too large; try a smaller learning rate, or drop \
+                    the branch
+                    """)
         }
         truncated = buffer[sums.callerSlot]
         return sums.metrics(UnsafeBufferPointer(buffer).span)

@@ -4,8 +4,8 @@ import Session
 import Synchronization
 import Wire
 
-/// What a worker has to send: the session machine, shared by its threads, and the stream of the session that is open. Messages go into the
-/// stream as values, in their order; whoever writes them to the connection encodes them.
+/// What a worker has to send: the session machine, shared by its threads, and the stream of the session that is open.
+/// Messages go into the stream as values, in their order; whoever writes them to the connection encodes them.
 final class Outbox: Sendable {
     /// One message on its way.
     struct Outgoing: Sendable {
@@ -62,7 +62,8 @@ final class Outbox: Sendable {
         }
     }
 
-    /// Gives back what the worker holds and ends the stream: the session ends when all of it is written and the coordinator has answered.
+    /// Gives back what the worker holds and ends the stream: the session ends when all of it is written and the
+    /// coordinator has answered.
     func close() {
         state.withLock { state in
             guard !state.isClosed else { return }

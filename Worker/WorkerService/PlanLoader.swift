@@ -7,8 +7,8 @@ import Synchronization
 import Training
 import Wire
 
-/// Fetches plans from the coordinator, and reads the samples of their blocks. The samples of the newest data plan are kept from round to
-/// round.
+/// Fetches plans from the coordinator, and reads the samples of their blocks. The samples of the newest data plan are
+/// kept from round to round.
 final class PlanLoader: Sendable {
     private let settings: WorkerService.Settings
     private let resources: ReadResources

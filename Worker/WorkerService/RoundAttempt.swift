@@ -3,7 +3,8 @@ import Collectives
 import Foundation
 import Training
 
-/// Connects the operations of one round with the coordinator and the other members, and knows whether the round was interrupted.
+/// Connects the operations of one round with the coordinator and the other members, and knows whether the round was
+/// interrupted.
 // SAFETY: `values` and `isInterrupted` are touched only while `condition` is locked; everything else is constant.
 final class RoundAttempt: RoundEnvironment, Rendezvous, @unchecked Sendable {
     let round: RoundNumber

@@ -1,6 +1,8 @@
 import Foundation
 
-/// Threads that may block: reading waits for sites, so there are more of them than cores. What is handed over runs in order of arrival.
+/// Threads that may block: reading waits for sites, so there are more of them than cores. What is handed over runs in
+/// order of arrival.
+// SAFETY: `waiting` is read and written only while `condition` is locked, which is constant.
 final class TaskThreads: @unchecked Sendable {
     private let condition = NSCondition()
     private var waiting: [@Sendable () -> Void] = []

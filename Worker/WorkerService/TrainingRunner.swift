@@ -7,7 +7,8 @@ import Pipeline
 import Synchronization
 import Training
 
-/// Takes part in training rounds: carries out the directives of `MemberMachine`, its operations one after another on a serial queue.
+/// Takes part in training rounds: carries out the directives of `MemberMachine`, its operations one after another on a
+/// serial queue.
 final class TrainingRunner: Sendable {
     private struct State {
         var machine: MemberMachine

@@ -15,6 +15,7 @@ import Wire
 /// A worker: a session with the coordinator, kept up for as long as the process lives, and threads that do what is
 /// assigned.
 package struct WorkerService: Sendable {
+    /// How a worker is set up when its process starts.
     package struct Settings: Sendable {
         /// The coordinator's address for workers.
         package var coordinator: HostAndPort
@@ -67,7 +68,7 @@ package struct WorkerService: Sendable {
     package enum Ending: Sendable {
         case drained, cancelled
         /// The coordinator and this worker cannot work together, in a sentence.
-        case refused(reason: String)
+        case incompatible(reason: String)
         /// The process is to restart itself, its linear algebra with these kernels.
         case restart(kernels: String)
     }
@@ -81,8 +82,8 @@ package struct WorkerService: Sendable {
             SiteBoard(settings.catalog), threads: settings.threads, memoryBytes: settings.memoryBytes)
     }
 
-    /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, drained, or shut down gracefully: then the
-    /// coordinator knows what was given back.
+    /// Connects, works, and connects again when the coordinator went away. Returns when cancelled, drained, or shut
+    /// down gracefully: then the coordinator knows what was given back.
     package func run() async throws -> Ending {
         try await withGracefulShutdownHandler {
             try await keepSession()
@@ -101,8 +102,8 @@ package struct WorkerService: Sendable {
                 return .drained
             }
             if let ending = wanted.value { return ending }
-            if let refusal = failure as? RPCError, refusal.code == .failedPrecondition {
-                return .refused(reason: refusal.message)
+            if let rejection = failure as? RPCError, rejection.code == .failedPrecondition {
+                return .incompatible(reason: rejection.message)
             }
             if outbox.isClosed { break }
             if let failure {
@@ -116,8 +117,8 @@ package struct WorkerService: Sendable {
         return .cancelled
     }
 
-    /// The kernels that this processor's linear algebra uses unless configured otherwise. A worker that restarted itself
-    /// knows from before. Where another kernel type had no effect, it can use nothing else, and reports so.
+    /// The kernels that this processor's linear algebra uses unless configured otherwise. A worker that restarted
+    /// itself knows from before. Where another kernel type had no effect, it can use nothing else, and reports so.
     package static let ownKernels: OwnKernels = {
         let environment = ProcessInfo.processInfo.environment
         guard let own = environment[ownKernelsVariable] else { return .upTo(LinearAlgebra.kernels) }
@@ -214,7 +215,7 @@ package struct WorkerService: Sendable {
         case .welcome(let id, let leaseSeconds, let version):
             // A coordinator that does not compare the versions is older than this worker.
             if let mismatch = WireProtocol.mismatch(worker: WireProtocol.version, coordinator: version ?? 1) {
-                wanted.set(.refused(reason: mismatch))
+                wanted.set(.incompatible(reason: mismatch))
                 return outbox.close()
             }
             log.info("joined as worker \(id)")
@@ -222,13 +223,16 @@ package struct WorkerService: Sendable {
         case .grants(let grants):
             for grant in outbox.granted(grants) { threads.run { work(grant) } }
         case .acknowledged(let leases): outbox.settled(leases)
-        case .refused(let lease, let reason):
+        case .rejected(let lease, let reason):
             log.warning("a receipt was rejected: \(reason)")
             outbox.settled([lease])
         case .drained: outbox.drained()
         case .useKernels(let kernels):
             log.info(
-                "a job that this worker is to train uses the kernels \(kernels); restarting with those instead of \(LinearAlgebra.kernels)"
+                """
+                a job that this worker is to train uses the kernels \(kernels); \
+                restarting with those instead of \(LinearAlgebra.kernels)
+                """
             )
             wanted.set(.restart(kernels: kernels))
             outbox.close()

@@ -23,13 +23,13 @@ cgl_group *cgl_connect(int rank, int size, const char *host, int timeout_millise
 // Closes the connections at once, so that the others see it.
 void cgl_close(cgl_group *group);
 
-// A buffer of `count` numbers that is summed over the members, in slices. All members make the same buffers in the same order.
-// NULL on failure, with the reason in `error`.
+// A buffer of `count` numbers that is summed over the members, in slices. All members make the same buffers in the same
+// order. NULL on failure, with the reason in `error`.
 cgl_buffer *cgl_buffer_make(cgl_group *group, size_t count, char *error, size_t error_size);
 int64_t *cgl_buffer_values(cgl_buffer *buffer);
 size_t cgl_buffer_slices(cgl_buffer *buffer);
-// Sums one slice; all members sum all slices in their order. 0, or not 0 with the reason in `error`; then the group is of no
-// more use.
+// Sums one slice; all members sum all slices in their order. 0, or not 0 with the reason in `error`; then the group is
+// of no more use.
 int cgl_buffer_sum(cgl_buffer *buffer, size_t slice, char *error, size_t error_size);
 void cgl_buffer_free(cgl_buffer *buffer);
 

@@ -8,8 +8,9 @@ void ck_swap16(void *target, const void *source, size_t count);
 void ck_swap32(void *target, const void *source, size_t count);
 void ck_swap64(void *target, const void *source, size_t count);
 
-// Turns `count` big-endian 32-bit byte offsets, which rise from `first` (stored just before them) to at most `last` in steps of
-// 2^shift bytes, into item offsets that begin at `base`. Returns 1 where they do not rise so; `target` is then of no use.
+// Turns `count` big-endian 32-bit byte offsets, which rise from `first` (stored just before them) to at most `last` in
+// steps of 2^shift bytes, into item offsets that begin at `base`. Returns 1 where they do not rise so; `target` is then
+// of no use.
 int ck_offsets(int64_t *target, const void *stored, size_t count, int64_t first, int64_t last, int shift, int64_t base);
 
 // Least and most of the finite values; returns how many those are. With none, least is +inf and most is -inf.
@@ -26,8 +27,8 @@ void ck_extremes_u32(const uint32_t *values, size_t count, uint32_t *least, uint
 void ck_extremes_i64(const int64_t *values, size_t count, int64_t *least, int64_t *most);
 void ck_extremes_u64(const uint64_t *values, size_t count, uint64_t *least, uint64_t *most);
 
-// Of the values that belong to one part (of the training split): those of at most Float32's size, the others, and the first ones' sum
-// and extremes. The second moment is the sum of squared distances from `mean`.
+// Of the values that belong to one part (of the training split): those of at most Float32's size, the others, and the
+// first ones' sum and extremes. The second moment is the sum of squared distances from `mean`.
 typedef struct {
   int64_t good;
   int64_t bad;
@@ -62,13 +63,14 @@ double ck_second_moment_f64(const double *values, const uint8_t *parts, size_t c
 // The widest difference of neighbours; 0 where none is positive.
 int64_t ck_widest_step(const int64_t *offsets, size_t count);
 
-// Adds round-to-nearest-even(gradient[i] * scale) to sum[i]. `scale` is a power of two, so the product is exact in double.
-// Returns 0; 1 where a value is not below `limit` in size; 2 where one is not finite. Then `sum` is unchanged.
+// Adds round-to-nearest-even(gradient[i] * scale) to sum[i]. `scale` is a power of two, so the product is exact in
+// double. Returns 0; 1 where a value is not below `limit` in size; 2 where one is not finite. Then `sum` is unchanged.
 int ck_add_fixed_point(int64_t *sum, const float *gradient, size_t count, double scale, double limit);
 
 // target[i] = (x == x) ? (x - offset[i]) * scale[i] : fill[i], in float.
-void ck_normalise(float *target, const float *row, const float *offset, const float *scale, const float *fill, size_t count);
+void ck_normalise(float *target, const float *row, const float *offset, const float *scale, const float *fill,
+                  size_t count);
 
 // One Adam step on `weights`, with gradient[i] = sum[i] * unit; moments in float. See Models/Optimizer for the formula.
-void ck_adam(float *weights, float *first, float *second, const int64_t *sum, size_t count, double unit, float beta1, float beta2,
-             float rate, float correction1, float correction2, float epsilon);
+void ck_adam(float *weights, float *first, float *second, const int64_t *sum, size_t count, double unit, float beta1,
+             float beta2, float rate, float correction1, float correction2, float epsilon);

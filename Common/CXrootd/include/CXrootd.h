@@ -38,19 +38,22 @@ enum {
 
 /// Opens for reading. On failure `error` holds the reason and the result is not CXR_OK. XrdCl's own recovery of broken
 /// connections is off: it would go on reading whatever file lies there by then.
-int cxr_open(const char *url, int timeout_seconds, cxr_file **file, cxr_file_info *info, char *error, size_t error_size);
+int cxr_open(const char *url, int timeout_seconds, cxr_file **file, cxr_file_info *info, char *error,
+             size_t error_size);
 void cxr_close(cxr_file *file);
 
 /// Called once for each request, when its buffer is nobody's any more; perhaps on a thread of XrdCl's.
 typedef void (*cxr_freed)(void *context, uint64_t bytes, int was_abandoned);
 
-/// Starts a read of `count` ranges into one buffer of the request's own, range after range: a plain read of one range, a vector
-/// read of several. NULL where there is no memory; cxr_wait then reports that, and `freed` is not called.
-cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int timeout_seconds, cxr_freed freed, void *context);
+/// Starts a read of `count` ranges into one buffer of the request's own, range after range: a plain read of one range,
+/// a vector read of several. NULL where there is no memory; cxr_wait then reports that, and `freed` is not called.
+cxr_request *cxr_read(cxr_file *file, const cxr_range *ranges, int count, int timeout_seconds, cxr_freed freed,
+                      void *context);
 /// Waits for it. With CXR_OK, `data` is valid until the request is released.
 int cxr_wait(cxr_request *request, int timeout_milliseconds, const uint8_t **data, uint64_t *length, char *error,
              size_t error_size);
-/// Gives up the caller's interest; the buffer is freed once XrdCl is done with it too. Returns 1 where that is still to come.
+/// Gives up the caller's interest; the buffer is freed once XrdCl is done with it too. Returns 1 where that is still to
+/// come.
 int cxr_release(cxr_request *request);
 
 /// Lists a directory: `listing` becomes lines of "d name" or "f name", to be freed with cxr_free.
@@ -58,7 +61,8 @@ int cxr_list(const char *url, int timeout_seconds, char **listing, char *error, 
 /// `is_directory` becomes 0 or 1.
 int cxr_stat(const char *url, int timeout_seconds, int *is_directory, uint64_t *size, char *error, size_t error_size);
 /// Asks for a file's checksum: `answer` becomes "adler32 0123abcd" or what else the server has.
-int cxr_checksum(const char *url, int timeout_seconds, char *answer, size_t answer_size, char *error, size_t error_size);
+int cxr_checksum(const char *url, int timeout_seconds, char *answer, size_t answer_size, char *error,
+                 size_t error_size);
 void cxr_free(void *memory);
 
 #ifdef __cplusplus

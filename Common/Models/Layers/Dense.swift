@@ -33,6 +33,7 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// Computes `input · weightsᵀ + biases`, `[samples, units]`; traps where an array is too small.
     package func forward(
         _ input: Span<Float>, to output: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int
@@ -54,6 +55,8 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// Overwrites `sums` with the gradient sums of the weights, `gradientᵀ · input`, and of the biases; traps where an
+    /// array is too small.
     package func parameterGradient(
         _ gradient: Span<Float>, input: Span<Float>, to sums: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int
@@ -78,6 +81,7 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// Overwrites `result` with `gradient · weights`, `[samples, inputs]`; traps where an array is too small.
     package func inputGradient(
         _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int
@@ -96,6 +100,7 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// Appends the weights `[units, inputs]`, the biases `[units]` and one `Gemm` operator that uses them.
     package func export(
         to graph: inout ONNXGraph, parameters: ArraySlice<Float>, index: Int, input: String, output: String
     ) {

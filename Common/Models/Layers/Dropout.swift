@@ -5,7 +5,7 @@ package struct Dropout: InPlaceLayer, Equatable {
     package let inputShape: [Int]
     /// The share of values that are zeroed, from 0 to below 1.
     package let rate: Double
-    /// The number that tells this layer's random numbers from those of the others.
+    /// The number that distinguishes this layer's random numbers from those of the others.
     package let stream: Int
 
     /// Creates a layer.
@@ -21,6 +21,7 @@ package struct Dropout: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { nil }
 
+    /// Zeroes a share `rate` of the values and divides the others by `1 - rate`; without a key all stay as they are.
     package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
         guard let random else { return }
         drop(&values, key: mix(random, UInt64(stream)))

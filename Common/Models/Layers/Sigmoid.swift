@@ -9,6 +9,7 @@ package struct Sigmoid: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Sigmoid" }
 
+    /// Replaces each value x with 1 / (1 + exp(-x)).
     package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
         for index in 0..<values.count { values[index] = 1 / (1 + expf(-values[index])) }
     }

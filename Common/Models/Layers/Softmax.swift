@@ -9,6 +9,7 @@ package struct Softmax: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Softmax" }
 
+    /// Replaces the values of each run of the last axis with their softmax: positive numbers whose sum is 1.
     package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
         guard let units = inputShape.last, units > 0 else { return }
         for start in stride(from: 0, to: values.count - units + 1, by: units) {

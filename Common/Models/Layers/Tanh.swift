@@ -9,6 +9,7 @@ package struct Tanh: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Tanh" }
 
+    /// Replaces each value x with tanh(x).
     package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
         for index in 0..<values.count { values[index] = tanhf(values[index]) }
     }

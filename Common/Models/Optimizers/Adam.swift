@@ -24,11 +24,14 @@ package struct Adam: Optimizer, Equatable {
     /// beta1^t and beta2^t after t steps.
     package var initialScalars: [Double] { [1, 1] }
 
+    /// Advances the running products of the betas by one step.
     package func beginStep(_ state: inout OptimizerState) {
         state.scalars[0] *= beta1
         state.scalars[1] *= beta2
     }
 
+    /// Updates the moments and the parameters in `range`, in Float32; traps where the sums or the moments do not cover
+    /// all parameters.
     package func update(
         _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double,
         state: inout OptimizerState

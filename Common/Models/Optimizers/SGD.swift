@@ -10,8 +10,10 @@ package struct SGD: Optimizer, Equatable {
     package var slots: [String] { [] }
     package var initialScalars: [Double] { [] }
 
+    /// Does nothing: plain gradient descent carries nothing from step to step.
     package func beginStep(_ state: inout OptimizerState) {}
 
+    /// Subtracts from each parameter in `range` the learning rate times its mean gradient, in Float32.
     package func update(
         _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double,
         state: inout OptimizerState

@@ -71,20 +71,21 @@ enum BuiltinStreamers {
     }
 
     private static let treeHead = """
-        *TNamed *TAttLine *TAttFill *TAttMarker fEntries:16 fTotBytes:16 fZipBytes:16 fSavedBytes:16 fFlushedBytes:16 fWeight:8 \
-        fTimerInterval:3 fScanField:3 fUpdate:3 fDefaultEntryOffsetLen:3 fNClusterRange:6 fMaxEntries:16 fMaxEntryLoop:16 \
-        fMaxVirtualSize:16 fAutoSave:16 fAutoFlush:16 fEstimate:16 fClusterRangeEnd:56:fNClusterRange fClusterSize:56:fNClusterRange\u{20}
+        *TNamed *TAttLine *TAttFill *TAttMarker fEntries:16 fTotBytes:16 fZipBytes:16 fSavedBytes:16 \
+        fFlushedBytes:16 fWeight:8 fTimerInterval:3 fScanField:3 fUpdate:3 fDefaultEntryOffsetLen:3 fNClusterRange:6 \
+        fMaxEntries:16 fMaxEntryLoop:16 fMaxVirtualSize:16 fAutoSave:16 fAutoFlush:16 fEstimate:16 \
+        fClusterRangeEnd:56:fNClusterRange fClusterSize:56:fNClusterRange\u{20}
         """
     private static let treeTail = """
-        fBranches:TObjArray fLeaves:TObjArray fAliases:TList* fIndexValues:TArrayD fIndex:TArrayI fTreeIndex:TVirtualIndex* \
-        fFriends:TList* fUserInfo:TList* fBranchRef:TBranchRef*
+        fBranches:TObjArray fLeaves:TObjArray fAliases:TList* fIndexValues:TArrayD fIndex:TArrayI \
+        fTreeIndex:TVirtualIndex* fFriends:TList* fUserInfo:TList* fBranchRef:TBranchRef*
         """
     private static let branchHead = """
         *TNamed *TAttFill fCompress:3 fBasketSize:3 fEntryOffsetLen:3 fWriteBasket:3 fEntryNumber:16\u{20}
         """
     private static let branchTail = """
-        fOffset:3 fMaxBaskets:6 fSplitLevel:3 fEntries:16 fFirstEntry:16 fTotBytes:16 fZipBytes:16 fBranches:TObjArray \
-        fLeaves:TObjArray fBaskets:TObjArray fBasketBytes:43:fMaxBaskets fBasketEntry:56:fMaxBaskets fBasketSeek:56:fMaxBaskets \
-        fFileName:65
+        fOffset:3 fMaxBaskets:6 fSplitLevel:3 fEntries:16 fFirstEntry:16 fTotBytes:16 fZipBytes:16 \
+        fBranches:TObjArray fLeaves:TObjArray fBaskets:TObjArray fBasketBytes:43:fMaxBaskets \
+        fBasketEntry:56:fMaxBaskets fBasketSeek:56:fMaxBaskets fFileName:65
         """
 }

@@ -1,4 +1,4 @@
-/// What coordinator and workers say to each other. Generated code is committed; scripts/generate makes it anew.
+/// The messages between coordinator and workers. Generated code is committed; scripts/generate makes it.
 
 // DO NOT EDIT.
 // swift-format-ignore-file

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What coordinator and workers say to each other. Generated code is committed; scripts/generate makes it anew.
+/// The messages between coordinator and workers. Generated code is committed; scripts/generate makes it.
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -27,8 +27,9 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-/// What was to be said at one time. What is said often has fields of its own; `body` is any other value of Cluster's WorkerMessage or
-/// CoordinatorMessage in JSON, and `payload` what goes with it as plain bytes (an address, a token).
+/// The messages that were due at one time. Frequent ones have fields of their own; `body` is any other value of
+/// Cluster's WorkerMessage or CoordinatorMessage in JSON, and `payload` what goes with it as plain bytes (an address, a
+/// token).
 package nonisolated struct Beamline_Envelope: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for

@@ -1,6 +1,6 @@
 """Holds a finished job against oracles: model.py BUNDLE.tar STATUS.json SIGNAL_DIRECTORY BACKGROUND_DIRECTORY NODE
 
-The test part is drawn anew here, its features are made with uproot and NumPy, scored by onnxruntime, and measured by
+The test part is drawn again here, its features are made with uproot and NumPy, scored by onnxruntime, and measured by
 scikit-learn; the node must give onnxruntime's scores, with padding, missing values and a constant branch.
 """
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A coordinator of the first protocol version, as far as a worker can tell: it welcomes whoever connects, without naming a version, and
-hangs up when the worker has nothing more to send.
+"""A coordinator of the first protocol version, as far as a worker can see: it welcomes whoever connects, without naming
+a version, and hangs up when the worker has nothing more to send.
 
 Usage: old_coordinator.py PORT. It speaks the few HTTP/2 frames that this takes.
 """

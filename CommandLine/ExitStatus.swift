@@ -11,7 +11,7 @@ enum ExitStatus {
     /// A server or a site could not be reached.
     static let unreachable = ExitCode(3)
     /// A server, or this machine, does not allow it or cannot do it.
-    static let refused = ExitCode(4)
+    static let rejected = ExitCode(4)
 }
 
 func printError(_ text: String) {
@@ -25,7 +25,7 @@ extension InputError {
         case .input, .missing: ExitStatus.usage
         case .truncated, .badMagic, .badLength, .badChecksum, .corrupt, .unsupported, .limit, .faulty, .denied,
             .changed:
-            ExitStatus.refused
+            ExitStatus.rejected
         }
     }
 }

@@ -5,7 +5,7 @@ package enum SiteFault: String, Codable, Sendable, CaseIterable {
     case denied = "refused"
 
     /// Whether the fault concerns the site, not only one file.
-    package var blamesSite: Bool { self == .unreachable || self == .deadline || self == .broken }
+    package var concernsSite: Bool { self == .unreachable || self == .deadline || self == .broken }
 }
 
 /// What one worker saw of one site since it started: totals, so that a lost message loses nothing.
@@ -34,6 +34,7 @@ package struct SiteReport: Codable, Sendable, Equatable {
     /// When its token there ends, seconds since 1970; nil where it has none, or none that ends.
     package var tokenExpires: Double?
 
+    /// How often accesses failed with one kind of fault.
     package struct FaultCount: Codable, Sendable, Equatable {
         package var fault: SiteFault
         package var count: Int64
@@ -45,6 +46,8 @@ package struct SiteReport: Codable, Sendable, Equatable {
 
     package init(site: String) { self.site = site }
 
+    /// Counts an access that failed.
+    /// - Parameter text: the failure for people, kept as `lastFault`.
     package mutating func count(_ fault: SiteFault, _ text: String) {
         if let index = faults.firstIndex(where: { $0.fault == fault }) {
             faults[index].count += 1
@@ -52,9 +55,10 @@ package struct SiteReport: Codable, Sendable, Equatable {
             faults.append(FaultCount(fault, 1))
         }
         lastFault = text
-        if fault.blamesSite { failuresInRow += 1 }
+        if fault.concernsSite { failuresInRow += 1 }
     }
 
+    /// Counts a read that succeeded: its bytes, and its seconds from request to answer in `latencies`.
     package mutating func countRead(bytes: Int, seconds: Double) {
         reads += 1
         self.bytes += Int64(bytes)
@@ -68,7 +72,8 @@ package struct SiteReport: Codable, Sendable, Equatable {
         latencies[bucket] += 1
     }
 
-    package var blamingFaults: Int64 { faults.reduce(0) { $0 + ($1.fault.blamesSite ? $1.count : 0) } }
+    /// The number of faults that concern the site, not only one file.
+    package var siteFaults: Int64 { faults.reduce(0) { $0 + ($1.fault.concernsSite ? $1.count : 0) } }
 }
 
 /// What a worker may do at a site.
@@ -83,48 +88,6 @@ package struct SiteDirective: Codable, Sendable, Equatable {
         self.site = site
         self.reads = reads
         self.excluded = excluded
-    }
-}
-
-/// How healthy a site is.
-package enum SiteState: String, Codable, Sendable, CaseIterable { case healthy, excluded, probing }
-
-/// What `beamline sites` shows.
-package struct SiteStatus: Codable, Sendable, Equatable {
-    package var site: String
-    package var state: SiteState
-    /// Seconds until it is tried again, where it is excluded.
-    package var excludedFor: Double?
-    package var files = 0
-    package var reads: Int64 = 0
-    package var bytes: Int64 = 0
-    package var megabytesPerSecond = 0.0
-    package var readsInFlight = 0
-    package var maxReads = 0
-    package var retries: Int64 = 0
-    package var faults: [SiteReport.FaultCount] = []
-    package var lastFault: String?
-    /// Seconds within which half, 95 and 99 of a hundred reads were answered; the upper bound of a power of two of
-    /// milliseconds.
-    package var latency50: Double?
-    package var latency95: Double?
-    package var latency99: Double?
-    package var longestWait = 0.0
-    package var abandonedBytes: Int64 = 0
-    package var warnings: [String] = []
-    /// When the first of the workers' tokens ends, seconds since 1970.
-    package var tokenExpires: Double?
-
-    private enum CodingKeys: String, CodingKey {
-        case site, state, excludedFor, files, reads, bytes, megabytesPerSecond, readsInFlight, retries, faults,
-            lastFault,
-            latency50, latency95, latency99, longestWait, abandonedBytes, warnings, tokenExpires
-        case maxReads = "readsMost"
-    }
-
-    package init(site: String, state: SiteState) {
-        self.site = site
-        self.state = state
     }
 }
 
@@ -147,31 +110,6 @@ extension SiteReport {
         try keys.read(.longestWait, into: &longestWait)
         try keys.read(.abandonedBytes, into: &abandonedBytes)
         try keys.read(.credentialWarning, into: &credentialWarning)
-        try keys.read(.tokenExpires, into: &tokenExpires)
-    }
-}
-
-extension SiteStatus {
-    package init(from decoder: any Decoder) throws {
-        let keys = try decoder.container(keyedBy: CodingKeys.self)
-        self.init(
-            site: try keys.decode(String.self, forKey: .site), state: try keys.decode(SiteState.self, forKey: .state))
-        try keys.read(.excludedFor, into: &excludedFor)
-        try keys.read(.files, into: &files)
-        try keys.read(.reads, into: &reads)
-        try keys.read(.bytes, into: &bytes)
-        try keys.read(.megabytesPerSecond, into: &megabytesPerSecond)
-        try keys.read(.readsInFlight, into: &readsInFlight)
-        try keys.read(.maxReads, into: &maxReads)
-        try keys.read(.retries, into: &retries)
-        try keys.read(.faults, into: &faults)
-        try keys.read(.lastFault, into: &lastFault)
-        try keys.read(.latency50, into: &latency50)
-        try keys.read(.latency95, into: &latency95)
-        try keys.read(.latency99, into: &latency99)
-        try keys.read(.longestWait, into: &longestWait)
-        try keys.read(.abandonedBytes, into: &abandonedBytes)
-        try keys.read(.warnings, into: &warnings)
         try keys.read(.tokenExpires, into: &tokenExpires)
     }
 }

@@ -1,4 +1,5 @@
-/// A number that names one object of one kind: a job's number cannot stand where a worker's is expected. Coded as the bare number.
+/// A number that names one object of one kind: a job's number cannot stand where a worker's is expected. Coded as the
+/// bare number.
 package protocol Identifier: RawRepresentable<Int64>, Codable, Comparable, Hashable, Sendable, CustomStringConvertible {
     init(rawValue: Int64)
 }

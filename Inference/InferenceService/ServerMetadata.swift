@@ -1,0 +1,15 @@
+/// The answer to GET /v2.
+struct ServerMetadata: Codable, Equatable {
+    var name: String
+    var version: String
+    var extensions: [String]
+}
+
+/// The answer to GET /v2/health/live.
+struct ServerLive: Codable, Equatable { var live: Bool }
+
+/// The answer to GET /v2/health/ready.
+struct ServerReady: Codable, Equatable { var ready: Bool }
+
+/// The answer to a request that failed.
+struct ErrorAnswer: Codable, Equatable { var error: String }

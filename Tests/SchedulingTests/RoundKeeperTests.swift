@@ -1,0 +1,102 @@
+import Cluster
+import Scheduling
+import Testing
+
+@Suite struct RoundKeeperTests {
+    private func start(_ action: RoundKeeper.Action?) -> RoundKeeper.Membership? {
+        if case .start(let membership)? = action { membership } else { nil }
+    }
+
+    @Test func everyChangeStartsAnotherRound() {
+        var keeper = RoundKeeper(lanes: 2, lastRound: 5)
+        #expect(keeper.tick(now: 0, available: [1], next: 6) == nil)
+        keeper.begin(now: 0)
+        #expect(keeper.tick(now: 0.1, available: [1, 2], next: 6) == nil)
+        #expect(keeper.tick(now: 2, available: [], next: 6) == nil)
+        let first = start(keeper.tick(now: 2, available: [1, 2, 3], next: 6))
+        #expect(first?.round == 6 && first?.members == [1, 2] && keeper.validate() == nil)
+        // One more than there are lanes is no reason for a round.
+        #expect(keeper.available([1, 2, 3], now: 60) == nil)
+        #expect(keeper.available([2, 3], now: 61) == .stop(round: 6, members: [1, 2]))
+        #expect(keeper.tick(now: 61.1, available: [2], next: 7) == nil)
+        let second = start(keeper.tick(now: 62, available: [2], next: 7))
+        #expect(second?.round == 7 && second?.owners == [0, 0])
+        // A worker to take in is waited for: more may come.
+        #expect(keeper.available([2, 3], now: 62.5) == nil && keeper.available([2, 3], now: 64) == nil)
+        #expect(keeper.available([2, 3], now: 66) == .stop(round: 7, members: [2]))
+        #expect(keeper.end() == nil && keeper.state == .idle)
+    }
+
+    @Test func roundsThatGetNowhereEnd() {
+        var keeper = RoundKeeper(lanes: 1)
+        keeper.begin(now: 0)
+        var now = 2.0
+        for _ in 0..<100 {
+            switch keeper.tick(now: now, available: [1], next: (keeper.round ?? 0).next) {
+            case .giveUp(let reason):
+                #expect(reason.contains("boom"))
+                return
+            case .start, .stop, nil: _ = keeper.failed("boom", now: now)
+            }
+            now += 3
+        }
+        Issue.record("the rounds never ended")
+    }
+
+    @Test func aRoundThatHangsIsEnded() {
+        var keeper = RoundKeeper(lanes: 4)
+        keeper.begin(now: 0)
+        _ = keeper.tick(now: 1, available: [1, 2], next: 1)
+        // Loading may take as long as it takes.
+        #expect(keeper.tick(now: 1000, available: [1, 2], next: 1) == nil)
+        for worker: WorkerID in [1, 2] { keeper.heartbeat(of: worker, .training, step: 0, now: 1000) }
+        #expect(keeper.tick(now: 1000 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
+        keeper.heartbeat(of: 1, .training, step: 5, now: 1050)
+        keeper.heartbeat(of: 2, .training, step: 4, now: 1051)
+        #expect(keeper.tick(now: 1051 + RoundKeeper.stall - 1, available: [1, 2], next: 1) == nil)
+        #expect(
+            keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2], next: 1) == .stop(round: 1, members: [1, 2]))
+    }
+
+    @Test func lanesMoveAsLittleAsCanBe() {
+        #expect(LaneAssignment.move([nil, nil, nil, nil, nil], to: [7, 8]).sorted() == [0, 0, 0, 1, 1])
+        // Member 8 left: its lanes go to the others, theirs stay.
+        #expect(LaneAssignment.move([7, 7, 8, 8, 9, 9], to: [7, 9]) == [0, 0, 0, 1, 1, 1])
+        // Member 10 came: it takes what is beyond the others' shares.
+        #expect(LaneAssignment.move([7, 7, 7, 9, 9, 9], to: [7, 9, 10]) == [0, 0, 2, 1, 1, 2])
+        var random = SeededRandom(seed: 8)
+        for _ in 0..<500 {
+            let lanes = 1 + random.below(12)
+            let owners = (0..<lanes).map { _ in WorkerID(random.below(6)) }
+            let members = Array((0..<8).filter { _ in random.below(2) == 0 }.prefix(lanes)).map { WorkerID($0) }
+            guard !members.isEmpty else { continue }
+            let ranks = LaneAssignment.move(owners, to: members)
+            let loads = members.indices.map { rank in ranks.count { $0 == rank } }
+            #expect(
+                loads.min()! >= lanes / members.count && loads.max()! <= (lanes + members.count - 1) / members.count)
+            let kept = ranks.indices.count { members[ranks[$0]] == owners[$0] }
+            // No more moves than the shares make necessary.
+            let had = members.map { member in owners.count { $0 == member } }.sorted(by: >)
+            let shares = members.indices.map { lanes / members.count + ($0 < lanes % members.count ? 1 : 0) }
+            #expect(kept == zip(had, shares).reduce(0) { $0 + min($1.0, $1.1) })
+        }
+    }
+
+    @Test func workersAreSharedByJobs() {
+        func share(
+            _ jobs: [(id: JobID, priority: Int, maxWorkers: Int, members: [WorkerID])], _ workers: [WorkerID]
+        ) -> [[WorkerID]] {
+            LaneAssignment.share(
+                jobs.map { job in
+                    LaneAssignment.Claim(
+                        job: job.id, priority: job.priority, maxWorkers: job.maxWorkers, eligible: workers,
+                        members: job.members)
+                }
+            ).sorted { $0.id < $1.id }.map(\.workers)
+        }
+        #expect(share([(1, 0, 8, [1, 2, 3, 4]), (2, 0, 8, [])], [1, 2, 3, 4]) == [[1, 2], [3, 4]])
+        #expect(share([(1, 0, 8, []), (2, 5, 3, [])], [1, 2, 3, 4]) == [[4], [1, 2, 3]])
+        #expect(share([(1, 0, 1, [2]), (2, 0, 8, [])], [1, 2, 3]) == [[2], [1, 3]])
+        #expect(share([(1, 0, 8, []), (2, 0, 8, [])], [1]) == [[1], []])
+    }
+}
