@@ -7,19 +7,20 @@ import PackageDescription
 let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
 ]
 
-/// Rooms whose files import all that they use, and declare which imports are part of the room's interface.
-let strictRooms: Set<String> = ["Bytes", "ConfigurationFiles", "RootFormat", "Storage"]
-let strictSettings: [SwiftSetting] = [
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-]
+/// The files of a room import all that they use, and declare which imports are part of the room's interface.
+let roomSettings: [SwiftSetting] =
+    swiftSettings + [
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ]
 
 func room(_ name: String, in wing: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .target(
         name: name, dependencies: dependencies, path: "\(wing)/\(name)", exclude: exclude,
-        swiftSettings: swiftSettings + (strictRooms.contains(name) ? strictSettings : []))
+        swiftSettings: roomSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -77,7 +78,7 @@ let package = Package(
         room("Columns", in: "Common", ["Bytes", "CKernels"]),
         room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient, nioSSL]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
-        room("Specs", in: "Common", ["Bytes", "Cluster", "Columns"]),
+        room("Specs", in: "Common", ["CKernels", "Bytes", "Cluster", "Columns"]),
         room("Cluster", in: "Common", ["Bytes"]),
         room("Sampling", in: "Common", ["Cluster"]),
         room("ConfigurationFiles", in: "Common", ["Cluster", yams]),
@@ -100,7 +101,7 @@ let package = Package(
             [
                 "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
                 "JobFile", "Models", "RestInterface", "Sampling", logging, grpc, grpcTransport,
-                hummingbird, hummingbirdTLS, httpClient, lifecycle, nioSSL,
+                hummingbird, hummingbirdTLS, httpClient, lifecycle, nioSSL, collections,
             ]),
         // Worker
         room(
@@ -118,7 +119,7 @@ let package = Package(
             "WorkerService", in: "Worker",
             [
                 "Bytes", "Cluster", "Collectives", "Features", "Member", "Models", "Pipeline", "Session", "Storage",
-                "Training", "Wire",
+                "Sampling", "Training", "Wire",
                 lifecycle, logging, grpc, grpcTransport,
             ]),
         // Inference

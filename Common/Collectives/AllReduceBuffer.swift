@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import CGloo
 
 /// Numbers that are summed over the members of a `ProcessGroup`, in slices.

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// What the members of one training round do together. Each operation is called by all members, in the same order.
 package protocol Communicator: AnyObject, Sendable {

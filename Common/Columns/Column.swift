@@ -1,4 +1,4 @@
-import Bytes
+public import Bytes
 
 /// The values of one branch for a range of entries, contiguous, in the machine's byte order.
 @usableFromInline

@@ -1,4 +1,4 @@
-import Bytes
+public import Bytes
 
 /// Work on a column's values that is generic over their type: `Column.withValues` calls `visit` once, with that type.
 @usableFromInline

@@ -1,4 +1,4 @@
-import CKernels
+public import CKernels
 
 extension Int8: NativeValue {
     @inlinable

@@ -1,4 +1,4 @@
-import CKernels
+public import CKernels
 
 extension Float: NativeValue {
     @inlinable

@@ -1,4 +1,4 @@
-import CKernels
+public import CKernels
 
 /// A type of the values in a column, with what is done to them by type: one conformance for each case of `DataType`.
 ///

@@ -1,5 +1,5 @@
-import Cluster
-import Sampling
+package import Cluster
+package import Sampling
 
 /// What is trained on: the inputs' schema, and every block with the lane it is dealt to. All trainings on one data plan
 /// see the same samples, and a worker keeps one cache of samples for it.

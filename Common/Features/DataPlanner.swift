@@ -1,7 +1,7 @@
-import Bytes
-import Cluster
-import Sampling
-import Specs
+package import Bytes
+package import Cluster
+package import Sampling
+package import Specs
 
 /// Makes a job's data plan from what its surveys and specs found: the schema with its normalisations, and the lanes.
 package struct DataPlanner: Sendable {

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// The named inputs of a model and how each comes from branches.
 ///

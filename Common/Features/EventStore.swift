@@ -1,6 +1,6 @@
-import Bytes
-import Cluster
-import Columns
+package import Bytes
+package import Cluster
+package import Columns
 
 /// The samples of a block by part, ragged, as they were read: no padding is stored, and nothing is normalised.
 /// `BatchAssembler` makes batches of them.

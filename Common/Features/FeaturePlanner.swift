@@ -1,6 +1,6 @@
-import Bytes
-import Cluster
-import Specs
+package import Bytes
+package import Cluster
+package import Specs
 
 /// Chooses a job's features and their normalisation from the statistics of the training part.
 package enum FeaturePlanner {

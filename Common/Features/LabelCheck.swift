@@ -1,5 +1,6 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
+import Sampling
 
 extension TrainingPlan {
     /// Checks that the model has a class for each label of a block: labels from a branch are known only when it is

@@ -1,5 +1,5 @@
-import Bytes
-import Columns
+package import Bytes
+package import Columns
 
 /// Reads the classes of entries from a branch of whole numbers.
 package enum LabelReader {

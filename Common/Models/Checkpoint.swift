@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// The bytes of a training state, big-endian.
 ///

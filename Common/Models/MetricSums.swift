@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// Loss, AUC and accuracy as integers that add exactly, in any order: 65,536 score bins a class.
 package struct MetricSums: Sendable {

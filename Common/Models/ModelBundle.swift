@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// A finished model as one file: an uncompressed tar of `model.onnx`, `schema.json`, `specs.json`, `metrics.json` and
 /// `lineage.json`. The same content gives the same bytes: no times, no owners.

@@ -1,6 +1,6 @@
-import Bytes
-import Cluster
-import Features
+package import Bytes
+package import Cluster
+package import Features
 import Sampling
 
 /// A model of our own layers, computed on the worker's threads. Its results depend on its inputs, its parameters and

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import CKernels
 import Features
 import Foundation

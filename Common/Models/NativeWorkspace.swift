@@ -1,5 +1,5 @@
-import Bytes
-import Features
+package import Bytes
+package import Features
 
 /// One thread's arrays for a `NativeModel`.
 package final class NativeWorkspace: ModelWorkspace {

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// A named tensor of a request or an answer.
 package struct NamedTensor: Sendable, Equatable {

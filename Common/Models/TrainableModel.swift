@@ -1,6 +1,6 @@
-import Bytes
-import Cluster
-import Features
+package import Bytes
+package import Cluster
+package import Features
 
 /// A model as training sees it: tensors, the values with which they begin, gradient sums, scores and an export. The
 /// trainer, the optimisers and checkpoints know no more of it.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// A job file as it is submitted.
 package struct JobSubmission: Codable, Sendable, Equatable {

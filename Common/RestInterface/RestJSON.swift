@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// The one spelling of JSON over REST: sorted keys, slashes as they are.
 package enum RestJSON {

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// The routes of the coordinator's REST interface, as paths below the server's address. The server mounts them and
 /// clients call them.

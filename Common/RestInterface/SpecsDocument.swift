@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// The statistics of a job's branches, over all files that are counted so far. A bundle contains the same document,
 /// without what depends on the run.

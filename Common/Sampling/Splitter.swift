@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// Assigns entries to the parts of the split by a seeded hash of (identity, entry): the same for any chunking and any
 /// worker.

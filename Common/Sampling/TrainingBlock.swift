@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// A block of a file with what training needs to know of it.
 package struct TrainingBlock: Codable, Sendable, Equatable {

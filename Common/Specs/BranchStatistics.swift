@@ -1,5 +1,5 @@
 import Bytes
-import Cluster
+package import Cluster
 import Columns
 
 /// Statistics of one branch over some entries. Counts, extremes and multiplicities merge in any order; the moments are

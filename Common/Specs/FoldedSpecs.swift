@@ -1,5 +1,5 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
 
 /// The specs of one file: its blocks' partial specs folded in their order, and how many rows each block gives to train,
 /// validation and test.

@@ -1,5 +1,5 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
 
 /// Encodes partial specs as bytes, little-endian: a word with the format, the number of blocks and of branches, then
 /// for each block and part its rows and statistics.

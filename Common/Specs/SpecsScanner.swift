@@ -1,6 +1,7 @@
 import Bytes
-import Cluster
-import Columns
+import CKernels
+package import Cluster
+package import Columns
 
 /// Adds columns of a chunk to the partial specs of its blocks. One per chunk: it keeps which part each value belongs
 /// to, since the jagged branches of one collection follow each other.

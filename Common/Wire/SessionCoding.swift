@@ -1,6 +1,6 @@
 import Bytes
-import Cluster
-import Foundation
+package import Cluster
+package import Foundation
 
 /// Frequent messages, in fields of their own.
 extension WireCoding {

@@ -1,6 +1,6 @@
 import Bytes
 import Cluster
-import Foundation
+package import Foundation
 import SwiftProtobuf
 
 /// Cluster's values as the bytes that travel.

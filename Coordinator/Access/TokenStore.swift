@@ -1,5 +1,5 @@
 import Bytes
-import Foundation
+package import Foundation
 
 /// What the holder of a token may do.
 package enum Role: String, Codable, Sendable, CaseIterable {

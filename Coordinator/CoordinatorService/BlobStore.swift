@@ -1,5 +1,5 @@
 import Bytes
-import Foundation
+package import Foundation
 import Synchronization
 
 /// Files named by their SHA-256 beside the ledger: written, synced, renamed, then recorded. Calls block.

@@ -1,8 +1,10 @@
 import Bytes
-import Cluster
+package import Cluster
 import Foundation
 import Ledger
-import RestInterface
+import Logging
+import OrderedCollections
+package import RestInterface
 import Scheduling
 
 /// What people command.

@@ -1,6 +1,7 @@
 import Bytes
 import Cluster
 import Ledger
+import OrderedCollections
 import Scheduling
 
 extension Coordinator {

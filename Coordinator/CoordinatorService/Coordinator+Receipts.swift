@@ -1,4 +1,6 @@
 import Cluster
+import Logging
+import OrderedCollections
 import Scheduling
 import Wire
 

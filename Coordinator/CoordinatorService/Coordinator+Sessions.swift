@@ -1,6 +1,9 @@
 import Bytes
 import Cluster
 import Foundation
+import Ledger
+import Logging
+import OrderedCollections
 import Scheduling
 import Wire
 

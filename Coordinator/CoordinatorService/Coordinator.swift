@@ -1,9 +1,10 @@
 import Bytes
-import Cluster
-import Foundation
+package import Cluster
+package import Foundation
 import Ledger
-import Logging
-import Scheduling
+package import Logging
+import OrderedCollections
+package import Scheduling
 import Wire
 
 /// The shell around the scheduler: events of workers and people go in, the scheduler decides, the ledger commits, and

@@ -3,8 +3,8 @@ import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Hummingbird
 import HummingbirdTLS
-import Logging
-import ServiceLifecycle
+package import Logging
+package import ServiceLifecycle
 import Wire
 
 /// A coordinator's services, in the order in which they start; they stop in the reverse order.

@@ -1,4 +1,4 @@
-import Access
+package import Access
 import NIOSSL
 
 /// Where a coordinator listens, and to whom.

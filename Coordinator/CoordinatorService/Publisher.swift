@@ -4,6 +4,8 @@ import Cluster
 import Foundation
 import Logging
 import NIOCore
+import NIOHTTP1
+import Scheduling
 
 /// Pushes finished models to inference nodes, again and again until each has acknowledged or the job ends.
 actor Publisher {

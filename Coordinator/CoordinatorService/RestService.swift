@@ -3,7 +3,7 @@ import Bytes
 import Cluster
 import ConfigurationFiles
 import Foundation
-import Hummingbird
+package import Hummingbird
 import JobFile
 import RestInterface
 import Scheduling

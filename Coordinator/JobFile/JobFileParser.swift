@@ -1,5 +1,5 @@
-import Cluster
-import ConfigurationFiles
+package import Cluster
+package import ConfigurationFiles
 import Yams
 
 /// Reads a job file.

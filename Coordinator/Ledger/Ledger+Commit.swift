@@ -1,8 +1,8 @@
 import Bytes
-import Cluster
+package import Cluster
 import Foundation
 import GRDB
-import Scheduling
+package import Scheduling
 import Specs
 
 extension Ledger: LedgerStore {

@@ -1,5 +1,5 @@
-import Cluster
-import Scheduling
+package import Cluster
+package import Scheduling
 
 extension Ledger: PlanningView {
     package func description(of job: JobID) throws -> JobDescription? { try self.job(job)?.description }

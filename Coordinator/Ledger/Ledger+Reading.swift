@@ -1,9 +1,9 @@
-import Cluster
+package import Cluster
 import Foundation
 import GRDB
-import RestInterface
-import Scheduling
-import Specs
+package import RestInterface
+package import Scheduling
+package import Specs
 
 extension Ledger {
     /// Visits the folded specs of files that are not skipped, in the canonical order: dataset, logical name.

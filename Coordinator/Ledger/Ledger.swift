@@ -1,5 +1,5 @@
 import Bytes
-import Cluster
+package import Cluster
 import Foundation
 import GRDB
 import Scheduling

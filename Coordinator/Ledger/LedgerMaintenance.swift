@@ -1,5 +1,5 @@
 import Cluster
-import Foundation
+package import Foundation
 import GRDB
 import Scheduling
 import Specs

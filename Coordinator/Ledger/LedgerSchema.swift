@@ -1,4 +1,4 @@
-import GRDB
+package import GRDB
 
 extension Ledger {
     /// Only ever appended to.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 import OrderedCollections
 
 /// Which branches a job reads: what the files have, held against what the job keeps.

@@ -1,4 +1,5 @@
-import Cluster
+package import Cluster
+import OrderedCollections
 
 /// Drives the scheduler over a ledger: events in batches, each batch one transaction, and no message is sent before it
 /// is committed.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// A key that is one number of 64 bits.
 package protocol IntegerKey: Sendable {

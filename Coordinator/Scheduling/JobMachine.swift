@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// One job from its submission to its end.
 ///

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// Who owns which lane: in equal numbers, and with the fewest lanes moved.
 package enum LaneAssignment {

@@ -1,5 +1,6 @@
 import Cluster
 import DequeModule
+import OrderedCollections
 
 /// A task and the work that it is part of.
 extension LeaseTable {

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// What a story is about.
 package enum StorySubject: Sendable, Hashable {

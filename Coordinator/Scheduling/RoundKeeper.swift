@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// Keeps a job's training rounds. States, and what moves them:
 ///

@@ -1,4 +1,5 @@
 import Cluster
+import OrderedCollections
 
 extension Scheduler {
     /// Gives the workers that have capacity what can be assigned.

@@ -1,4 +1,5 @@
 import Cluster
+import OrderedCollections
 
 extension Scheduler {
     /// Takes up a job: a new one, or one that the ledger has.

@@ -1,4 +1,5 @@
-import Cluster
+package import Cluster
+import OrderedCollections
 
 extension Scheduler {
     /// The workers that may train a job, those that can read all its files and use its kernels, in their order of

@@ -1,5 +1,5 @@
-import Cluster
-import OrderedCollections
+package import Cluster
+package import OrderedCollections
 
 /// All that a coordinator decides: events in, directives out. Pure: the clock is passed in, and what the ledger must
 /// know is a directive like any other. Whoever drives it commits the writes first and only then carries out the rest.

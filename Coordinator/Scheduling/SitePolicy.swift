@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 import OrderedCollections
 
 /// How healthy each site is, and how many reads all workers together may have under way there.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// A file of a job as planning sees it.
 package struct PlannedFile: Sendable, Equatable {

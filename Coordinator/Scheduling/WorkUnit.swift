@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// What several tasks together bring to an end: a pattern to expand, a file to survey, a file's tree to count.
 package struct WorkUnit: Sendable, Equatable {

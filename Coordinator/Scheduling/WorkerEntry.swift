@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// One worker's session.
 ///

@@ -2,10 +2,10 @@ import Bytes
 import Dispatch
 import Foundation
 import HTTPTypes
-import Hummingbird
-import Logging
+package import Hummingbird
+package import Logging
 import Models
-import ServiceLifecycle
+package import ServiceLifecycle
 import Serving
 import Synchronization
 

@@ -1,7 +1,7 @@
-import Bytes
+package import Bytes
 import Cluster
 import Dispatch
-import Foundation
+package import Foundation
 import Models
 import Serving
 import Synchronization

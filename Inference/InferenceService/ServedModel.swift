@@ -1,5 +1,5 @@
-import Bytes
-import Models
+package import Bytes
+package import Models
 
 /// One loaded version of a model.
 package final class ServedModel: Sendable {

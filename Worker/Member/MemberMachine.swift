@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// The rules of a training member: which round it takes part in, which operation comes next, what it keeps from round
 /// to round, and what it reports. It is pure; the worker's shell and the simulation drive the same machine.

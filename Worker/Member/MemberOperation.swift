@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// What a member does next in its round. One operation is under way at a time, and each ends with one
 /// `OperationOutcome`.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// How a member's operation ended.
 package enum OperationOutcome: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// The state from which a round goes on. Every member decides it from all members' statements and the order, with the
 /// same result.

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// What a member has in memory when a round begins. Members exchange their statements and decide from them where the
 /// round goes on.

@@ -1,9 +1,9 @@
-import Bytes
-import Cluster
+package import Bytes
+package import Cluster
 import Columns
-import Features
+package import Features
 import RootFormat
-import Sampling
+package import Sampling
 import Specs
 import Storage
 

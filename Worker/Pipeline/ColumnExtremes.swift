@@ -1,6 +1,6 @@
 import Bytes
 import CKernels
-import Columns
+package import Columns
 
 /// The extremes and multiplicities of a branch, as MLaaS4HEP's first step computes them.
 package struct ColumnExtremes: ColumnConsumer {

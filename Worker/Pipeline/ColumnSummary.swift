@@ -1,7 +1,7 @@
 import Bytes
 import CCodecs
 import CKernels
-import Columns
+package import Columns
 
 /// A number of any column type, exactly.
 package enum ExactNumber: Sendable, Equatable {

@@ -1,7 +1,7 @@
 import Bytes
 import Cluster
 import RootFormat
-import Storage
+package import Storage
 import Synchronization
 
 /// Files that a worker has open, with their trees' metadata; bounded, shared by its threads.

@@ -1,5 +1,5 @@
 import Bytes
-import RootFormat
+package import RootFormat
 import Storage
 
 /// A tree of an open file, with its friends.

@@ -1,5 +1,5 @@
 import Dispatch
-import Storage
+package import Storage
 import Synchronization
 
 /// What a worker's reading shares: the sites, the open files, memory for what has been asked for, and the cores to

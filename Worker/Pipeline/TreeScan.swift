@@ -1,7 +1,7 @@
-import Bytes
+package import Bytes
 import Columns
 import Dispatch
-import RootFormat
+package import RootFormat
 import Storage
 import Synchronization
 

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 import OrderedCollections
 
 /// What a worker owes its coordinator: the leases it holds, and the receipts that are not acknowledged yet. Pure; the

@@ -1,11 +1,11 @@
 import Bytes
-import Cluster
-import Collectives
-import Features
+package import Cluster
+package import Collectives
+package import Features
 import Foundation
-import Member
-import Models
-import Sampling
+package import Member
+package import Models
+package import Sampling
 
 /// What a round trains on, and how.
 package struct LoadedPlan: Sendable {

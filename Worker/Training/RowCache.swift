@@ -1,6 +1,6 @@
-import Bytes
+package import Bytes
 import Cluster
-import Features
+package import Features
 import Synchronization
 
 /// The samples of the blocks of one data plan that this member's lanes need, bounded. Where it holds them all, later

@@ -1,10 +1,10 @@
 import Bytes
-import Cluster
-import Collectives
+package import Cluster
+package import Collectives
 import Dispatch
-import Features
-import Member
-import Models
+package import Features
+package import Member
+package import Models
 import Sampling
 import Synchronization
 

@@ -3,6 +3,7 @@ import Cluster
 import Features
 import Foundation
 import Pipeline
+import Sampling
 import Synchronization
 import Training
 import Wire

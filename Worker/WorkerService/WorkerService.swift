@@ -1,10 +1,10 @@
 import Bytes
-import Cluster
+package import Cluster
 import Dispatch
 import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
-import Logging
+package import Logging
 import Models
 import Pipeline
 import ServiceLifecycle

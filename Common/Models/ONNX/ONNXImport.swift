@@ -1,6 +1,7 @@
-import Bytes
+package import Bytes
 import Cluster
-import Features
+package import Features
+import FoundationEssentials
 import SwiftProtobuf
 
 extension ONNXModel {

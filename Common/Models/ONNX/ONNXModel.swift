@@ -1,5 +1,5 @@
-import Bytes
-import Features
+package import Bytes
+package import Features
 import SwiftProtobuf
 
 /// A `NativeModel` with its normalisation as ONNX: input `features` [N, F] in Float32 with NaN for a missing value,

@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// What turns the summed gradient of a step into an update of the parameters: elementwise, from the reduced sums alone,
 /// so that all members do the same.
