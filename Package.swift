@@ -80,13 +80,12 @@ let package = Package(
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["CKernels", "Bytes", "Cluster", "Columns"]),
         room("Cluster", in: "Common", ["Bytes"]),
-        room("Sampling", in: "Common", ["Cluster"]),
+        room("Sampling", in: "Common", ["Cluster", collections]),
         room("ConfigurationFiles", in: "Common", ["Cluster", yams]),
         room("Features", in: "Common", ["Bytes", "Columns", "Specs", "Cluster", "Sampling", "CKernels"]),
-        .systemLibrary(name: "COpenBLAS", path: "Common/COpenBLAS"),
         .target(name: "CGloo", path: "Common/CGloo", linkerSettings: [.linkedLibrary("gloo")]),
         room(
-            "Models", in: "Common", ["Bytes", "Cluster", "Features", "Sampling", "COpenBLAS", "CKernels", protobuf],
+            "Models", in: "Common", ["Bytes", "Cluster", "Features", "Sampling", "CKernels", protobuf],
             exclude: ["ONNX/onnx.proto"]),
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
@@ -157,8 +156,8 @@ let package = Package(
             name: "BeamlineCommand",
             dependencies: [
                 "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger",
-                "CoordinatorService", "RestInterface", "WorkerService", "InferenceService", "Pipeline", arguments,
-                lifecycle, logging, httpClient, nioSSL,
+                "CoordinatorService", "RestInterface", "WorkerService", "InferenceService", "Models", "Pipeline",
+                arguments, lifecycle, logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
         .testTarget(
@@ -173,7 +172,7 @@ let package = Package(
         tests("PipelineTests", ["Bytes", "Cluster", "Pipeline"]),
         tests("WireTests", ["Bytes", "Cluster", "Wire"]),
         tests("ServingTests", ["Serving"]),
-        tests("ModelsTests", ["Bytes", "Cluster", "Features", "Models"]),
+        tests("ModelsTests", ["Bytes", "CKernels", "Cluster", "Features", "Models"]),
         tests(
             "InferenceTests",
             ["Bytes", "Cluster", "Features", "InferenceService", "Models", hummingbird, hummingbirdTesting]),

@@ -9,8 +9,7 @@ struct Fetch: AsyncParsableCommand {
         abstract: "Saves a job's finished model, and what of it depends on where it ran.",
         discussion: """
             Writes DIRECTORY/bundle.tar, whose bytes depend on the job and the data alone, and run.json: the workers \
-            of its training rounds, their
-            processors' kernel types, times and versions.
+            of its training rounds, their instruction sets, times and versions.
 
             Example:
               beamline fetch 1 --directory model

@@ -1,28 +1,10 @@
 import ArgumentParser
 import Cluster
 import Foundation
+import Models
 import ServiceLifecycle
 import Synchronization
 import WorkerService
-
-/// The numbers of the open files.
-private func openFiles() -> Set<Int32> {
-    Set(((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).compactMap { Int32($0) })
-}
-
-/// Replaces this process by itself, with another kernel type: OpenBLAS chooses its kernels once, when it is loaded.
-/// - Parameter inherited: the files that the parent process gave it, and may watch.
-private func restart(kernels: String, inherited: Set<Int32>) throws {
-    setenv("OPENBLAS_CORETYPE", kernels, 1)
-    setenv(WorkerService.ownKernelsVariable, WorkerService.ownKernels.text, 1)
-    for number in openFiles().subtracting(inherited) { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
-    var none = sigset_t()
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, nil)
-    var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
-    execv("/proc/self/exe", &arguments)
-    throw POSIXError(.init(rawValue: errno) ?? .EIO)
-}
 
 /// A worker as a service that remembers why it ended.
 private final class WorkerRun: Service {
@@ -96,12 +78,31 @@ struct WorkerCommand: AsyncParsableCommand {
         help: "How gradients are summed: gloo, with the other workers; local, this worker trains alone or not at all.")
     var collective = Collective.gloo
 
+    @Option(
+        help: """
+            Use at most these instructions of the processor, by default the best that it has. The model is the same, \
+            bit for bit.
+            """)
+    var instructions: Instructions?
+
     /// How `up` distinguishes a worker that was drained from one that was stopped.
     @Option(help: .hidden)
     var drainedStatus: Int32 = 0
     static let drainedUnderUp: Int32 = 75
 
     enum Collective: String, ExpressibleByArgument, CaseIterable { case gloo, local }
+
+    enum Instructions: String, ExpressibleByArgument, CaseIterable {
+        case portable, avx2, avx512
+
+        var set: InstructionSet {
+            switch self {
+            case .portable: .portable
+            case .avx2: .avx2
+            case .avx512: .avx512
+            }
+        }
+    }
 
     func validate() throws {
         guard (0...4096).contains(readAhead) else {
@@ -119,7 +120,6 @@ struct WorkerCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let inherited = openFiles()
         guard let address = HostAndPort(workersAddress) else { throw ExitStatus.usage }
         var settings = WorkerService.Settings(
             coordinator: address, name: name, threads: threads,
@@ -133,11 +133,11 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.token = { try readToken(tokenFile) }
         settings.memoryBytes = max(16, memoryMiB) << 20
         settings.cacheBytes = max(1, cacheMiB) << 20
+        if let instructions { InstructionSet.use(instructions.set) }
         let log = makeLogger(name)
         let worker = WorkerRun(WorkerService(settings, version: Beamline.version, log: log))
         try await runServices([worker], log: log)
         switch worker.ending {
-        case .restart(let kernels): try restart(kernels: kernels, inherited: inherited)
         case .drained: throw ExitCode(drainedStatus)
         case .incompatible(let reason):
             printError("the coordinator and this worker cannot work together: \(reason)")

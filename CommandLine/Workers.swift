@@ -27,6 +27,7 @@ struct Workers: AsyncParsableCommand {
         var line =
             "\(worker.id)\t\(worker.name)\t\(worker.state.rawValue)\t\(worker.threads) threads\t"
             + "\(worker.held) tasks held, \(worker.counted) counted"
+        if !worker.instructionSet.isEmpty { line += "\tinstructions \(worker.instructionSet)" }
         if let round = worker.round { line += "\tround \(round), \(worker.phase?.rawValue ?? "")" }
         if worker.silentSeconds > 3 { line += "\tsilent for \(Int(worker.silentSeconds)) s" }
         if let reason = worker.reason { line += "\t\(reason)" }

@@ -96,8 +96,7 @@ struct HollowWorker: Sendable {
                             }
                         case .rejected(_, let reason):
                             FileHandle.standardError.write(Data("rejected: \(reason)\n".utf8))
-                        case .startRound, .stopRound, .rendezvous, .catalog, .sites, .credential, .drained,
-                            .useKernels:
+                        case .startRound, .stopRound, .rendezvous, .catalog, .sites, .credential, .drained:
                             break
                         }
                     }

@@ -16,11 +16,9 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case credential
     /// The worker is drained and may end.
     case drained
-    /// A job that the worker is to train uses other kernels: it restarts with these.
-    case useKernels(String)
 
     private enum CodingKeys: String, CodingKey {
-        case welcome, grants, acknowledged, startRound, stopRound, rendezvous, catalog, sites, credential, useKernels
+        case welcome, grants, acknowledged, startRound, stopRound, rendezvous, catalog, sites, credential
         // What travels has the old spelling.
         case rejected = "refused"
         case drained = "dismissed"  // Old spelling.

@@ -87,15 +87,17 @@ package struct JobDescription: Codable, Sendable, Equatable {
 
     /// What `train` of a job file asks for: the model, and how it is trained.
     package struct Training: Codable, Sendable, Equatable {
+        /// L, the number of logical streams of samples.
         package var lanes = 8
-        /// Samples of all lanes in one step.
+        /// About how many samples one step has, of all lanes.
         package var batch = 100
         package var epochs = 5
         package var optimizer = Optimizer.adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
         package var loss = Loss.binary
         package var layers: [Layer] = []
-        /// OpenBLAS's kernel type for all workers; nil for the oldest type of those that are there first.
-        package var kernels: String?
+        package var shuffle = Shuffle.automatic
+        /// The seed of initial values, the lanes' orders and dropout; nil for the split's.
+        package var seed: UInt64?
         package init() {}
     }
 
@@ -233,6 +235,7 @@ extension JobDescription.Training {
         try keys.read(.optimizer, into: &optimizer)
         try keys.read(.loss, into: &loss)
         try keys.read(.layers, into: &layers)
-        try keys.read(.kernels, into: &kernels)
+        try keys.read(.shuffle, into: &shuffle)
+        try keys.read(.seed, into: &seed)
     }
 }

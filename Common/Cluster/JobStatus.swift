@@ -85,8 +85,8 @@ package struct WorkerStatus: Codable, Sendable, Equatable {
     /// Why it is quarantined.
     package var reason: String?
     package var threads = 0
-    /// The kernels of its linear algebra.
-    package var kernels = ""
+    /// What its arithmetic uses of the processor.
+    package var instructionSet = ""
     /// Tasks that it has, and tasks of it that were counted.
     package var held = 0
     package var counted = 0
@@ -143,7 +143,7 @@ extension WorkerStatus {
             state: try keys.decode(WorkerState.self, forKey: .state))
         try keys.read(.reason, into: &reason)
         try keys.read(.threads, into: &threads)
-        try keys.read(.kernels, into: &kernels)
+        try keys.read(.instructionSet, into: &instructionSet)
         try keys.read(.held, into: &held)
         try keys.read(.counted, into: &counted)
         try keys.read(.round, into: &round)

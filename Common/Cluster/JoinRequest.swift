@@ -11,10 +11,9 @@ package struct JoinRequest: Codable, Sendable, Equatable {
     package var protocolVersion = WireProtocol.version
     /// Takes part in rounds with others; a worker that does not trains alone.
     package var joinsRounds = true
-    /// The kernels that its linear algebra uses.
-    package var kernels = ""
-    /// Those that it would use by itself.
-    package var ownKernels = OwnKernels.upTo("")
+    /// What its arithmetic uses of the processor: `portable`, `avx2` or `avx512`. For people only: the results are the
+    /// same bits.
+    package var instructionSet = ""
     /// A name of this life of the process: one that joins again with the same has not died meanwhile.
     package var process = ""
 
@@ -42,8 +41,7 @@ extension JoinRequest {
         try keys.read(.localRoots, into: &localRoots)
         try keys.read(.version, into: &version)
         try keys.read(.joinsRounds, into: &joinsRounds)
-        try keys.read(.kernels, into: &kernels)
-        try keys.read(.ownKernels, into: &ownKernels)
+        try keys.read(.instructionSet, into: &instructionSet)
         try keys.read(.process, into: &process)
     }
 }

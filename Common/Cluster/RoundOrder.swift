@@ -15,12 +15,10 @@ package struct RoundOrder: Codable, Sendable, Equatable {
     package var checkpointStep: Int64
     /// Epochs whose metrics the coordinator has.
     package var epochs: Int
-    /// What all members' linear algebra must use.
-    package var kernels: String
 
     package init(
         job: JobID, round: RoundNumber, rank: Int, members: [String], owners: [Int], dataPlan: String,
-        trainingPlan: String, checkpoint: String?, checkpointStep: Int64, epochs: Int, kernels: String
+        trainingPlan: String, checkpoint: String?, checkpointStep: Int64, epochs: Int
     ) {
         self.job = job
         self.round = round
@@ -32,7 +30,6 @@ package struct RoundOrder: Codable, Sendable, Equatable {
         self.checkpoint = checkpoint
         self.checkpointStep = checkpointStep
         self.epochs = epochs
-        self.kernels = kernels
     }
 
     /// Whether both orders are of one job's training, in any rounds.

@@ -3,19 +3,15 @@ package struct RunRecord: Codable, Sendable, Equatable {
     /// A worker that took part in the training.
     package struct Member: Codable, Sendable, Equatable {
         package var name: String
-        /// The kernel type that its linear algebra used, and the one that its processor would choose.
-        package var kernels: String
-        package var ownKernels: OwnKernels
+        /// What its arithmetic used of the processor; in a record of an earlier version, OpenBLAS's kernel type.
+        package var instructionSet: String
         /// The first and the last training round that it took part in.
         package var firstRound: RoundNumber
         package var lastRound: RoundNumber
 
-        package init(
-            name: String, kernels: String, ownKernels: OwnKernels, firstRound: RoundNumber, lastRound: RoundNumber
-        ) {
+        package init(name: String, instructionSet: String, firstRound: RoundNumber, lastRound: RoundNumber) {
             self.name = name
-            self.kernels = kernels
-            self.ownKernels = ownKernels
+            self.instructionSet = instructionSet
             self.firstRound = firstRound
             self.lastRound = lastRound
         }
@@ -30,22 +26,19 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var version: String
     /// The bundle's SHA-256.
     package var bundle: String
-    /// The kernel type that the whole training used.
-    package var kernels: String
     /// Seconds since 1970.
     package var submitted: Double
     package var finished: Double?
     package var members: [Member]
 
     package init(
-        job: JobID, name: String, version: String, bundle: String, kernels: String, submitted: Double,
-        finished: Double?, members: [Member]
+        job: JobID, name: String, version: String, bundle: String, submitted: Double, finished: Double?,
+        members: [Member]
     ) {
         self.job = job
         self.name = name
         self.version = version
         self.bundle = bundle
-        self.kernels = kernels
         self.submitted = submitted
         self.finished = finished
         self.members = members
@@ -61,9 +54,25 @@ extension RunRecord {
             job: try keys.decode(JobID.self, forKey: .job), name: try keys.decode(String.self, forKey: .name),
             version: try keys.decode(String.self, forKey: .version),
             bundle: try keys.decode(String.self, forKey: .bundle),
-            kernels: try keys.decodeIfPresent(String.self, forKey: .kernels) ?? "",
             submitted: try keys.decode(Double.self, forKey: .submitted),
             finished: try keys.decodeIfPresent(Double.self, forKey: .finished),
             members: try keys.decodeIfPresent([Member].self, forKey: .members) ?? [])
+    }
+}
+
+extension RunRecord.Member {
+    private enum OlderKeys: String, CodingKey {
+        case instructionSet = "kernels"  // Old spelling.
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        let older = try decoder.container(keyedBy: OlderKeys.self)
+        self.init(
+            name: try keys.decode(String.self, forKey: .name),
+            instructionSet: try keys.decodeIfPresent(String.self, forKey: .instructionSet)
+                ?? older.decodeIfPresent(String.self, forKey: .instructionSet) ?? "",
+            firstRound: try keys.decode(RoundNumber.self, forKey: .firstRound),
+            lastRound: try keys.decode(RoundNumber.self, forKey: .lastRound))
     }
 }

@@ -10,7 +10,7 @@ package enum Exactness: String, Codable, Sendable, CaseIterable {
 /// in it.
 package struct TrainingPlan: Codable, Sendable, Equatable {
     /// The format that is written.
-    package static let currentFormat = 1
+    package static let currentFormat = 2
 
     package var layers: [JobDescription.Layer]
     package var optimizer: JobDescription.Optimizer
@@ -21,6 +21,8 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
     /// The seed of initial values, the lanes' orders and dropout.
     package var seed: UInt64
     package var exactness: Exactness
+    /// How many samples a lane mixes.
+    package var shuffle: JobDescription.Shuffle
 
     package init(_ training: JobDescription.Training, seed: UInt64, exactness: Exactness = .job) {
         layers = training.layers
@@ -30,6 +32,7 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         epochs = training.epochs
         self.seed = seed
         self.exactness = exactness
+        shuffle = training.shuffle
     }
 
     /// The number of classes that the model distinguishes; nil where its last layer does not determine it.
@@ -44,7 +47,7 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         return units
     }
 
-    private enum CodingKeys: CodingKey { case format, layers, optimizer, loss, batch, epochs, seed, exactness }
+    private enum CodingKeys: CodingKey { case format, layers, optimizer, loss, batch, epochs, seed, exactness, shuffle }
 
     package init(from decoder: any Decoder) throws {
         let keys = try decoder.container(keyedBy: CodingKeys.self)
@@ -64,6 +67,7 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         epochs = try keys.decodeIfPresent(Int.self, forKey: .epochs) ?? defaults.epochs
         seed = try keys.decode(UInt64.self, forKey: .seed)
         exactness = try keys.decodeIfPresent(Exactness.self, forKey: .exactness) ?? .job
+        shuffle = try keys.decodeIfPresent(JobDescription.Shuffle.self, forKey: .shuffle) ?? .automatic
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -76,5 +80,6 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         try keys.encode(epochs, forKey: .epochs)
         try keys.encode(seed, forKey: .seed)
         try keys.encode(exactness, forKey: .exactness)
+        try keys.encode(shuffle, forKey: .shuffle)
     }
 }

@@ -5,7 +5,7 @@ package import Sampling
 /// see the same samples, and a worker keeps one cache of samples for it.
 package struct DataPlan: Sendable, Equatable {
     /// The format that is written.
-    package static let currentFormat = 1
+    package static let currentFormat = 2
 
     package var split: JobDescription.Split
     /// The branch that gives each entry's class; nil where the datasets do.
@@ -29,10 +29,20 @@ package struct DataPlan: Sendable, Equatable {
         self.lanes = lanes
     }
 
+    /// Memory for the samples that all lanes of a training mix, where the job names no number.
+    private static let shuffleBytes = 512 << 20
+
     /// How a training walks this plan's lanes.
     package func schedule(_ training: TrainingPlan) -> LaneSchedule {
-        LaneSchedule(
-            blocks: blocks, lanes: lanes, batch: training.batch, epochs: training.epochs, seed: training.seed)
+        let shuffle: Int? =
+            switch training.shuffle {
+            case .full: nil
+            case .samples(let count): max(1, count)
+            case .automatic: max(1024, Self.shuffleBytes / max(1, lanes.count * schema.bytesPerSample))
+            }
+        return LaneSchedule(
+            blocks: blocks, lanes: lanes, batch: training.batch, epochs: training.epochs, seed: training.seed,
+            shuffle: shuffle)
     }
 }
 

@@ -51,7 +51,7 @@ package struct DataPlanner: Sendable {
         }
         let plan = DataPlan(
             split: job.split, labelBranch: job.labelBranch, schema: schema, inputs: inputs, blocks: blocks,
-            lanes: LanePlan.deal(blocks, lanes: lanes, seed: job.split.seed))
+            lanes: LaneDealer.deal(blocks, lanes: lanes, seed: job.split.seed))
         return (plan, constants + lost)
     }
 }

@@ -26,6 +26,18 @@ package struct DataSchema: Sendable, Equatable {
     /// Features of the flat inputs together.
     package var flatWidth: Int { inputs.reduce(0) { $0 + ($1.kind == .flat ? $1.width : 0) } }
 
+    /// About how many bytes a sample's values take. A sequence without a length counts as one of 64 items, an image as
+    /// one of 256.
+    package var bytesPerSample: Int {
+        inputs.reduce(0) { total, input in
+            switch input.kind {
+            case .flat: total + 4 * input.width
+            case .sequence(let length): total + 4 * (length ?? 64) * input.width
+            case .image: total + 4 * 256 * input.channels.count
+            }
+        }
+    }
+
     /// The names of the flat inputs' features, in their order: `branch`, or `branch[i]` where a branch gives several.
     package var names: [String] { inputs.flatMap { $0.kind == .flat ? $0.channels.flatMap(\.names) : [] } }
 

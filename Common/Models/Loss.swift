@@ -1,4 +1,4 @@
-import Glibc
+import CKernels
 
 /// The cross-entropy of scores and classes: the one definition that training and metrics share.
 package enum Loss: Sendable, Equatable {
@@ -46,7 +46,7 @@ package enum Loss: Sendable, Equatable {
     /// - Parameter probability: not NaN.
     @inline(__always)
     package static func fixedPoint(probability: Float) -> Int64 {
-        Int64((-log(Double(max(probability, 1e-7))) * fixedPointUnit).rounded())
+        Int64((-ck_log_double(max(probability, 1e-7)) * fixedPointUnit).rounded())
     }
 
     /// The sum of the samples' losses times `fixedPointUnit`. A score that is not a number is left out: the gradient
@@ -70,19 +70,22 @@ package enum Loss: Sendable, Equatable {
     /// - Parameters:
     ///   - scores: `[samples, outputs]`, at least as many samples as there are labels.
     ///   - labels: the class of each sample.
-    ///   - gradient: receives `[samples, outputs]`.
-    package func gradient(_ scores: Span<Float>, labels: Span<Int32>, to gradient: inout MutableSpan<Float>) {
+    ///   - line: the floats from one sample's gradient to the next, at least `outputs`.
+    ///   - gradient: receives the samples' gradients.
+    package func gradient(
+        _ scores: Span<Float>, labels: Span<Int32>, line: Int, to gradient: inout MutableSpan<Float>
+    ) {
         switch self {
         case .binaryCrossEntropy:
             for sample in 0..<labels.count {
                 let truth: Float = labels[sample] > 0 ? 1 : 0
-                gradient[sample] = scores[sample] - truth
+                gradient[sample * line] = scores[sample] - truth
             }
         case .categoricalCrossEntropy(let classes):
             for sample in 0..<labels.count {
                 for unit in 0..<classes {
                     let truth: Float = labels[sample] == unit ? 1 : 0
-                    gradient[sample * classes + unit] = scores[sample * classes + unit] - truth
+                    gradient[sample * line + unit] = scores[sample * classes + unit] - truth
                 }
             }
         }

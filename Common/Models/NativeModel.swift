@@ -3,8 +3,8 @@ package import Cluster
 package import Features
 import Sampling
 
-/// A model of our own layers, computed on the worker's threads. Its results depend on its inputs, its parameters and
-/// the kernel type of the linear algebra alone.
+/// A model of our own layers, computed on the worker's threads. Its results depend on its inputs and its parameters
+/// alone: they are the same bits on every host.
 package struct NativeModel: TrainableModel {
     /// A layer with what the model knows of it.
     enum Stage: Sendable {
@@ -22,10 +22,11 @@ package struct NativeModel: TrainableModel {
     package let inputs: Int
     package let loss: Loss
     package let tensors: [TensorSpec]
-    /// The layers before the first transform, which overwrite the input.
-    let inputLayers: [any InPlaceLayer]
-    /// The first transform layer and all that follow.
+    /// The layers, in order.
     let stages: [Stage]
+
+    /// Floats from one sample's line of `width` values to the next: whole vectors of 16.
+    static func lineLength(_ width: Int) -> Int { (width + 15) / 16 * 16 }
 
     /// The number of scores of one sample.
     package var outputs: Int { loss.outputs }
@@ -51,7 +52,6 @@ package struct NativeModel: TrainableModel {
         self.inputs = inputs
         loss = Loss(outputs: builder.width)
         tensors = builder.tensors
-        inputLayers = builder.inputLayers
         stages = builder.stages
     }
 
@@ -61,7 +61,6 @@ package struct NativeModel: TrainableModel {
         var index = 0
         var parameters = 0
         var dropout = 0.0
-        var inputLayers: [any InPlaceLayer] = []
         var stages: [Stage] = []
         var tensors: [TensorSpec] = []
 
@@ -78,8 +77,7 @@ package struct NativeModel: TrainableModel {
                     found: "\(width) inputs and \(units) units after \(parameters) parameters")
             }
             if dropout > 0 {
-                let layer = Dropout(inputShape: [width], rate: dropout, stream: index)
-                if index == 0 { inputLayers.append(layer) } else { stages.append(.inPlace(layer)) }
+                stages.append(.inPlace(Dropout(inputShape: [width], rate: dropout, stream: index)))
                 dropout = 0
             }
             add(Dense(inputs: width, units: units))

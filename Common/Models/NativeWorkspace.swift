@@ -5,12 +5,16 @@ package import Features
 package final class NativeWorkspace: ModelWorkspace {
     package let capacity: Int
     private let model: NativeModel
-    /// First a copy of the input, for layers that overwrite it; then the output of each transform layer:
-    /// `[capacity, width]`.
+    /// First a copy of the input, then what each layer made that does not overwrite its input.
     private let values: [Lines]
-    /// The gradients at `values`, array by array.
+    /// The gradients at the same places.
     private let gradients: [Lines]
-    private let scratch: Lines
+    /// The index in `values` of what each stage makes.
+    private let levels: [Int]
+    /// `[capacity, outputs]`, without gaps.
+    private let scores: AlignedBuffer
+    private let scratch: AlignedBuffer
+    private let scratchCount: Int
     private let sums: AlignedBuffer
     private let parameterCount: Int
 
@@ -19,17 +23,18 @@ package final class NativeWorkspace: ModelWorkspace {
 
     /// An array of lines, one a sample.
     private struct Lines {
-        let width: Int
+        let length: Int
         let buffer: AlignedBuffer
 
         init(width: Int, capacity: Int) {
-            self.width = width
-            buffer = NativeWorkspace.zeroes(width * capacity)
+            length = NativeModel.lineLength(width)
+            buffer = NativeWorkspace.zeroes(length * capacity)
         }
 
-        /// The first `samples` lines; traps where there are not so many.
-        func lines(_ samples: Int) -> UnsafeMutableBufferPointer<Float> {
-            buffer.values(of: Float.self, count: samples * width)
+        /// The lines of these samples; traps where there are not so many.
+        func lines(_ samples: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
+            let all = buffer.values(of: Float.self, count: samples.upperBound * length)
+            return UnsafeMutableBufferPointer(rebasing: all[(samples.lowerBound * length)...])
         }
     }
 
@@ -44,12 +49,19 @@ package final class NativeWorkspace: ModelWorkspace {
     /// - Throws: `InputError` with `.limit` where they would take more than 64 GiB.
     package init(_ model: NativeModel, capacity: Int) throws(InputError) {
         var widths = [model.inputs]
-        var scratchWidth = 0
-        for case .transform(let layer, _, _) in model.stages {
-            widths.append(layer.outputs)
-            scratchWidth = max(scratchWidth, layer.scratchPerSample)
+        var levels: [Int] = []
+        var scratchCount = 0
+        for stage in model.stages {
+            switch stage {
+            case .transform(let layer, _, _):
+                widths.append(layer.outputs)
+                scratchCount = max(scratchCount, layer.scratchCount)
+            case .inPlace(let layer):
+                if layer.keepsInput { widths.append(layer.outputs) }
+            }
+            levels.append(widths.count - 1)
         }
-        let floatsPerSample = 2 * widths.reduce(0, +) + scratchWidth
+        let floatsPerSample = 2 * widths.reduce(0) { $0 + NativeModel.lineLength($1) } + model.outputs
         let (floats, isTooLarge) = floatsPerSample.multipliedReportingOverflow(by: max(1, capacity))
         guard !isTooLarge, floats <= Self.maxBytes / MemoryLayout<Float>.stride else {
             throw InputError(
@@ -61,49 +73,50 @@ package final class NativeWorkspace: ModelWorkspace {
         let capacity = max(1, capacity)
         self.model = model
         self.capacity = capacity
+        self.levels = levels
+        self.scratchCount = scratchCount
         values = widths.map { Lines(width: $0, capacity: capacity) }
         gradients = widths.map { Lines(width: $0, capacity: capacity) }
-        scratch = Lines(width: scratchWidth, capacity: capacity)
+        scores = Self.zeroes(capacity * model.outputs)
+        scratch = Self.zeroes(scratchCount)
         parameterCount = model.tensors.parameterCount
         sums = Self.zeroes(parameterCount)
-        LinearAlgebra.onCallersThread
     }
 
-    package var gradient: Span<Float> {
-        @_lifetime(borrow self) get {
-            _overrideLifetime(
-                UnsafeBufferPointer(sums.values(of: Float.self, count: parameterCount)).span, borrowing: self)
-        }
-    }
-
-    /// Computes a batch's gradient sums, into `gradient`, and its sum of losses times `Loss.fixedPointUnit`.
-    ///
-    /// - Throws: `InputError` where the batch has more samples than `capacity`, other features than one flat input of
-    ///   the model's width, or another number of labels than samples.
-    package func computeGradient(
-        of batch: Batch, parameters: Span<Float>, random: UInt64
+    package func computeGradients(
+        of batch: Batch, segments: [BatchSegment], parameters: Span<Float>
     ) throws(InputError) -> Int64 {
         let samples = batch.sampleCount
         try check(samples: samples, values: try Self.flatInput(batch), parameters: parameters)
-        guard batch.labels.count == samples else {
+        guard batch.labels.count == samples, segments.last?.rows.upperBound ?? 0 == samples else {
             throw InputError(
-                .input, "a batch has another number of labels than samples", expected: "\(samples)",
-                found: "\(batch.labels.count)")
+                .input, "a batch's labels or lanes are not those of its samples", expected: "\(samples)",
+                found: "\(batch.labels.count) and \(segments.last?.rows.upperBound ?? 0)")
         }
-        let features = batch.inputs[0].values.span
-        if model.inputLayers.isEmpty {
-            return computeGradient(
-                features, labels: batch.labels.span, samples: samples, parameters: parameters, random: random)
-        }
-        return computeGradient(
-            overwrite(features, samples: samples, random: random), labels: batch.labels.span, samples: samples,
-            parameters: parameters, random: random)
+        forward(batch.inputs[0].values.span, samples: samples, parameters: parameters, segments: segments)
+        let scores = scoreValues(samples).span
+        let loss = model.loss.sum(scores, labels: batch.labels.span)
+        let last = gradients[gradients.count - 1]
+        var error = last.lines(0..<samples).mutableSpan
+        model.loss.gradient(scores, labels: batch.labels.span, line: last.length, to: &error)
+        backward(samples: samples, parameters: parameters, segments: segments)
+        return loss
     }
 
-    /// Computes the scores of a batch, `[samples, outputs]`, without dropout; they are valid until the next call.
-    ///
-    /// - Throws: `InputError` where the batch has more samples than `capacity` or other features than one flat input of
-    ///   the model's width.
+    @_lifetime(borrow self)
+    package func gradient(of segment: BatchSegment, parameters: Span<Float>) -> Span<Float> {
+        let sums = sums.values(of: Float.self, count: parameterCount)
+        for (stage, level) in zip(model.stages, levels) {
+            guard case .transform(let layer, _, let range) = stage else { continue }
+            var own = UnsafeMutableBufferPointer(rebasing: sums[range]).mutableSpan
+            layer.parameterGradient(
+                UnsafeBufferPointer(gradients[level].lines(segment.rows)).span,
+                input: UnsafeBufferPointer(values[level - 1].lines(segment.rows)).span, to: &own,
+                parameters: parameters.extracting(range), samples: segment.rows.count)
+        }
+        return _overrideLifetime(UnsafeBufferPointer(sums).span, borrowing: self)
+    }
+
     @_lifetime(borrow self)
     package func scores(of batch: Batch, parameters: Span<Float>) throws(InputError) -> Span<Float> {
         _ = try Self.flatInput(batch)
@@ -118,13 +131,13 @@ package final class NativeWorkspace: ModelWorkspace {
         of features: Span<Float>, samples: Int, parameters: Span<Float>
     ) throws(InputError) -> Span<Float> {
         try check(samples: samples, values: features.count, parameters: parameters)
-        forward(features, samples: samples, parameters: parameters, random: nil)
-        return _overrideLifetime(UnsafeBufferPointer(output(samples)).span, borrowing: self)
+        forward(features, samples: samples, parameters: parameters, segments: nil)
+        return _overrideLifetime(scoreValues(samples).span, borrowing: self)
     }
 
     // MARK: Checks
 
-    /// - Returns: the values of the one input that a `NativeModel` has.
+    /// - Returns: the number of values of the one input that a `NativeModel` has.
     private static func flatInput(_ batch: Batch) throws(InputError) -> Int {
         guard batch.inputs.count == 1 else {
             throw InputError(
@@ -153,89 +166,84 @@ package final class NativeWorkspace: ModelWorkspace {
 
     // MARK: Computation
 
-    private func output(_ samples: Int) -> UnsafeMutableBufferPointer<Float> {
-        values[values.count - 1].lines(samples)
+    private func scoreValues(_ samples: Int) -> UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(scores.values(of: Float.self, count: samples * model.outputs))
     }
 
-    private func scratchMemory(_ samples: Int) -> UnsafeMutableBufferPointer<Float> {
-        scratch.buffer.values(of: Float.self, count: samples * scratch.width)
+    private var scratchMemory: UnsafeMutableBufferPointer<Float> {
+        scratch.values(of: Float.self, count: scratchCount)
     }
 
-    private func computeGradient(
-        _ input: Span<Float>, labels: Span<Int32>, samples: Int, parameters: Span<Float>, random: UInt64
-    ) -> Int64 {
-        forward(input, samples: samples, parameters: parameters, random: random)
-        let scores = UnsafeBufferPointer(output(samples)).span
-        let loss = model.loss.sum(scores, labels: labels)
-        var error = gradients[gradients.count - 1].lines(samples).mutableSpan
-        model.loss.gradient(scores, labels: labels, to: &error)
-        backward(input, samples: samples, parameters: parameters, random: random)
-        return loss
-    }
-
-    /// Copies the input and lets the layers before the first transform overwrite the copy.
-    ///
-    /// - Returns: the copy.
-    @_lifetime(borrow self)
-    private func overwrite(_ features: Span<Float>, samples: Int, random: UInt64?) -> Span<Float> {
-        let copy = values[0].lines(samples)
-        for index in 0..<copy.count { copy[index] = features[index] }
-        var own = copy.mutableSpan
-        for layer in model.inputLayers { layer.forward(&own, random: random) }
-        return _overrideLifetime(UnsafeBufferPointer(copy).span, borrowing: self)
-    }
-
-    /// What comes into the transform layer of this level: the model's input, or the output of the layer before.
-    @_lifetime(copy input)
-    private func source(_ level: Int, input: Span<Float>, samples: Int) -> Span<Float> {
-        guard level > 0 else { return input }
-        return _overrideLifetime(UnsafeBufferPointer(values[level].lines(samples)).span, copying: input)
-    }
-
-    private func forward(_ input: Span<Float>, samples: Int, parameters: Span<Float>, random: UInt64?) {
-        var scratch = scratchMemory(samples).mutableSpan
-        var level = 0
-        for stage in model.stages {
-            switch stage {
-            case .inPlace(let layer):
-                var current = values[level].lines(samples).mutableSpan
-                layer.forward(&current, random: random)
-            case .transform(let layer, _, let range):
-                var output = values[level + 1].lines(samples).mutableSpan
-                layer.forward(
-                    source(level, input: input, samples: samples), to: &output,
-                    parameters: parameters.extracting(range), scratch: &scratch, samples: samples)
-                level += 1
-            }
+    /// Copies rows without gaps to lines, or lines to rows without gaps.
+    private static func copy(
+        _ samples: Int, of width: Int, from source: UnsafePointer<Float>, every sourceLine: Int,
+        to target: UnsafeMutablePointer<Float>, every targetLine: Int
+    ) {
+        for sample in 0..<samples {
+            (target + sample * targetLine).update(from: source + sample * sourceLine, count: width)
         }
     }
 
-    /// Goes from the gradient at the input of the last activation, which lies in the last of `gradients`, to the sums.
-    private func backward(_ input: Span<Float>, samples: Int, parameters: Span<Float>, random: UInt64) {
-        var scratch = scratchMemory(samples).mutableSpan
-        let sums = sums.values(of: Float.self, count: parameterCount)
-        var level = values.count - 1
-        for stage in model.stages.reversed() {
+    private func forward(
+        _ features: Span<Float>, samples: Int, parameters: Span<Float>, segments: [BatchSegment]?
+    ) {
+        let all = 0..<samples
+        var scratch = scratchMemory.mutableSpan
+        features.withUnsafeBufferPointer { features in
+            guard let source = features.baseAddress, let target = values[0].lines(all).baseAddress else { return }
+            Self.copy(samples, of: model.inputs, from: source, every: model.inputs, to: target, every: values[0].length)
+        }
+        var before = 0
+        for (stage, level) in zip(model.stages, levels) {
+            let input = values[before].lines(all)
             switch stage {
+            case .transform(let layer, _, let range):
+                var output = values[level].lines(all).mutableSpan
+                layer.forward(
+                    UnsafeBufferPointer(input).span, to: &output, parameters: parameters.extracting(range),
+                    scratch: &scratch, samples: samples)
+            case .inPlace(let layer):
+                if level > before { _ = values[level].lines(all).update(from: input) }
+                var current = values[level].lines(all).mutableSpan
+                layer.forward(&current, samples: samples, segments: segments)
+            }
+            before = level
+        }
+        let last = values[before]
+        guard let source = last.lines(all).baseAddress,
+            let target = scores.values(of: Float.self, count: samples * model.outputs).baseAddress
+        else { return }
+        Self.copy(samples, of: model.outputs, from: source, every: last.length, to: target, every: model.outputs)
+    }
+
+    /// Goes from the gradient at the input of the last activation, which lies in the last of `gradients`, to that at
+    /// the output of the first layer with tensors.
+    private func backward(samples: Int, parameters: Span<Float>, segments: [BatchSegment]) {
+        let all = 0..<samples
+        var scratch = scratchMemory.mutableSpan
+        guard let first = model.stages.firstIndex(where: { if case .transform = $0 { true } else { false } }) else {
+            return
+        }
+        for index in model.stages.indices.reversed() {
+            let level = levels[index]
+            let before = index > 0 ? levels[index - 1] : 0
+            switch model.stages[index] {
             case .inPlace(let layer):
                 // The loss gives the gradient beyond the last activation.
                 guard level < values.count - 1 else { continue }
-                var gradient = gradients[level].lines(samples).mutableSpan
-                var current = values[level].lines(samples).mutableSpan
-                layer.backward(&gradient, values: &current, random: random)
+                var gradient = gradients[level].lines(all).mutableSpan
+                layer.backward(
+                    &gradient, output: UnsafeBufferPointer(values[level].lines(all)).span, samples: samples,
+                    segments: segments)
+                if level > before { _ = gradients[before].lines(all).update(from: gradients[level].lines(all)) }
             case .transform(let layer, _, let range):
-                let own = parameters.extracting(range)
-                var ownSums = UnsafeMutableBufferPointer(rebasing: sums[range]).mutableSpan
-                let gradient = UnsafeBufferPointer(gradients[level].lines(samples)).span
-                level -= 1
-                let source = source(level, input: input, samples: samples)
-                layer.parameterGradient(
-                    gradient, input: source, to: &ownSums, parameters: own, scratch: &scratch, samples: samples)
                 // Nobody wants the gradient at the model's input.
-                guard level > 0 else { return }
-                var next = gradients[level].lines(samples).mutableSpan
+                guard index > first else { return }
+                var next = gradients[before].lines(all).mutableSpan
                 layer.inputGradient(
-                    gradient, input: source, to: &next, parameters: own, scratch: &scratch, samples: samples)
+                    UnsafeBufferPointer(gradients[level].lines(all)).span,
+                    input: UnsafeBufferPointer(values[before].lines(all)).span, to: &next,
+                    parameters: parameters.extracting(range), scratch: &scratch, samples: samples)
             }
         }
     }

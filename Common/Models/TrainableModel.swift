@@ -30,23 +30,40 @@ package protocol TrainableModel: Sendable {
     func export(_ parameters: [Float], schema: DataSchema, version: String) throws(InputError) -> [UInt8]
 }
 
+/// The samples of one lane in a batch.
+package struct BatchSegment: Sendable, Equatable {
+    /// The samples' rows in the batch.
+    package var rows: Range<Int>
+    /// The key of this step's and lane's random numbers.
+    package var random: UInt64
+
+    package init(rows: Range<Int>, random: UInt64) {
+        self.rows = rows
+        self.random = random
+    }
+}
+
 /// What one thread computes a model with; it keeps the arrays from call to call. Spans that it hands out hold until its
 /// next call.
 package protocol ModelWorkspace: AnyObject {
     /// The largest number of samples of one call.
     var capacity: Int { get }
 
-    /// Computes the sum over the batch of the gradient of each parameter, into `gradient`, and the sum of the losses.
+    /// Computes the scores and the losses of a batch, and all that `gradient(of:)` needs.
     ///
     /// - Parameters:
+    ///   - segments: the lanes' samples in the batch: together all of its rows, in order.
     ///   - parameters: the values of all tensors.
-    ///   - random: the key of this step's and lane's random numbers.
     /// - Returns: the sum of the losses times `Loss.fixedPointUnit`.
     /// - Throws: `InputError` where the batch has more samples than `capacity` or other inputs than the model.
-    func computeGradient(of batch: Batch, parameters: Span<Float>, random: UInt64) throws(InputError) -> Int64
+    func computeGradients(
+        of batch: Batch, segments: [BatchSegment], parameters: Span<Float>
+    ) throws(InputError) -> Int64
 
-    /// The gradient sums of the last `computeGradient`, as the parameters lie.
-    var gradient: Span<Float> { @_lifetime(borrow self) get }
+    /// Computes, after `computeGradients`, the sum over one segment's samples of the gradient of each parameter, as the
+    /// parameters lie. It depends on the segment's samples and its key alone.
+    @_lifetime(borrow self)
+    func gradient(of segment: BatchSegment, parameters: Span<Float>) -> Span<Float>
 
     /// Computes the scores of a batch, `[samples, outputs]`, as outside of training.
     ///

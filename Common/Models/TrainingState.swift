@@ -1,4 +1,5 @@
 import Bytes
+import CKernels
 import Cluster
 
 /// What training carries from step to step: all of it is in a checkpoint, and it is the same on every member.
@@ -57,8 +58,9 @@ package struct TrainingState: Sendable, Equatable {
     /// Adapts a tensor's multiplier to the size of its gradients, from the reduced sums alone: the same on every
     /// member.
     private mutating func adapt(_ tensor: Int, _ sums: Span<Int64>, in range: Range<Int>) {
-        var largest: UInt64 = 0
-        for index in range { largest = max(largest, sums[index].magnitude) }
+        let largest = sums.extracting(range).withUnsafeBufferPointer { sums in
+            sums.baseAddress.map { ck_largest_magnitude($0, sums.count) } ?? 0
+        }
         let bits = 64 - largest.leadingZeroBitCount
         guard largest > 0, !Self.toleratedBits.contains(bits) else { return }
         exponents[tensor] = min(200, max(-200, exponents[tensor] + Int32(Self.targetBits - bits)))
@@ -97,8 +99,8 @@ package struct TrainingState: Sendable, Equatable {
 
     /// A digest of the parameters that travels with each step, below 2^61.
     package var parameterDigest: Int64 {
-        var hash = FNV1a()
-        for value in parameters { hash.combine(UInt64(value.bitPattern)) }
-        return Int64(mix(hash.value) >> 3)
+        parameters.withUnsafeBufferPointer { values in
+            values.baseAddress.map { Int64(ck_digest($0, values.count)) } ?? 0
+        }
     }
 }

@@ -7,7 +7,7 @@ import Cluster
 package enum RandomStream: UInt64, Sendable, CaseIterable {
     /// The initial values of a layer's weights; index: the layer.
     case initialValues = 0x1217
-    /// The order of a lane's samples; indices: epoch, lane, dataset.
+    /// The order of a lane's samples; indices: epoch, lane.
     case laneOrder = 0x0D3
     /// What dropout drops; indices: step, lane.
     case dropout = 0xD20

@@ -10,9 +10,10 @@ import Scheduling
 /// What people command.
 extension Coordinator {
     /// Takes a job on.
+    /// - Parameter notes: what the user should know of it from the beginning.
     /// - Returns: the job's number.
     /// - Throws: `InputError` where the job cannot be served, or the ledger cannot be written.
-    package func submit(_ job: JobDescription) throws -> JobID {
+    package func submit(_ job: JobDescription, notes: [String] = []) throws -> JobID {
         if job.credentials == .forward, settings.bearerToken == nil {
             throw InputError(
                 .input,
@@ -20,7 +21,7 @@ extension Coordinator {
                 hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
         }
         try checkLedger()
-        let id = try ledger.addJob(job, at: Date().timeIntervalSince1970)
+        let id = try ledger.addJob(job, notes: notes, at: Date().timeIntervalSince1970)
         log.info("job \(id) (\(job.name)) was submitted")
         if job.credentials == .forward { process([.credentials(missing: credential.look().missing)]) }
         process([.submitted(RestoredJob(id: id, description: job, stage: .queued))], isCommand: true)

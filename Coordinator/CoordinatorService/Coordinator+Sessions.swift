@@ -45,8 +45,7 @@ extension Coordinator {
         let longest = request.localRoots.map(\.utf8.count).max() ?? 0
         try require(longest <= 4096, "directories of at most 4096 bytes", found: "\(longest) bytes")
         for (what, text) in [
-            ("version", request.version), ("kernel type", request.kernels),
-            ("own kernel type", request.ownKernels.text),
+            ("version", request.version), ("name of an instruction set", request.instructionSet),
             ("process", request.process),
         ] {
             let limit = what == "process" ? 64 : 256

@@ -183,7 +183,7 @@ package actor Coordinator {
                 id: worker.id, name: worker.request.name, state: worker.state)
             status.reason = worker.quarantined
             status.threads = worker.request.threads
-            status.kernels = worker.request.kernels
+            status.instructionSet = worker.request.instructionSet
             status.held = scheduler.leases.heldCount(worker.id)
             status.counted = worker.counted
             status.round = worker.round?.round

@@ -67,8 +67,7 @@ struct JobStatusReport {
         if job.stage.trains, job.membership == nil {
             status.waiting =
                 job.isWithoutRounds || !live.hasTrainers
-                ? "a worker that may read all the job's files"
-                    + (job.kernels.map { " and use the kernels \($0)" } ?? "") : nil
+                ? "a worker that may read all the job's files" : nil
         }
         if job.paused { status.waiting = "being resumed" }
     }

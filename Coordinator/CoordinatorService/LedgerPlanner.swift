@@ -68,7 +68,7 @@ struct LedgerPlanner: Sendable {
         _ job: Ledger.JobRecord, _ plan: inout StagePlan
     ) throws -> (data: DataPlan, training: TrainingPlan) {
         guard let train = job.description.train else { throw PlanFailure("the job does not train") }
-        let training = TrainingPlan(train, seed: job.description.split.seed)
+        let training = TrainingPlan(train, seed: train.seed ?? job.description.split.seed)
         let merged = try MergedSpecs(ledger, job: job)
         let made = try DataPlanner(
             job: job.description, branches: merged.branches, trainingSpecs: merged.parts.train,

@@ -112,8 +112,8 @@ struct QueryReader: Sendable {
     func runRecord(_ id: JobID) throws -> RunRecord? {
         guard let job = try ledger.job(id), let bundle = job.bundle else { return nil }
         return RunRecord(
-            job: id, name: job.description.name, version: version, bundle: bundle, kernels: job.kernels ?? "",
-            submitted: job.submitted, finished: job.finished, members: try ledger.members(id))
+            job: id, name: job.description.name, version: version, bundle: bundle, submitted: job.submitted,
+            finished: job.finished, members: try ledger.members(id))
     }
 
     func story(_ subject: StorySubject) throws -> [StoryLine]? { try ledger.story(subject) }

@@ -73,18 +73,18 @@ package struct RestService: Sendable {
         let body = try await request.body.collect(upTo: Self.maxSubmission)
         do {
             // Parsing a large job file takes a while.
-            let job = try await queries.read { _ in
+            let file = try await queries.read { _ in
                 guard let submission = try? RestJSON.decode(JobSubmission.self, from: Data(body.readableBytesView))
                 else {
-                    return JobDescription?.none
+                    return ParsedJobFile?.none
                 }
                 return try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
             }
-            guard let job else {
+            guard let file else {
                 return Self.failure(
                     "expected JSON with description (the job file's text) and baseDirectory", .badRequest)
             }
-            let submitted = SubmittedJob(id: try await coordinator.submit(job))
+            let submitted = SubmittedJob(id: try await coordinator.submit(file.job, notes: file.notes))
             return Self.response(try await queries.json { _ in submitted }, .created)
         } catch let error as FileMistakes {
             return Self.json(

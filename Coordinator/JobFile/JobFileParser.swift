@@ -5,12 +5,15 @@ import Yams
 /// Reads a job file.
 package struct JobFileParser: CheckedYAML {
     package var mistakes: [FileMistake] = []
+    /// What the user should know of a file without mistakes.
+    var notes: [String] = []
     /// Where relative local paths start; nil where they are not allowed.
     let baseDirectory: String?
 
     /// - Throws: every mistake with its line.
-    package static func parse(_ text: String, baseDirectory: String?) throws(FileMistakes) -> JobDescription {
+    package static func parse(_ text: String, baseDirectory: String?) throws(FileMistakes) -> ParsedJobFile {
         var parser = JobFileParser(baseDirectory: baseDirectory)
-        return try parser.whole(text, "job file") { $0.job($1) }
+        let job = try parser.whole(text, "job file") { $0.job($1) }
+        return ParsedJobFile(job: job, notes: parser.notes)
     }
 }

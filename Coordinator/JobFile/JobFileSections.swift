@@ -108,7 +108,7 @@ extension JobFileParser {
             }
         }
         features.normalise =
-            choice(fields["normalise"], "features: normalise", JobDescription.Features.Normalise.self) ?? .minmax
+            choice(fields["normalise"], "features: normalise", JobDescription.Features.Normalise.self) ?? .standard
         if let padding = fields["padding"], padding.string != "mean" {
             if let value = real(padding, "features: padding", "mean or a number", { abs($0) < 1e30 }) {
                 features.padding = .value(value)
@@ -136,28 +136,17 @@ extension JobFileParser {
 
     private mutating func training(_ node: Node) -> JobDescription.Training {
         let fields = fields(
-            node, "train", known: ["lanes", "batch", "epochs", "optimizer", "loss", "model", "kernels"],
+            node, "train",
+            known: ["lanes", "batch", "shuffle", "seed", "epochs", "optimizer", "loss", "model", "kernels"],
             required: ["model"])
         var training = JobDescription.Training()
         training.lanes = integer(fields["lanes"], "train: lanes", 1...4096) ?? 8
         training.batch = integer(fields["batch"], "train: batch", 1...10_000_000) ?? 100
-        if let kernels = text(fields["kernels"], "train: kernels") {
-            training.kernels = KernelTypes.ladder.first { $0.lowercased() == kernels.lowercased() }
-            if training.kernels == nil {
-                fail(
-                    fields["kernels"] ?? node,
-                    "train: kernels: expected one of \(KernelTypes.ladder.joined(separator: ", ")); found \(kernels)")
-            }
+        if fields["kernels"] != nil {
+            notes.append("train: kernels has no effect any more: the model's bits are the same on every processor")
         }
-        if training.batch < training.lanes {
-            fail(
-                fields["batch"] ?? node,
-                """
-                train: batch must be at least lanes, or some lanes give no rows; found batch \(training.batch), \
-                lanes \(training.lanes)
-                """
-            )
-        }
+        if let node = fields["shuffle"] { training.shuffle = shuffle(node) }
+        if let seed = integer(fields["seed"], "train: seed", 0...Int.max) { training.seed = UInt64(seed) }
         training.epochs = integer(fields["epochs"], "train: epochs", 1...1_000_000) ?? 5
         if let node = fields["optimizer"] { training.optimizer = optimizer(node) ?? training.optimizer }
         if let node = fields["model"] { training.layers = layers(node) }
@@ -171,6 +160,16 @@ extension JobFileParser {
             checkLoss(training.loss, units: units, activation: activation, at: node)
         }
         return training
+    }
+
+    /// `full`, or a number of samples.
+    private mutating func shuffle(_ node: Node) -> JobDescription.Shuffle {
+        if node.string == "full" { return .full }
+        guard let samples = node.int, (1...1_000_000_000).contains(samples) else {
+            fail(node, "train: shuffle: expected full, or samples from 1 to 1000000000; found \(Self.kind(node))")
+            return .automatic
+        }
+        return .samples(samples)
     }
 
     /// The last layer's shape decides which loss is computed: a job file that names another one is mistaken.

@@ -87,14 +87,13 @@ extension Ledger: LedgerStore {
             let all = try value([String].self, known)
             try run(
                 "UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
-        case .kernels(let kernels): try run("UPDATE job SET kernels = ? WHERE id = ?", [kernels, job], db)
-        case .member(let round, let name, let kernels, let own):
+        case .member(let round, let name, let instructionSet):
             try run(
                 """
                 INSERT INTO member (job, name, kernels, own_kernels, first_round, last_round) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                VALUES (?1, ?2, ?3, '', ?4, ?4)
                 ON CONFLICT (job, name, kernels) DO UPDATE SET last_round = excluded.last_round
-                """, [job, name, kernels, own.text, round], db)
+                """, [job, name, instructionSet, round], db)
         case .round(let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
         case .checkpoint(let checkpoint): try record(checkpoint, job, db)
         case .test(let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
@@ -247,7 +246,7 @@ extension Ledger: LedgerStore {
     static func restored(_ record: JobRecord, _ db: Database) throws -> RestoredJob {
         var job = RestoredJob(
             id: record.id, description: record.description, stage: record.stage, paused: record.paused)
-        (job.round, job.kernels) = (record.round, record.kernels)
+        job.round = record.round
         job.checkpoint = try Row.fetchOne(db, sql: "SELECT * FROM checkpoint WHERE job = ?", arguments: [record.id])
             .map { StoredCheckpoint(digest: $0["digest"], step: $0["step"], round: $0["round"]) }
         job.epochs =

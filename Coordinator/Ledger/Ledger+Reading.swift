@@ -104,8 +104,8 @@ extension Ledger {
                 db, sql: "SELECT * FROM member WHERE job = ? ORDER BY first_round, name, kernels", arguments: [job]
             ).map {
                 RunRecord.Member(
-                    name: $0["name"], kernels: $0["kernels"], ownKernels: OwnKernels(text: $0["own_kernels"]),
-                    firstRound: $0["first_round"], lastRound: $0["last_round"])
+                    name: $0["name"], instructionSet: $0["kernels"], firstRound: $0["first_round"],
+                    lastRound: $0["last_round"])
             }
         }
     }
@@ -143,7 +143,7 @@ extension Ledger {
                     try db.execute(
                         sql: """
                             UPDATE job SET manifest = NULL, data_plan = NULL, training_plan = NULL, bundle = NULL, \
-                            test = NULL, kernels = NULL WHERE id = ?
+                            test = NULL WHERE id = ?
                             """,
                         arguments: [id])
                     stage = .train

@@ -99,22 +99,22 @@ package final class Ledger: Sendable {
         package var failedStage: JobStage?
         /// The newest training round; nil before the first.
         package var round: RoundNumber?
-        /// The kernels that its training uses.
-        package var kernels: String?
         package var submitted: Double
         package var finished: Double?
     }
 
     /// Adds a job in the stage `queued`, with its datasets, in one transaction.
-    /// - Parameter time: the time of submission, in seconds since 1970.
+    /// - Parameters:
+    ///   - notes: what the user should know of it from the beginning.
+    ///   - time: the time of submission, in seconds since 1970.
     /// - Returns: the job's number.
     /// - Throws: `LedgerFailure.takenOver` where another coordinator has opened the ledger.
-    package func addJob(_ job: JobDescription, at time: Double) throws -> JobID {
+    package func addJob(_ job: JobDescription, notes: [String] = [], at time: Double) throws -> JobID {
         var id = JobID(0)
         try transaction { db in
             try db.execute(
-                sql: "INSERT INTO job (name, description, stage, submitted) VALUES (?, ?, ?, ?)",
-                arguments: [job.name, try Self.json(job), JobStage.queued.rawValue, time])
+                sql: "INSERT INTO job (name, description, stage, notes, submitted) VALUES (?, ?, ?, ?, ?)",
+                arguments: [job.name, try Self.json(job), JobStage.queued.rawValue, try Self.json(notes), time])
             id = JobID(db.lastInsertedRowID)
             for (ordinal, dataset) in job.datasets.enumerated() {
                 try db.execute(
@@ -171,7 +171,6 @@ package final class Ledger: Sendable {
             test: try (row["test"] as String?).map { try value(PartMetrics.self, $0) }, paused: row["paused"],
             failedStage: try (row["failed_stage"] as String?).map { try stage($0, of: id) },
             round: (row["round"] as RoundNumber?).flatMap { $0.rawValue == 0 ? nil : $0 },
-            kernels: row["kernels"],
             submitted: row["submitted"], finished: row["finished"])
     }
 

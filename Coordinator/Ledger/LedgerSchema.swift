@@ -20,8 +20,20 @@ extension Ledger {
         migrator.registerMigration("6") { db in
             try db.execute(sql: "UPDATE story SET subject = 3 WHERE subject = 2 AND id = 0")
         }
+        migrator.registerMigration("7") { db in try db.execute(sql: seventh) }
         return migrator
     }
+
+    /// Lanes are dealt and walked in another order, and the arithmetic rounds otherwise: a training that was under way
+    /// is planned again and begins with its first step. Its specs stay.
+    private static let seventh = """
+        UPDATE job SET stage = 'train' WHERE stage = 'evaluate';
+        UPDATE job SET failed_stage = 'train' WHERE failed_stage = 'evaluate';
+        DELETE FROM checkpoint WHERE job IN (SELECT id FROM job WHERE stage = 'train' OR failed_stage = 'train');
+        DELETE FROM epoch WHERE job IN (SELECT id FROM job WHERE stage = 'train' OR failed_stage = 'train');
+        UPDATE job SET manifest = NULL, data_plan = NULL, training_plan = NULL, kernels = NULL, test = NULL
+          WHERE stage = 'train' OR failed_stage = 'train';
+        """
 
     /// What is trained on and how are two blobs. A job that was planned before keeps `manifest`, the digest of both in
     /// one; they are taken apart when its training goes on.
@@ -71,7 +83,9 @@ extension Ledger {
     ///   them only where `layout` is null.
     /// - file: `cuts`, 32-bit block numbers; `specs` and `block_rows`, the folded specs and the rows each block gives
     ///   (FoldedSpecs); `unreadable`, what a retry may leave out.
-    /// - member: who took part in a job's training rounds, with what kernels.
+    /// - job: `kernels` is not used any more: it was the kernel type of OpenBLAS that a training used.
+    /// - member: who took part in a job's training rounds. `kernels` holds the name of the worker's instruction set, of
+    ///   earlier versions the kernel type of its OpenBLAS; `own_kernels`, which they used too, is written as ''.
     /// - story: what happened to a job (0), a task (1), a worker (2), for people.
     private static let fourth = """
         DROP TABLE receipt; DROP TABLE lease; DROP TABLE task;

@@ -37,8 +37,6 @@ package struct JobMachine: Sendable {
     package private(set) var checkpoint: StoredCheckpoint?
     /// Epochs whose metrics are in the ledger.
     package private(set) var epochs = 0
-    /// What the training's linear algebra uses, once that is settled.
-    package private(set) var kernels: String?
     package private(set) var progress: Progress?
     /// Why the model is not published yet.
     package private(set) var publishWaits: String?
@@ -56,7 +54,6 @@ package struct JobMachine: Sendable {
         rounds = RoundKeeper(lanes: max(1, job.description.train?.lanes ?? 1), lastRound: job.round)
         checkpoint = job.checkpoint
         epochs = job.epochs
-        kernels = job.kernels ?? job.description.train?.kernels
     }
 
     package var stage: JobStage {
@@ -139,9 +136,6 @@ package struct JobMachine: Sendable {
     }
 
     mutating func roundFailed(_ reason: String, now: Double) -> RoundKeeper.Action? { rounds.failed(reason, now: now) }
-
-    /// The first round settles what all later ones use.
-    mutating func settle(kernels: String) { self.kernels = kernels }
 
     mutating func report(_ progress: Progress) { self.progress = progress }
 

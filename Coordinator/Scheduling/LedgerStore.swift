@@ -93,10 +93,8 @@ package enum JobWrite: Sendable, Equatable {
     case plans(data: String, training: String)
     case notes([String])
     case round(RoundNumber)
-    /// The kernels that the job's training uses from now on.
-    case kernels(String)
     /// A worker takes part in a round.
-    case member(round: RoundNumber, name: String, kernels: String, ownKernels: OwnKernels)
+    case member(round: RoundNumber, name: String, instructionSet: String)
     case checkpoint(StoredCheckpoint)
     case test(PartMetrics)
     case bundle(digest: String)
@@ -120,7 +118,6 @@ package struct RestoredJob: Sendable, Equatable {
     package var checkpoint: StoredCheckpoint?
     /// Epochs whose metrics are known.
     package var epochs = 0
-    package var kernels: String?
 
     package init(id: JobID, description: JobDescription, stage: JobStage, paused: Bool = false) {
         self.id = id

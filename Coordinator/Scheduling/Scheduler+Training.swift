@@ -2,68 +2,32 @@ package import Cluster
 import OrderedCollections
 
 extension Scheduler {
-    /// The workers that may train a job, those that can read all its files and use its kernels, in their order of
-    /// joining; those that would have to restart come last.
-    private func eligible(_ facts: TrainingFacts, _ kernels: String?) -> [WorkerID] {
-        let able = workers.values.filter { worker in
+    /// The workers that may train a job: those that take work and can read all its files, in their order of joining.
+    private func eligible(_ facts: TrainingFacts) -> [WorkerID] {
+        workers.values.filter { worker in
             worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }
-                && kernels.map { $0 == worker.request.kernels || worker.request.ownKernels.canBecome($0) } ?? true
-        }
-        return
-            (able.filter { kernels == nil || $0.request.kernels == kernels }
-            + able.filter { kernels != nil && $0.request.kernels != kernels }).map(\.id)
+        }.map(\.id)
     }
 
     /// Deals the workers to the jobs that train.
     mutating func shareTrainers() {
         membershipChanged = false
-        changeKernels(shares())
         for (id, available) in trainers() { offer(available, to: id) }
     }
 
     private func trainers() -> [(id: JobID, workers: [WorkerID])] {
-        shares().map { ($0.id, usable($0.workers, for: $0.id)) }
-    }
-
-    /// Who may train what, whatever their kernels.
-    private func shares() -> [(id: JobID, workers: [WorkerID])] {
-        LaneAssignment.share(
-            jobs.values.filter(\.trains).map { job in
-                LaneAssignment.Claim(
-                    job: job.id, priority: job.description.priority, maxWorkers: job.maxTrainers,
-                    eligible: job.facts.map { eligible($0, job.kernels) } ?? [], members: job.membership?.members ?? [])
-            })
-    }
-
-    /// One that joins no rounds trains alone, and only where there is nobody else. All have the job's kernels.
-    private func usable(_ ids: [WorkerID], for job: JobID) -> [WorkerID] {
-        let kernels = kernels(ids, for: job)
-        let equal = ids.filter { workers[$0]?.request.kernels == kernels }
-        let joining = equal.filter { workers[$0]?.request.joinsRounds == true }
-        return joining.isEmpty ? Array(equal.prefix(1)) : joining
-    }
-
-    /// The job's, or where that is not settled yet, the oldest of those that would train it.
-    private func kernels(_ ids: [WorkerID], for job: JobID) -> String? {
-        if let settled = jobs[job]?.kernels { return settled }
-        let joining = ids.filter { workers[$0]?.request.joinsRounds == true }
-        return KernelTypes.oldest((joining.isEmpty ? ids : joining).compactMap { workers[$0]?.request.kernels })
-    }
-
-    /// Workers that would train a job with other kernels, and can use the job's, restart with those.
-    private mutating func changeKernels(_ shares: [(id: JobID, workers: [WorkerID])]) {
-        for (job, ids) in shares {
-            guard let kernels = jobs[job]?.kernels else { continue }
-            for worker in ids.compactMap({ workers[$0] })
-            where worker.request.kernels != kernels && worker.request.ownKernels.canBecome(kernels) {
-                withWorker(worker.id) { $0.changing = kernels }
-                workersWithCapacity.remove(worker.id)
-                reply(worker.id, .useKernels(kernels))
-                let text = "restarts with the kernels \(kernels) for job \(job)"
-                log("worker \(worker.id) (\(worker.request.name)) \(text)")
-                output.writes.append(.story(.worker(worker.id), text))
-            }
+        let claims = jobs.values.filter(\.trains).map { job in
+            LaneAssignment.Claim(
+                job: job.id, priority: job.description.priority, maxWorkers: job.maxTrainers,
+                eligible: job.facts.map { eligible($0) } ?? [], members: job.membership?.members ?? [])
         }
+        return LaneAssignment.share(claims).map { ($0.id, usable($0.workers)) }
+    }
+
+    /// One that joins no rounds trains alone, and only where there is nobody else.
+    private func usable(_ ids: [WorkerID]) -> [WorkerID] {
+        let joining = ids.filter { workers[$0]?.request.joinsRounds == true }
+        return joining.isEmpty ? Array(ids.prefix(1)) : joining
     }
 
     /// Whether somebody could train the job.
@@ -97,27 +61,15 @@ extension Scheduler {
             let names = membership.members.map { workers[$0]?.request.name ?? "?" }.joined(separator: ", ")
             log("job \(id): training round \(membership.round) with \(names)")
             output.writes.append(.job(id, .round(membership.round)))
-            settleKernels(id, membership)
+            for request in membership.members.compactMap({ workers[$0]?.request }) {
+                output.writes.append(
+                    .job(
+                        id,
+                        .member(round: membership.round, name: request.name, instructionSet: request.instructionSet)))
+            }
             output.writes.append(.story(.job(id), "training round \(membership.round) with \(names)"))
             for member in membership.members { order(id, to: member) }
         }
-    }
-
-    /// The first round settles what all later ones use; others that are to train restart with it.
-    private mutating func settleKernels(_ id: JobID, _ membership: RoundKeeper.Membership) {
-        let requests = membership.members.compactMap { workers[$0]?.request }
-        guard let kernels = requests.first?.kernels else { return }
-        output.writes.append(.job(id, .kernels(kernels)))
-        withJob(id) { $0.settle(kernels: kernels) }
-        for request in requests {
-            output.writes.append(
-                .job(
-                    id,
-                    .member(
-                        round: membership.round, name: request.name, kernels: request.kernels,
-                        ownKernels: request.ownKernels)))
-        }
-        membershipChanged = true
     }
 
     /// Sends a member the order of its round.
@@ -132,8 +84,7 @@ extension Scheduler {
                     job: id, round: membership.round, rank: rank,
                     members: membership.members.map { workers[$0]?.request.name ?? "?" }, owners: membership.owners,
                     dataPlan: facts.dataPlan, trainingPlan: facts.trainingPlan, checkpoint: job.checkpoint?.digest,
-                    checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs,
-                    kernels: job.kernels ?? "")))
+                    checkpointStep: job.checkpoint?.step ?? 0, epochs: job.epochs)))
     }
 
     mutating func training(_ report: TrainingReport, round: RoundNumber, from worker: WorkerID) {

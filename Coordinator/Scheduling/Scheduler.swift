@@ -223,7 +223,7 @@ package struct Scheduler: Sendable {
                 .worker(id),
                 """
                 \(request.name) joined: \(request.threads) threads, \(request.readAhead) tasks read ahead, \
-                kernels \(request.kernels)
+                instructions \(request.instructionSet)
                 """
             ))
         reply(
@@ -322,7 +322,6 @@ package struct Scheduler: Sendable {
             }
         }
         if let job, heartbeat.round?.round != job.membership?.round { order(job.id, to: id) }
-        if let kernels = worker.changing { reply(id, .useKernels(kernels)) }
         if worker.isDraining, heartbeat.held.isEmpty, heartbeat.round == nil, leases.heldCount(id) == 0, job == nil,
             !worker.isDrained
         {
@@ -339,13 +338,6 @@ package struct Scheduler: Sendable {
         for member in jobs.values.compactMap(\.membership).flatMap(\.members)
         where !members.append(member).inserted {
             return "worker \(member) is in two rounds"
-        }
-        for job in jobs.values {
-            if let member = job.membership?.members.first(where: {
-                workers[$0].map { $0.request.kernels != job.kernels } ?? false
-            }) {
-                return "worker \(member) trains job \(job.id) with other kernels than \(job.kernels ?? "none")"
-            }
         }
         return leases.validate() ?? sites.validate()
     }

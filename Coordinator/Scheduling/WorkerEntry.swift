@@ -2,8 +2,6 @@ package import Cluster
 
 /// One worker's session.
 ///
-///     joined --(a job it is to train uses other kernels)--> changing: it goes, and joins again with them
-///        |
 ///     joined --(drained by the user)--> draining --(nothing held, in no round)--> drained
 ///        `--(wrong too often)--> quarantined: holds what it has, is assigned nothing more until it joins again
 package struct WorkerEntry: Sendable, Equatable {
@@ -14,8 +12,6 @@ package struct WorkerEntry: Sendable, Equatable {
     package var isDraining = false
     /// It was sent `drained`: it may end.
     package var isDrained = false
-    /// The kernels with which it has to restart.
-    package var changing: String?
     /// Why it is assigned nothing more.
     package var quarantined: String?
     /// Times in a row that others did what it could not.
@@ -39,7 +35,7 @@ package struct WorkerEntry: Sendable, Equatable {
         (failures, stragglings) = (0, 0)
     }
 
-    package var takesWork: Bool { !isDraining && changing == nil && quarantined == nil }
+    package var takesWork: Bool { !isDraining && quarantined == nil }
 
     package var state: WorkerState { quarantined != nil ? .quarantined : isDraining ? .draining : .working }
 

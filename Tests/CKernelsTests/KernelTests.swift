@@ -35,25 +35,6 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 5, 8, 17, 999]) func fixedPoint(_ count: Int) {
-        let gradient = floats(count, seed: 5).map { $0 / 3 }
-        let scale = 1_099_511_627_776.0
-        var sum = [Int64](repeating: 7, count: count)
-        #expect(ck_add_fixed_point(&sum, gradient, count, scale, 0x1p59) == 0)
-        for index in 0..<count {
-            #expect(sum[index] == 7 + Int64((Double(gradient[index]) * scale).rounded(.toNearestOrEven)))
-        }
-        var kept = sum
-        #expect(ck_add_fixed_point(&kept, gradient, count, scale, 1) == 1)
-        #expect(kept == sum)
-        for bad in [Float.nan, .infinity, -.infinity] {
-            var broken = gradient
-            broken[count - 1] = bad
-            #expect(ck_add_fixed_point(&kept, broken, count, scale, 0x1p59) == 2)
-            #expect(kept == sum)
-        }
-    }
-
     @Test(arguments: [1, 4, 16, 101]) func normalises(_ count: Int) {
         var row = floats(count, seed: 9)
         for index in stride(from: 0, to: count, by: 3) { row[index] = .nan }
@@ -62,23 +43,6 @@ import Testing
         ck_normalise(&target, row, offset, scale, fill, count)
         for index in 0..<count {
             #expect(target[index] == (row[index].isNaN ? fill[index] : (row[index] - offset[index]) * scale[index]))
-        }
-    }
-
-    @Test(arguments: [1, 8, 31, 500]) func adam(_ count: Int) {
-        var weights = floats(count, seed: 4)
-        var first = floats(count, seed: 6)
-        var second = floats(count, seed: 7).map(abs)
-        let sums = (0..<count).map { Int64($0 &* 7_919 &- 12_345) &* 1_000_003 }
-        let before = (weights, first, second)
-        ck_adam(&weights, &first, &second, sums, count, 1e-9, 0.9, 0.999, 0.001, 0.19, 0.002, 1e-7)
-        for index in 0..<count {
-            let g = Float(Double(sums[index]) * 1e-9)
-            let m = 0.9 * before.1[index] + (1 - Float(0.9)) * g
-            let v = 0.999 * before.2[index] + (1 - Float(0.999)) * (g * g)
-            #expect(first[index] == m && second[index] == v)
-            let step: Float = 0.001 * (m / 0.19) / ((v / 0.002).squareRoot() + 1e-7)
-            #expect(weights[index] == before.0[index] - step)
         }
     }
 

@@ -32,7 +32,7 @@ import Testing
         try open("done.tar.xz") { ledger, _, expected in
             let id = JobID(1)
             let job = try #require(try ledger.job(id))
-            #expect(job.stage == .done && job.description.name == "golden" && job.kernels == "Haswell")
+            #expect(job.stage == .done && job.description.name == "golden")
             #expect(job.round == RoundNumber(1) && job.branches?.count == 8 && job.test != nil)
             #expect(try ledger.epochs(id) == expected.metrics)
             #expect(try ledger.stages(id).map(\.stage) == [.list, .survey, .specs, .train, .evaluate, .done])
@@ -40,7 +40,8 @@ import Testing
             var rows: Int64 = 0
             try ledger.forEachFolded(id) { _, specs in rows += specs.whole.rows }
             #expect(rows == 12000)
-            #expect(try ledger.members(id).map(\.ownKernels) == [.upTo("Zen")])
+            // The kernel type of OpenBLAS, as what its arithmetic used.
+            #expect(try ledger.members(id).map(\.instructionSet) == ["Haswell"])
             let story = try #require(try ledger.story(.job(id)))
             #expect(story.contains { $0.text == "training round 1 with w1" })
             #expect(try ledger.story(.worker(WorkerID(1)))?.isEmpty == false)
@@ -53,10 +54,11 @@ import Testing
             let restored = try ledger.restore()
             let job = try #require(restored.jobs.first)
             #expect(restored.jobs.count == 1 && job.stage == .train && expected.interrupted.stage == "train")
-            #expect(job.epochs == expected.interrupted.epochs && job.checkpoint?.step == expected.interrupted.step)
+            // Another order and another arithmetic: its training begins again, on the specs that it has.
+            #expect(expected.interrupted.step > 0 && job.epochs == 0 && job.checkpoint == nil)
+            let record = try #require(try ledger.job(job.id))
+            #expect(record.dataPlan == nil && record.trainingPlan == nil && record.combinedManifest == nil)
             #expect(restored.nextRound == RoundNumber(2) && restored.nextToken.rawValue > 2 << 36)
-            let blob = directory.appending(path: "blobs/\(job.checkpoint?.digest ?? "")")
-            #expect(try Data(contentsOf: blob) == Golden.data("checkpoint.bin"))
         }
     }
 

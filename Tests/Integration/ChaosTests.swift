@@ -140,39 +140,41 @@ import Testing
         #expect(check.contains("the ledger is whole"), "\(check)")
     }
 
-    /// Workers whose processors would choose other kernels start again with the least of those that joined first.
-    @Test func allTrainWithTheSameKernels() throws {
+    /// With plain C, with the best instructions that this processor has, and with both in one training.
+    @Test func theModelIsTheSameBitsForAnyInstructionSet() throws {
         let cluster = try TestCluster(events: 6000)
         let text = cluster.job(extra: TrainingStageTests.train(epochs: 6))
-        // One alone, with kernels that every processor has.
+        func sets(_ workers: [[String: Any]]) -> [String] { workers.compactMap { $0["instructionSet"] as? String } }
         try cluster.startCoordinator()
-        try cluster.startWorker("old", environment: ["OPENBLAS_CORETYPE": "Nehalem"])
-        let alone = try cluster.submit(text)
-        #expect(try cluster.waitForEnd(alone) == "done")
-        // Two newer ones beside it.
-        for name in ["new1", "new2"] { try cluster.startWorker(name) }
-        try cluster.waitUntil("all are there") { try cluster.workers().count == 3 }
-        let together = try cluster.submit(cluster.job(extra: TrainingStageTests.train(epochs: 400)))
-        try cluster.waitUntil("all three train") {
-            try cluster.workers().count { ($0["phase"] as? String) == "training" } == 3
+        try cluster.startWorker("plain", options: ["--instructions", "portable"])
+        let plain = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(plain) == "done")
+        #expect(try sets(cluster.workers()) == ["portable"])
+        cluster.killHard("plain")
+        try cluster.startWorker("best")
+        try cluster.waitUntil("one has followed the other") {
+            try cluster.workers().compactMap { $0["name"] as? String } == ["best"]
         }
-        #expect(try cluster.waitForEnd(together) == "done")
-        #expect(try cluster.workers().allSatisfy { ($0["kernels"] as? String) == "Nehalem" })
-        // The user's choice; the same job gives the same bytes, whoever did it.
-        let chosen = try cluster.submit(text.replacingOccurrences(of: "train:", with: "train:\n  kernels: nehalem"))
-        #expect(try cluster.waitForEnd(chosen) == "done")
-        let again = try cluster.submit(text)
-        #expect(try cluster.waitForEnd(again) == "done")
-        #expect(try cluster.bundle(again) == cluster.bundle(alone))
-        try cluster.command(["fetch", "\(together)", "--directory", cluster.path("model")])
+        // A key of earlier versions changes nothing, and is noted.
+        let best = try cluster.submit(text.replacingOccurrences(of: "train:", with: "train:\n  kernels: Haswell"))
+        #expect(try cluster.waitForEnd(best) == "done")
+        let notes = try cluster.status(best)["notes"] as? [String] ?? []
+        #expect(notes.contains { $0.hasPrefix("train: kernels has no effect any more") }, "\(notes)")
+        try cluster.startWorker("plain", options: ["--instructions", "portable"])
+        try cluster.waitUntil("both are there") { try cluster.workers().count == 2 }
+        let mixed = try cluster.submit(text)
+        #expect(try cluster.waitForEnd(mixed) == "done")
+        let reference = try cluster.bundle(plain)
+        for job in [best, mixed] { #expect(try cluster.bundle(job) == reference, "job \(job)") }
+        try cluster.command(["fetch", "\(mixed)", "--directory", cluster.path("model")])
         let record =
             try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: cluster.path("model/run.json"))))
             as? [String: Any]
         let members = record?["members"] as? [[String: Any]] ?? []
         #expect(
-            record?["kernels"] as? String == "Nehalem"
-                && Set(members.compactMap { $0["name"] as? String }) == ["old", "new1", "new2"], "\(record ?? [:])")
-        #expect(try Data(contentsOf: URL(filePath: cluster.path("model/bundle.tar"))) == cluster.bundle(together))
+            Set(members.compactMap { $0["name"] as? String }) == ["best", "plain"]
+                && sets(members).contains("portable") && !sets(members).contains(""), "\(record ?? [:])")
+        #expect(try Data(contentsOf: URL(filePath: cluster.path("model/bundle.tar"))) == cluster.bundle(mixed))
     }
 
     /// A member that is stopped for longer than anybody waits: the others go on without it, and with it when it is

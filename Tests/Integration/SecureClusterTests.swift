@@ -155,7 +155,7 @@ import Testing
         // Old spelling of a heartbeat, as it travels.
         let heartbeat = #"{"beat":{"_0":{"held":[]}}}"#
         #expect(try call("Session", field(1, Array(heartbeat.utf8))).contains("begins with a join request"))
-        let fields = #""joinsRounds":true,"kernels":"","localRoots":[],"name":"x","readAhead":0,"threads":-1"#
+        let fields = #""joinsRounds":true,"localRoots":[],"name":"x","readAhead":0,"threads":-1"#
         // Old spelling of a join request, as it travels.
         let join = #"{"hello":{"_0":{\#(fields),"version":""}}}"#
         _ = try call("Session", field(1, Array(join.utf8)))

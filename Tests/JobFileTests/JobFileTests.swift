@@ -25,7 +25,7 @@ import Testing
         """
 
     @Test func aGoodJobIsRead() throws {
-        let job = try JobFileParser.parse(Self.good, baseDirectory: "/home/me")
+        let job = try JobFileParser.parse(Self.good, baseDirectory: "/home/me").job
         #expect(job.datasets[1].files[1] == "/home/me/local/ttbar_*.root")
         #expect(job.datasets[0].tree == "events")
         #expect(job.train?.lanes == 8 && job.priority == 5 && job.maxWorkers == 20)
@@ -127,14 +127,25 @@ import Testing
             (sigmoid, "  loss: binary_crossentropy", .binary),
             (softmax, "  loss: categorical_crossentropy", .categorical),
         ] {
-            #expect(try JobFileParser.parse(training(layers, loss), baseDirectory: nil).train?.loss == expected)
+            #expect(try JobFileParser.parse(training(layers, loss), baseDirectory: nil).job.train?.loss == expected)
         }
+    }
+
+    @Test func kernelsAreNotedAndChangeNothing() throws {
+        let layers = "    - dense: {units: 1, activation: sigmoid}"
+        let plain = try JobFileParser.parse(training(layers), baseDirectory: nil)
+        let named = try JobFileParser.parse(training(layers, "  kernels: Haswell"), baseDirectory: nil)
+        #expect(plain.notes.isEmpty && named.job == plain.job)
+        #expect(
+            named.notes == [
+                "train: kernels has no effect any more: the model's bits are the same on every processor"
+            ])
     }
 
     @Test func theNumberOfWorkersHasTwoSpellings() throws {
         let job = "name: x\ntree: t\ndatasets: [{name: a, files: /x}]\n"
-        #expect(try JobFileParser.parse(job + "workers: {max: 3}", baseDirectory: nil).maxWorkers == 3)
-        #expect(try JobFileParser.parse(job + "workers: {most: 3}", baseDirectory: nil).maxWorkers == 3)
+        #expect(try JobFileParser.parse(job + "workers: {max: 3}", baseDirectory: nil).job.maxWorkers == 3)
+        #expect(try JobFileParser.parse(job + "workers: {most: 3}", baseDirectory: nil).job.maxWorkers == 3)
         let error = #expect(throws: FileMistakes.self) {
             try JobFileParser.parse(job + "workers: {max: 3, most: 3}", baseDirectory: nil)
         }

@@ -16,17 +16,17 @@ struct Driver {
     /// The state of the simulated memory.
     var step: Int64 = -1
 
-    init(_ machine: MemberMachine = MemberMachine(kernels: "k")) { self.machine = machine }
+    init(_ machine: MemberMachine = MemberMachine()) { self.machine = machine }
 
     static func order(
         _ round: RoundNumber, job: JobID = 1, rank: Int = 0, members: Int = 1, plan: String = "plan",
         training: String = "training",
-        checkpoint: (digest: String, step: Int64)? = nil, epochs: Int = 0, kernels: String = "k"
+        checkpoint: (digest: String, step: Int64)? = nil, epochs: Int = 0
     ) -> RoundOrder {
         RoundOrder(
             job: job, round: round, rank: rank, members: (0..<members).map { "m\($0)" }, owners: [0], dataPlan: plan,
             trainingPlan: training,
-            checkpoint: checkpoint?.digest, checkpointStep: checkpoint?.step ?? 0, epochs: epochs, kernels: kernels)
+            checkpoint: checkpoint?.digest, checkpointStep: checkpoint?.step ?? 0, epochs: epochs)
     }
 
     static func part(_ step: Int64) -> PartMetrics { PartMetrics(events: step, loss: 0, auc: 0, accuracy: 0) }

@@ -133,18 +133,18 @@ import Testing
         #expect(driver.machine.validate() == nil)
     }
 
-    @Test func otherKernelsFailTheJob() {
+    @Test func anInvalidOrderEndsTheRoundBeforeIt() {
         var driver = Driver.stepping()
-        driver.order(Driver.order(2, kernels: "other"))
-        guard case .failed(let reason, true, nil)? = driver.sent.last else {
+        driver.order(Driver.order(2, rank: 2, members: 2))
+        guard case .failed(let reason, false, nil)? = driver.sent.last else {
             Issue.record("\(driver.sent)")
             return
         }
-        #expect(reason.contains("k") && reason.contains("other"))
+        #expect(reason.contains("rank 2"))
         #expect(driver.last.first == .interrupt(round: 1) && driver.machine.validate() == nil)
         driver.complete(.interrupted)
         #expect(driver.last == [.end(round: 1)])
-        #expect(driver.machine.ordered(Driver.order(2, kernels: "other")).count == 1)
+        #expect(driver.machine.ordered(Driver.order(2, rank: 2, members: 2)).count == 1)
     }
 
     @Test func anInvalidOrderIsReportedAndBeginsNothing() {
@@ -261,7 +261,7 @@ import Testing
     @Test func progressIsReportedAtAPace() {
         var machine = MemberMachine.Settings()
         machine.checkpointSeconds = 1000
-        var driver = Driver(MemberMachine(kernels: "k", settings: machine))
+        var driver = Driver(MemberMachine(settings: machine))
         driver.order(Driver.order(1))
         driver.run { $0 == .step }
         var reports: [Int] = []

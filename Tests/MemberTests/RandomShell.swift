@@ -18,7 +18,7 @@ struct RandomShell {
     }
 
     var random: SeededRandom
-    var machine = MemberMachine(kernels: "k")
+    var machine = MemberMachine()
     var now = 0.0
     /// The round that has begun and not ended, and its operation under way.
     var open: RoundOrder?

@@ -6,19 +6,42 @@ import Testing
 
 /// Layers against closed forms.
 @Suite struct LayerMathTests {
-    private func applied(_ layer: some InPlaceLayer, _ values: [Float], random: UInt64? = nil) -> [Float] {
-        var values = values
-        var span = values.mutableSpan
-        layer.forward(&span, random: random)
-        return values
+    /// Samples without gaps as lines, of whole vectors of 16, and back.
+    private func lines(_ values: [Float], of width: Int) -> [Float] {
+        stride(from: 0, to: values.count, by: width).flatMap { start in
+            Array(values[start..<start + width]) + [Float](repeating: 0, count: (16 - width % 16) % 16)
+        }
     }
 
-    private func gradient(_ layer: some InPlaceLayer, _ gradient: [Float], output: [Float]) -> [Float] {
-        var (gradient, output) = (gradient, output)
-        var span = gradient.mutableSpan
-        var values = output.mutableSpan
-        layer.backward(&span, values: &values, random: 1)
-        return gradient
+    private func values(_ lines: [Float], of width: Int) -> [Float] {
+        stride(from: 0, to: lines.count, by: (width + 15) / 16 * 16).flatMap { lines[$0..<$0 + width] }
+    }
+
+    private func applied(_ layer: some InPlaceLayer, _ input: [Float], random: UInt64? = nil) -> [Float] {
+        let width = layer.inputShape[0]
+        var lines = lines(input, of: width)
+        let samples = input.count / width
+        do {
+            var span = lines.mutableSpan
+            layer.forward(
+                &span, samples: samples, segments: random.map { [BatchSegment(rows: 0..<samples, random: $0)] })
+        }
+        return values(lines, of: width)
+    }
+
+    private func gradient(
+        _ layer: some InPlaceLayer, _ gradient: [Float], output: [Float], random: UInt64 = 1
+    ) -> [Float] {
+        let width = layer.inputShape[0]
+        let (samples, output) = (gradient.count / width, lines(output, of: width))
+        var gradient = lines(gradient, of: width)
+        do {
+            var span = gradient.mutableSpan
+            layer.backward(
+                &span, output: output.span, samples: samples,
+                segments: [BatchSegment(rows: 0..<samples, random: random)])
+        }
+        return values(gradient, of: width)
     }
 
     @Test func activationsAreTheirFormulas() {
@@ -51,23 +74,22 @@ import Testing
         let layer = Dense(inputs: 2, units: 3)
         // Weights [units, inputs], then biases.
         let parameters: [Float] = [1, 2, 3, 4, 5, 6, 0.5, -0.5, 1]
-        let input: [Float] = [1, -1, 2, 0.5]
-        var output = [Float](repeating: 0, count: 6)
+        let input = lines([1, -1, 2, 0.5], of: 2)
+        var output = [Float](repeating: 0, count: 32)
         var sums = [Float](repeating: 0, count: 9)
-        var back = [Float](repeating: 0, count: 4)
-        var scratch: [Float] = []
-        let error: [Float] = [1, 0, 2, 0, 1, -1]
+        var back = [Float](repeating: 0, count: 32)
+        var scratch = [Float](repeating: 0, count: layer.scratchCount)
+        let error = lines([1, 0, 2, 0, 1, -1], of: 3)
         do {
             var target = output.mutableSpan
             var memory = scratch.mutableSpan
             layer.forward(input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2)
         }
-        #expect(output == [-0.5, -1.5, 0, 3.5, 7.5, 14])
+        #expect(values(output, of: 3) == [-0.5, -1.5, 0, 3.5, 7.5, 14])
         do {
             var target = sums.mutableSpan
-            var memory = scratch.mutableSpan
             layer.parameterGradient(
-                error.span, input: input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2)
+                error.span, input: input.span, to: &target, parameters: parameters.span, samples: 2)
         }
         // The error's outer product with the input, summed over the samples; then the error's sum.
         #expect(sums == [1, -1, 2, 0.5, 0, -2.5, 1, 1, 1])
@@ -77,7 +99,7 @@ import Testing
             layer.inputGradient(
                 error.span, input: input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2)
         }
-        #expect(back == [11, 14, -2, -2])
+        #expect(values(back, of: 2) == [11, 14, -2, -2])
     }
 
     @Test func dropoutDropsItsShareAndTheSameForOneKey() {
@@ -92,15 +114,8 @@ import Testing
         #expect(applied(layer, ones, random: 6) != dropped)
         #expect(applied(Dropout(inputShape: [1000], rate: 0.25, stream: 3), ones, random: 5) != dropped)
         #expect(applied(layer, ones) == ones)
-        // Backwards the same values pass no gradient, and the layer before gets its own output again.
-        var (gradient, values) = (ones, dropped)
-        do {
-            var errors = gradient.mutableSpan
-            var outputs = values.mutableSpan
-            layer.backward(&errors, values: &outputs, random: 5)
-        }
-        #expect(gradient == dropped)
-        #expect(zip(values, dropped).allSatisfy { $1 == 0 ? $0 == 0 : $0 == 1 })
+        // Backwards the same values pass no gradient; the layer before keeps its own output.
+        #expect(gradient(layer, ones, output: dropped, random: 5) == dropped && layer.keepsInput)
     }
 
     @Test func theLossIsTheNegativeLogarithm() {
@@ -113,7 +128,7 @@ import Testing
         var gradient = [Float](repeating: 0, count: 3)
         do {
             var target = gradient.mutableSpan
-            binary.gradient(scores.span, labels: labels.span, to: &target)
+            binary.gradient(scores.span, labels: labels.span, line: 1, to: &target)
         }
         #expect(gradient == [-0.75, 0.25, -1])
         let three = Loss(outputs: 3)

@@ -42,13 +42,13 @@ import Testing
         let labels: [Int32] = [1, 0]
         let batch = Self.batch([0.1, -0.4, 0.9, 0.7, 0.2, -0.3], labels: labels, width: 3)
         let workspace = try NativeWorkspace(model, capacity: 2)
+        let whole = BatchSegment(rows: 0..<2, random: 11)
         func loss() throws -> Double {
-            Double(try workspace.computeGradient(of: batch, parameters: parameters.span, random: 11))
+            Double(try workspace.computeGradients(of: batch, segments: [whole], parameters: parameters.span))
                 / Loss.fixedPointUnit
         }
         _ = try loss()
-        let found = workspace.gradient
-        let gradient = (0..<parameters.count).map { found[$0] }
+        let gradient = Self.gradient(of: whole, workspace, parameters)
         for index in parameters.indices {
             let kept = parameters[index]
             parameters[index] = kept + 1e-2
@@ -58,6 +58,40 @@ import Testing
             parameters[index] = kept
             #expect(abs((up - down) / 2e-2 - Double(gradient[index])) < 2e-3, "parameter \(index)")
         }
+    }
+
+    private static func gradient(
+        of segment: BatchSegment, _ workspace: NativeWorkspace, _ parameters: [Float]
+    ) -> [Float] {
+        let found = workspace.gradient(of: segment, parameters: parameters.span)
+        return (0..<parameters.count).map { found[$0] }
+    }
+
+    /// A lane's gradient is the same bits, whatever lanes share the product with it.
+    @Test(arguments: models) func lanesThatShareAProductKeepTheirGradients(_ layers: [JobDescription.Layer]) throws {
+        let model = try NativeModel(inputs: 3, layers: layers)
+        let parameters = model.initialParameters(seed: 5)
+        var random = SeededRandom(seed: 9)
+        let rows = (0..<3 * 40).map { _ in Float(random.below(2000)) / 1000 - 1 }
+        let labels = (0..<40).map { _ in Int32(random.below(2)) }
+        let segments = [0..<7, 7..<7, 7..<20, 20..<40].enumerated().map {
+            BatchSegment(rows: $1, random: UInt64($0))
+        }
+        let workspace = try NativeWorkspace(model, capacity: 40)
+        let loss = try workspace.computeGradients(
+            of: Self.batch(rows, labels: labels, width: 3), segments: segments, parameters: parameters.span)
+        let together = segments.map { Self.gradient(of: $0, workspace, parameters) }
+        var sum: Int64 = 0
+        for (segment, expected) in zip(segments, together) where !segment.rows.isEmpty {
+            let own = segment.rows
+            let alone = BatchSegment(rows: 0..<own.count, random: segment.random)
+            sum += try workspace.computeGradients(
+                of: Self.batch(
+                    Array(rows[3 * own.lowerBound..<3 * own.upperBound]), labels: Array(labels[own]), width: 3),
+                segments: [alone], parameters: parameters.span)
+            #expect(Self.gradient(of: alone, workspace, parameters).map(\.bitPattern) == expected.map(\.bitPattern))
+        }
+        #expect(loss == sum)
     }
 
     @Test func tensorsAreNamedByTheirLayers() throws {
@@ -96,16 +130,19 @@ import Testing
         let workspace = try NativeWorkspace(model, capacity: 2)
         let large = Self.batch(.init(repeating: 0, count: 9), labels: [0, 1, 0], width: 3)
         #expect(throws: InputError.self) {
-            _ = try workspace.computeGradient(of: large, parameters: parameters.span, random: 1)
+            _ = try workspace.computeGradients(
+                of: large, segments: [BatchSegment(rows: 0..<large.sampleCount, random: 1)], parameters: parameters.span)
         }
         let narrow = Self.batch([1, 2], labels: [0], width: 2)
         #expect(throws: InputError.self) {
-            _ = try workspace.computeGradient(of: narrow, parameters: parameters.span, random: 1)
+            _ = try workspace.computeGradients(
+                of: narrow, segments: [BatchSegment(rows: 0..<narrow.sampleCount, random: 1)], parameters: parameters.span)
         }
         let short = Array(parameters.dropLast())
         let fitting = Self.batch([1, 2, 3], labels: [0], width: 3)
         #expect(throws: InputError.self) {
-            _ = try workspace.computeGradient(of: fitting, parameters: short.span, random: 1)
+            _ = try workspace.computeGradients(
+                of: fitting, segments: [BatchSegment(rows: 0..<fitting.sampleCount, random: 1)], parameters: short.span)
         }
         #expect(throws: InputError.self) {
             _ = try NativeModel(inputs: 1 << 20, layers: [.dense(units: 65_536, activation: .relu)])

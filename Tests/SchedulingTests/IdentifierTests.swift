@@ -32,16 +32,4 @@ import Testing
             map.count == 100 && (0..<50).allSatisfy { map[.pattern($0)] == $0 && map[.file(FileID($0))] == 100 + $0 })
         #expect(Set(map.sortedKeys).count == 100)
     }
-
-    /// The spelling with which workers join and runs were recorded.
-    @Test func kernelsThatAreFixedKeepTheirSpelling() throws {
-        for (text, kernels) in [("Haswell", OwnKernels.upTo("Haswell")), ("Zen only", .fixed("Zen"))] {
-            let coded = try JSONEncoder().encode([kernels])
-            #expect(String(decoding: coded, as: UTF8.self) == "[\"\(text)\"]")
-            #expect(try JSONDecoder().decode([OwnKernels].self, from: coded) == [kernels])
-        }
-        #expect(OwnKernels.upTo("Zen").canBecome("Haswell") && !OwnKernels.upTo("Haswell").canBecome("SkylakeX"))
-        #expect(!OwnKernels.fixed("Zen").canBecome("Haswell") && OwnKernels.fixed("Zen").canBecome("Zen"))
-        #expect(KernelTypes.oldest(["Zen", "Haswell", "?"]) == "Haswell" && KernelTypes.oldest(["?"]) == "?")
-    }
 }

@@ -46,7 +46,6 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         var checkpoint: StoredCheckpoint?
         var epochs: [Int: EpochMetrics] = [:]
         var bundle: String?
-        var kernels: String?
         var published: [String] = []
     }
 
@@ -169,11 +168,6 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         case .bundle(let digest): jobs[job]!.bundle = digest
         case .publication(let node, _): jobs[job]!.published.append(node)
         case .paused(let paused): jobs[job]!.paused = paused
-        case .kernels(let kernels):
-            if let known = jobs[job]!.kernels, known != kernels {
-                throw SimWrong("job \(job) goes on with the kernels \(kernels), after \(known)")
-            }
-            jobs[job]!.kernels = kernels
         case .branches, .plans, .notes, .test, .member: break
         }
     }
@@ -257,7 +251,6 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         restored.nextRound = (jobs.values.compactMap(\.round).max() ?? RoundNumber(0)).next
         for (id, job) in jobs where !job.stage.isFinal {
             var live = RestoredJob(id: id, description: job.description, stage: job.stage, paused: job.paused)
-            live.kernels = job.kernels
             (live.round, live.checkpoint, live.epochs) = (job.round, job.checkpoint, job.epochs.keys.max() ?? 0)
             var units = units(job)
             live.unitCount = units.count

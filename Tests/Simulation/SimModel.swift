@@ -10,14 +10,21 @@ struct SimModel {
 
     static let initial: UInt64 = 0xB0A7
 
+    /// A row of a block's training part.
+    struct Row: Hashable {
+        var block: Int
+        var row: Int
+    }
+
     /// What a lane adds in a step.
-    static func rows(_ schedule: LaneSchedule, lane: Int, step: Int64) -> [RowReference] {
-        let epoch = Int(step / schedule.stepsPerEpoch)
-        let batch = schedule.batch(ofLane: lane)
-        var order = schedule.order(
-            ofLane: lane, epoch: epoch, stepsDone: Int(step % schedule.stepsPerEpoch))
-        var rows: [RowReference] = []
-        while rows.count < batch, let row = order.next() { rows.append(row) }
+    static func rows(_ schedule: LaneSchedule, lane: Int, step: Int64) -> [Row] {
+        let inEpoch = Int(step % schedule.stepsPerEpoch)
+        var order = schedule.order(ofLane: lane, epoch: Int(step / schedule.stepsPerEpoch), stepsDone: inEpoch)
+        var rows: [Row] = []
+        for _ in 0..<schedule.step.count(lane: lane, step: inEpoch) {
+            guard let next = order.next() else { break }
+            rows.append(Row(block: schedule.lanes[lane][Int(next.piece)].block, row: Int(next.row)))
+        }
         return rows
     }
 
@@ -47,11 +54,11 @@ struct SimModel {
     /// In the first epoch, and in the last.
     func seesEachRowOnce() -> Bool {
         for epoch in [0, Int64(schedule.epochs) - 1] {
-            var seen: [String: Int] = [:]
+            var seen: [Row: Int] = [:]
             for step in epoch * schedule.stepsPerEpoch..<(epoch + 1) * schedule.stepsPerEpoch {
                 for lane in schedule.lanes.indices {
                     for row in Self.rows(schedule, lane: lane, step: step) {
-                        seen["\(row.block)/\(row.row)", default: 0] += 1
+                        seen[row, default: 0] += 1
                     }
                 }
             }

@@ -35,13 +35,13 @@ final class SimWorker {
         self.request = request
         self.isFaulty = isFaulty
         self.memberSettings = memberSettings
-        member = MemberMachine(kernels: request.kernels, settings: memberSettings)
+        member = MemberMachine(settings: memberSettings)
     }
 
     /// A new process, which has nothing in memory.
     func restart() {
         session = SessionMachine()
-        member = MemberMachine(kernels: request.kernels, settings: memberSettings)
+        member = MemberMachine(settings: memberSettings)
         (expected, weights, storing) = (nil, nil, [])
     }
 }

@@ -48,7 +48,7 @@ struct Truth {
         }
         let schedule = LaneSchedule(
             blocks: blocks, lanes: plan(blocks), batch: training.batch, epochs: training.epochs,
-            seed: job.description.split.seed)
+            seed: job.description.split.seed, shuffle: 40)
         self.schedule = schedule
         let model = SimModel(schedule)
         digests = model.history()

@@ -10,7 +10,7 @@ extension World {
         if let known = truths[key] { return known }
         let job = jobs[id]!
         let truth = Truth(job, skipped: skipped) {
-            LanePlan.deal($0, lanes: job.description.train!.lanes, seed: job.description.split.seed)
+            LaneDealer.deal($0, lanes: job.description.train!.lanes, seed: job.description.split.seed)
         }
         guard truth.rowsSeenOnce else { throw SimWrong("job \(id): an epoch's steps do not see each row once") }
         truths[key] = truth

@@ -99,7 +99,7 @@ extension World {
             switch message {
             case .rendezvous: true
             case .welcome, .grants, .acknowledged, .rejected, .startRound, .stopRound, .catalog, .sites, .credential,
-                .drained, .useKernels:
+                .drained:
                 false
             }
         transmit(index, toWorker: true, ordered: ordered) { [self] in try arrive(message, payload, worker, life, index)

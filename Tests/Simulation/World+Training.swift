@@ -11,10 +11,6 @@ extension World {
     // MARK: Inputs of the machine
 
     func order(_ order: RoundOrder, _ worker: SimWorker) throws {
-        guard order.kernels == worker.request.kernels else {
-            throw SimWrong(
-                "worker \(worker.index) with the kernels \(worker.request.kernels) is to train with \(order.kernels)")
-        }
         guard schedules[order.dataPlan] != nil else {
             throw SimWrong("the data plan \(order.dataPlan) was never planned")
         }

@@ -34,10 +34,6 @@ extension World {
         case .drained:
             worker.session.drained()
             if let connection = worker.connection { close(connection) }
-        case .useKernels(let kernels):
-            worker.request.kernels = kernels
-            send(.leave, from: worker)
-            crash(worker, "it restarts with the kernels \(kernels)")
         case .catalog, .sites, .credential: break
         }
     }

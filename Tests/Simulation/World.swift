@@ -130,8 +130,7 @@ final class World: @unchecked Sendable {
     private func addWorker(_ index: Int) {
         var request = JoinRequest(
             name: "w\(index)", threads: 1 + random.below(3), readAhead: random.below(3), localRoots: [], version: "sim")
-        request.kernels = ["Haswell", "Zen", "SkylakeX"][random.below(3)]
-        request.ownKernels = .upTo(request.kernels)
+        request.instructionSet = ["portable", "avx2", "avx512"][random.below(3)]
         request.process = "w\(index) 0"
         request.joinsRounds = !random.chance(0.05)
         var member = MemberMachine.Settings()
@@ -338,8 +337,9 @@ final class World: @unchecked Sendable {
         }
         let training = job.description.train!
         return LaneSchedule(
-            blocks: blocks, lanes: LanePlan.deal(blocks, lanes: training.lanes, seed: job.description.split.seed),
-            batch: training.batch, epochs: training.epochs, seed: job.description.split.seed)
+            blocks: blocks, lanes: LaneDealer.deal(blocks, lanes: training.lanes, seed: job.description.split.seed),
+            batch: training.batch, epochs: training.epochs, seed: job.description.split.seed,
+            shuffle: 40)
     }
 
     func crashCoordinator() {

@@ -50,7 +50,7 @@ final class LocalMember: @unchecked Sendable {
         self.rows = rows
         self.stopAt = stopAt
         self.breaking = breaking
-        machine = memory?.machine ?? MemberMachine(kernels: "any")
+        machine = memory?.machine ?? MemberMachine()
         executor = MemberExecutor(threads: threads, state: memory?.state)
     }
 

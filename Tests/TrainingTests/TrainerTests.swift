@@ -120,7 +120,7 @@ struct Plans: Sendable {
         RoundOrder(
             job: JobID(1), round: RoundNumber(round), rank: 0, members: (0..<members).map { "m\($0)" },
             owners: plans.data.lanes.indices.map { $0 % members }, dataPlan: "data", trainingPlan: "training",
-            checkpoint: nil, checkpointStep: 0, epochs: 0, kernels: "any")
+            checkpoint: nil, checkpointStep: 0, epochs: 0)
     }
 
     static let sizes = [[101, 20, 33], [200, 41, 50], [77, 0, 10], [150, 30, 30]]
@@ -135,6 +135,11 @@ struct Plans: Sendable {
         #expect(alone.checkpoint == two.checkpoint)
         #expect(alone.checkpoint == threaded.checkpoint)
         #expect(alone.epochs == three.epochs && alone.test == three.test)
+        for set in InstructionSet.allCases where InstructionSet.use(set) == set {
+            let again = try train(plans, rows, members: 1)
+            #expect(again.checkpoint == alone.checkpoint && again.epochs == alone.epochs, "\(set.name)")
+        }
+        InstructionSet.use(.avx512)
         #expect(
             alone.epochs[0].train.events == 528 && alone.epochs[0].validation.events == 91 && alone.test?.events == 123)
         #expect(alone.epochs[1].train.loss < alone.epochs[0].train.loss)

@@ -9,14 +9,13 @@ import Wire
     private static let lease = LeaseName(task: TaskID(7), token: Token(1 << 40))
     private static let order = RoundOrder(
         job: JobID(1), round: RoundNumber(2), rank: 0, members: ["a", "b"], owners: [0, 1, 1], dataPlan: "ab",
-        trainingPlan: "ef", checkpoint: "cd",
-        checkpointStep: 5, epochs: 1, kernels: "Haswell")
+        trainingPlan: "ef", checkpoint: "cd", checkpointStep: 5, epochs: 1)
     private static let messages: [CoordinatorMessage] = [
         .welcome(worker: WorkerID(3), leaseSeconds: 30, protocolVersion: WireProtocol.version), .acknowledged([lease]),
         .rejected(lease, reason: "no"),
         .startRound(order), .stopRound(round: RoundNumber(2)), .rendezvous(round: RoundNumber(2), key: "0/1"),
         .catalog(SiteCatalog()),
-        .sites([]), .credential, .drained, .useKernels("Zen"),
+        .sites([]), .credential, .drained,
     ]
 
     private func read(_ envelope: Beamline_Envelope) throws -> [CoordinatorMessage] {

@@ -69,7 +69,6 @@ package struct MemberMachine: Sendable {
         var isFirst: Bool { order.rank == 0 }
     }
 
-    private let kernels: String
     private let settings: Settings
     private var attempt: Attempt?
     /// The round that begins as soon as the current one has ended.
@@ -84,11 +83,7 @@ package struct MemberMachine: Sendable {
     /// nil until a first state is restored.
     package private(set) var memory: Memory?
 
-    /// - Parameter kernels: the type of the kernels of the member's linear algebra.
-    package init(kernels: String, settings: Settings = Settings()) {
-        self.kernels = kernels
-        self.settings = settings
-    }
+    package init(settings: Settings = Settings()) { self.settings = settings }
 
     /// What the worker's heartbeat reports of its round; nil if it is in none.
     package var heartbeat: Heartbeat.InRound? {
@@ -186,10 +181,6 @@ package struct MemberMachine: Sendable {
                 \(order.members.count) members
                 """,
                 cause: .transient)
-        }
-        guard order.kernels == kernels else {
-            return MemberFailure(
-                "the round's kernels are not this worker's: expected \(kernels), found \(order.kernels)", cause: .job)
         }
         return nil
     }

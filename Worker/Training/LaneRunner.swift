@@ -13,16 +13,16 @@ final class LaneRunner: @unchecked Sendable {
     private let training: TrainingPlan
     private let schedule: LaneSchedule
     private let lane: Int
-    private let batch: Int
     private let cache: RowCache
     private let assembler: BatchAssembler
-    /// Fixed-point numbers stay below this in size, so that L lanes cannot wrap.
-    private let limit: Double
     private var order: LaneOrder?
-    private var taken: [RowReference] = []
+    /// The next step of the epoch.
+    private var step = 0
+    /// The samples of the step under way.
+    private(set) var taken: [Sample] = []
     private var kept = false
-    /// The blocks of the windows under way.
-    private var held: [Int: EventSamples] = [:]
+    /// For each of the lane's pieces the samples of its block, while some of them are under way.
+    private var held: [EventSamples?]
 
     init(
         _ data: DataPlan, _ training: TrainingPlan, _ schedule: LaneSchedule, lane: Int, cache: RowCache
@@ -31,15 +31,16 @@ final class LaneRunner: @unchecked Sendable {
         self.training = training
         self.schedule = schedule
         self.lane = lane
-        batch = schedule.batch(ofLane: lane)
         self.cache = cache
         assembler = BatchAssembler(data.schema)
-        limit = FixedPoint.limit(lanes: schedule.lanes.count)
+        held = .init(repeating: nil, count: schedule.lanes[lane].count)
     }
 
     func start(epoch: Int, stepsDone: Int) {
         order = schedule.order(ofLane: lane, epoch: epoch, stepsDone: stepsDone)
+        step = stepsDone
         kept = false
+        for piece in held.indices { held[piece] = nil }
     }
 
     /// The same rows once more in the next `take`.
@@ -52,9 +53,21 @@ final class LaneRunner: @unchecked Sendable {
             return
         }
         taken.removeAll(keepingCapacity: true)
-        while taken.count < batch, let row = order?.next() { taken.append(row) }
-        if held.count > 4 * LaneOrder.window * max(1, schedule.datasets) { held.removeAll(keepingCapacity: true) }
-        for row in taken where held[row.block] == nil { held[row.block] = try events(row.block)[.train] }
+        let pieces = schedule.lanes[lane]
+        for _ in 0..<schedule.step.count(lane: lane, step: step) {
+            guard let next = order?.next() else { break }
+            let piece = Int(next.piece)
+            let samples: EventSamples
+            if let known = held[piece] {
+                samples = known
+            } else {
+                samples = try events(pieces[piece].block)[.train]
+                held[piece] = samples
+            }
+            taken.append(Sample(samples, Int(next.row)))
+            if order?.isFinished(next.piece) == true { held[piece] = nil }
+        }
+        step += 1
     }
 
     /// The samples of a block, with labels that the model has classes for.
@@ -64,29 +77,23 @@ final class LaneRunner: @unchecked Sendable {
         return events
     }
 
-    /// Adds the fixed-point sum of the taken samples' gradients, their loss and their weight.
+    /// The key of the lane's random numbers in the step after this state.
+    func random(after state: TrainingState, seed: UInt64) -> UInt64 {
+        RandomStream.dropout.key(seed: seed, UInt64(bitPattern: state.step), UInt64(lane))
+    }
+
+    /// Adds the fixed-point sum of a segment's gradients.
     func addGradient(
-        _ state: TrainingState, seed: UInt64, _ work: ThreadWork, _ layout: StepLayout
-    ) throws(InputError) {
-        guard !taken.isEmpty else { return }
-        let workspace = work.workspace
-        let sums = work.sums
-        let samples = taken.compactMap { row in held[row.block].map { Sample($0, row.row) } }
-        assembler.assemble(samples, into: &work.batch)
-        let random = RandomStream.dropout.key(seed: seed, UInt64(bitPattern: state.step), UInt64(lane))
-        sums[layout.loss] += try workspace.computeGradient(
-            of: work.batch, parameters: state.parameters.span, random: random)
-        sums[layout.weight] += Int64(samples.count)
-        let gradient = workspace.gradient
+        of segment: BatchSegment, _ state: TrainingState, _ work: ThreadWork, _ layout: StepLayout
+    ) {
+        let gradient = work.workspace.gradient(of: segment, parameters: state.parameters.span)
         for (tensor, range) in layout.ranges.enumerated() {
-            var own = UnsafeMutableBufferPointer(rebasing: sums[range]).mutableSpan
-            switch FixedPoint.add(
-                gradient.extracting(range), to: &own, exponent: state.exponents[tensor], limit: limit)
-            {
+            var own = UnsafeMutableBufferPointer(rebasing: work.sums[range]).mutableSpan
+            switch FixedPoint.add(gradient.extracting(range), to: &own, exponent: state.exponents[tensor]) {
             case .added: break
-            case .overflow: sums[layout.overflow + tensor] += 1
+            case .overflow: work.sums[layout.overflow + tensor] += 1
             case .nonfinite:
-                if sums[layout.nonfinite + lane] == 0 { sums[layout.nonfinite + lane] = Int64(tensor + 1) }
+                if work.sums[layout.nonfinite + lane] == 0 { work.sums[layout.nonfinite + lane] = Int64(tensor + 1) }
             }
         }
     }

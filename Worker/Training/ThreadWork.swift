@@ -9,12 +9,15 @@ final class ThreadWork: @unchecked Sendable {
     let lanes: [Int]
     let workspace: any ModelWorkspace
     var batch: Batch
+    private let assembler: BatchAssembler
+    private var samples: [Sample] = []
+    private var segments: [BatchSegment] = []
     /// The thread's summands of a step, as `StepLayout` has them.
     let sums: UnsafeMutableBufferPointer<Int64>
     /// The thread's summands of metrics, as `MetricSums` has them.
     let metrics: UnsafeMutableBufferPointer<Int64>
 
-    /// - Parameter capacity: the largest number of samples that a lane computes at once.
+    /// - Parameter capacity: the largest number of samples that the thread computes at once.
     init(
         _ model: any TrainableModel, _ schema: DataSchema, lanes: [Int], capacity: Int, layout: StepLayout,
         metrics: MetricSums
@@ -22,10 +25,37 @@ final class ThreadWork: @unchecked Sendable {
         self.lanes = lanes
         workspace = try model.makeWorkspace(capacity: capacity)
         batch = Batch(schema, capacity: capacity)
+        assembler = BatchAssembler(schema)
         sums = .allocate(capacity: layout.count)
         self.metrics = .allocate(capacity: metrics.count)
         sums.initialize(repeating: 0)
         self.metrics.initialize(repeating: 0)
+    }
+
+    /// Computes the sums of one step of the thread's lanes: one product a layer for all of them, and their gradients
+    /// lane by lane.
+    ///
+    /// - Parameter lanes: the member's lanes, with the samples of the step.
+    func computeStep(
+        _ lanes: [LaneRunner], _ state: TrainingState, seed: UInt64, _ layout: StepLayout
+    ) throws(InputError) {
+        sums.update(repeating: 0)
+        samples.removeAll(keepingCapacity: true)
+        segments.removeAll(keepingCapacity: true)
+        for index in self.lanes {
+            let first = samples.count
+            samples += lanes[index].taken
+            segments.append(
+                BatchSegment(rows: first..<samples.count, random: lanes[index].random(after: state, seed: seed)))
+        }
+        guard !samples.isEmpty else { return }
+        assembler.assemble(samples, into: &batch)
+        sums[layout.loss] = try workspace.computeGradients(
+            of: batch, segments: segments, parameters: state.parameters.span)
+        sums[layout.weight] = Int64(samples.count)
+        for (index, segment) in zip(self.lanes, segments) where !segment.rows.isEmpty {
+            lanes[index].addGradient(of: segment, state, self, layout)
+        }
     }
 
     deinit {

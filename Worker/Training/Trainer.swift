@@ -58,8 +58,8 @@ package final class Trainer {
         self.model = model
         optimizer = training.optimizer.implementation
         let count = schedule.lanes.count
-        let batches = (0..<count).map(schedule.batch(ofLane:))
-        let lanes = (0..<count).filter { owners[$0] == group.rank }.map {
+        let own = (0..<count).filter { owners[$0] == group.rank }
+        let lanes = own.map {
             LaneRunner(data, training, schedule, lane: $0, cache: cache)
         }
         self.lanes = lanes
@@ -72,9 +72,11 @@ package final class Trainer {
         stepSums = try group.allReduceBuffer(count: layout.count)
         metricTotals = try group.allReduceBuffer(count: metricSums.count)
         workers = try (0..<threads).map { index in
-            try ThreadWork(
-                model, data.schema, lanes: stride(from: index, to: lanes.count, by: threads).map { $0 },
-                capacity: max(LaneRunner.evaluationBatch, batches.max() ?? 1), layout: layout, metrics: metricSums)
+            let share = stride(from: index, to: lanes.count, by: threads).map { $0 }
+            let samples = share.reduce(0) { $0 + schedule.step.maxCount(lane: own[$1]) }
+            return try ThreadWork(
+                model, data.schema, lanes: share, capacity: max(LaneRunner.evaluationBatch, samples), layout: layout,
+                metrics: metricSums)
         }
     }
 
@@ -154,12 +156,10 @@ package final class Trainer {
         for lane in lanes { try lane.take() }
         while true {
             let tried = trial
-            try parallel { work in
-                work.sums.update(repeating: 0)
-                for index in work.lanes { try lanes[index].addGradient(tried, seed: seed, work, layout) }
-            }
+            try parallel { work in try work.computeStep(lanes, tried, seed: seed, layout) }
             let buffer = stepSums.values
-            for index in buffer.indices { buffer[index] = workers.reduce(0) { $0 &+ $1.sums[index] } }
+            _ = buffer.update(from: workers[0].sums)
+            for work in workers.dropFirst() { FixedPoint.add(UnsafeBufferPointer(work.sums).span, to: buffer) }
             buffer[layout.digests + group.rank] = digest
             try stepSums.sum()
             try check(UnsafeBufferPointer(buffer).span, digest: digest)

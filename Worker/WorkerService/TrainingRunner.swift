@@ -34,7 +34,7 @@ final class TrainingRunner: Sendable {
         self.log = log
         loader = PlanLoader(settings: settings, resources: resources)
         executor = MemberExecutor(threads: settings.threads)
-        state = Mutex(State(machine: MemberMachine(kernels: LinearAlgebra.kernels)))
+        state = Mutex(State(machine: MemberMachine()))
     }
 
     /// Takes the coordinator's order into a round, which may come more than once.

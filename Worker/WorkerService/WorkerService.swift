@@ -57,7 +57,7 @@ package struct WorkerService: Sendable {
     private let process = UUID().uuidString
     private let siteQueue = DispatchQueue(label: "beamline.sites")
 
-    /// Why the worker is to end, or to restart.
+    /// Why the worker is to end.
     private final class Wanted: Sendable {
         private let ending = Mutex<Ending?>(nil)
         var value: Ending? { ending.withLock { $0 } }
@@ -69,8 +69,6 @@ package struct WorkerService: Sendable {
         case drained, cancelled
         /// The coordinator and this worker cannot work together, in a sentence.
         case incompatible(reason: String)
-        /// The process is to restart itself, its linear algebra with these kernels.
-        case restart(kernels: String)
     }
 
     package init(_ settings: Settings, version: String, log: Logger) {
@@ -117,16 +115,6 @@ package struct WorkerService: Sendable {
         return .cancelled
     }
 
-    /// The kernels that this processor's linear algebra uses unless configured otherwise. A worker that restarted
-    /// itself knows from before. Where another kernel type had no effect, it can use nothing else, and reports so.
-    package static let ownKernels: OwnKernels = {
-        let environment = ProcessInfo.processInfo.environment
-        guard let own = environment[ownKernelsVariable] else { return .upTo(LinearAlgebra.kernels) }
-        return environment["OPENBLAS_CORETYPE"]?.lowercased() == LinearAlgebra.kernels.lowercased()
-            ? OwnKernels(text: own) : .fixed(LinearAlgebra.kernels)
-    }()
-    package static let ownKernelsVariable = "BEAMLINE_OWN_KERNELS"
-
     private func session(_ trainer: TrainingRunner) async throws {
         let security: HTTP2ClientTransport.Posix.TransportSecurity =
             settings.authority.map { path in
@@ -149,7 +137,7 @@ package struct WorkerService: Sendable {
                 name: settings.name, threads: settings.threads, readAhead: settings.readAhead,
                 localRoots: settings.localRoots, version: version)
             request.joinsRounds = settings.joinsRounds
-            (request.kernels, request.ownKernels, request.process) = (LinearAlgebra.kernels, Self.ownKernels, process)
+            (request.instructionSet, request.process) = (InstructionSet.current.name, process)
             continuation.yield(Outbox.Outgoing(message: .join(request)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
@@ -227,15 +215,6 @@ package struct WorkerService: Sendable {
             log.warning("a receipt was rejected: \(reason)")
             outbox.settled([lease])
         case .drained: outbox.drained()
-        case .useKernels(let kernels):
-            log.info(
-                """
-                a job that this worker is to train uses the kernels \(kernels); \
-                restarting with those instead of \(LinearAlgebra.kernels)
-                """
-            )
-            wanted.set(.restart(kernels: kernels))
-            outbox.close()
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
         case .catalog(let catalog):

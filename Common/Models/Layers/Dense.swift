@@ -1,4 +1,4 @@
-import COpenBLAS
+import CKernels
 import Cluster
 
 /// A fully connected layer: each output is a weighted sum of all inputs plus a bias.
@@ -8,7 +8,7 @@ package struct Dense: TransformLayer, Equatable {
     package let inputShape: [Int]
     package let outputShape: [Int]
     package let tensors: [TensorSpec]
-    package let scratchPerSample = 0
+    package let scratchCount: Int
     private let rows: Int
     private let columns: Int
 
@@ -19,7 +19,12 @@ package struct Dense: TransformLayer, Equatable {
         tensors = [TensorSpec("weights", shape: [units, inputs]), TensorSpec("biases", shape: [units])]
         rows = units
         columns = inputs
+        scratchCount = max(ck_panel_floats(inputs, units), ck_panel_floats(units, inputs))
     }
+
+    /// Floats from one sample's line to the next.
+    private var inputLine: Int { NativeModel.lineLength(columns) }
+    private var outputLine: Int { NativeModel.lineLength(rows) }
 
     /// Values of the weights, which lie before the biases.
     private var weightCount: Int { rows * columns }
@@ -38,69 +43,71 @@ package struct Dense: TransformLayer, Equatable {
         _ input: Span<Float>, to output: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int
     ) {
-        precondition(input.count >= samples * columns && output.count >= samples * rows)
-        precondition(parameters.count == weightCount + rows)
+        precondition(input.count >= samples * inputLine && output.count >= samples * outputLine)
+        precondition(parameters.count == weightCount + rows && scratch.count >= scratchCount)
         parameters.withUnsafeBufferPointer { parameters in
-            guard let weights = parameters.baseAddress else { return }
-            let biases = weights + weightCount
             input.withUnsafeBufferPointer { input in
                 output.withUnsafeMutableBufferPointer { output in
-                    guard let result = output.baseAddress else { return }
-                    for sample in 0..<samples { (result + sample * rows).update(from: biases, count: rows) }
-                    cblas_sgemm(
-                        CblasRowMajor, CblasNoTrans, CblasTrans, blasint(samples), blasint(rows), blasint(columns), 1,
-                        input.baseAddress, blasint(columns), weights, blasint(columns), 1, result, blasint(rows))
-                }
-            }
-        }
-    }
-
-    /// Overwrites `sums` with the gradient sums of the weights, `gradientᵀ · input`, and of the biases; traps where an
-    /// array is too small.
-    package func parameterGradient(
-        _ gradient: Span<Float>, input: Span<Float>, to sums: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int
-    ) {
-        precondition(input.count >= samples * columns && gradient.count >= samples * rows)
-        precondition(sums.count == weightCount + rows)
-        gradient.withUnsafeBufferPointer { gradient in
-            input.withUnsafeBufferPointer { input in
-                sums.withUnsafeMutableBufferPointer { sums in
-                    guard let weights = sums.baseAddress else { return }
-                    cblas_sgemm(
-                        CblasRowMajor, CblasTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(samples), 1,
-                        gradient.baseAddress, blasint(rows), input.baseAddress, blasint(columns), 0, weights,
-                        blasint(columns))
-                    let biases = weights + weightCount
-                    biases.update(repeating: 0, count: rows)
-                    for sample in 0..<samples {
-                        for unit in 0..<rows { biases[unit] += gradient[sample * rows + unit] }
+                    scratch.withUnsafeMutableBufferPointer { scratch in
+                        guard let weights = parameters.baseAddress, let input = input.baseAddress,
+                            let output = output.baseAddress, let panels = scratch.baseAddress
+                        else { return }
+                        ck_pack_transposed(panels, weights, columns, columns, rows)
+                        ck_matrix_product(
+                            output, outputLine, ck_left(start: input, row: inputLine, step: 1),
+                            ck_right(start: panels, panel: 16 * columns, stride: 16), weights + weightCount, samples,
+                            rows, columns)
                     }
                 }
             }
         }
     }
 
-    /// Overwrites `result` with `gradient · weights`, `[samples, inputs]`; traps where an array is too small.
-    package func inputGradient(
-        _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int
+    package func parameterGradient(
+        _ gradient: Span<Float>, input: Span<Float>, to sums: inout MutableSpan<Float>, parameters: Span<Float>,
+        samples: Int
     ) {
-        precondition(gradient.count >= samples * rows && result.count >= samples * columns)
-        precondition(parameters.count == weightCount + rows)
+        precondition(input.count >= samples * inputLine && gradient.count >= samples * outputLine)
+        precondition(sums.count == weightCount + rows)
         gradient.withUnsafeBufferPointer { gradient in
-            parameters.withUnsafeBufferPointer { parameters in
-                result.withUnsafeMutableBufferPointer { result in
-                    cblas_sgemm(
-                        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(samples), blasint(columns), blasint(rows), 1,
-                        gradient.baseAddress, blasint(rows), parameters.baseAddress, blasint(columns), 0,
-                        result.baseAddress, blasint(columns))
+            input.withUnsafeBufferPointer { input in
+                sums.withUnsafeMutableBufferPointer { sums in
+                    guard let weights = sums.baseAddress, let gradient = gradient.baseAddress,
+                        let input = input.baseAddress
+                    else { return }
+                    // The sum over samples of gradient[u] input[i]: lines are long enough for whole vectors.
+                    ck_matrix_product(
+                        weights, columns, ck_left(start: gradient, row: 1, step: outputLine),
+                        ck_right(start: input, panel: 16, stride: inputLine), nil, rows, columns, samples)
+                    ck_column_sums(weights + weightCount, gradient, outputLine, samples, rows)
                 }
             }
         }
     }
 
-    /// Appends the weights `[units, inputs]`, the biases `[units]` and one `Gemm` operator that uses them.
+    package func inputGradient(
+        _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
+        scratch: inout MutableSpan<Float>, samples: Int
+    ) {
+        precondition(gradient.count >= samples * outputLine && result.count >= samples * inputLine)
+        precondition(parameters.count == weightCount + rows && scratch.count >= scratchCount)
+        gradient.withUnsafeBufferPointer { gradient in
+            parameters.withUnsafeBufferPointer { parameters in
+                result.withUnsafeMutableBufferPointer { result in
+                    scratch.withUnsafeMutableBufferPointer { scratch in
+                        guard let weights = parameters.baseAddress, let gradient = gradient.baseAddress,
+                            let result = result.baseAddress, let panels = scratch.baseAddress
+                        else { return }
+                        ck_pack(panels, weights, columns, rows, columns)
+                        ck_matrix_product(
+                            result, inputLine, ck_left(start: gradient, row: outputLine, step: 1),
+                            ck_right(start: panels, panel: 16 * rows, stride: 16), nil, samples, columns, rows)
+                    }
+                }
+            }
+        }
+    }
+
     package func export(
         to graph: inout ONNXGraph, parameters: ArraySlice<Float>, index: Int, input: String, output: String
     ) {

@@ -1,3 +1,4 @@
+import CKernels
 import Cluster
 
 /// Zeroes a share of its values in training and scales the rest up; outside of training it does nothing.
@@ -20,29 +21,31 @@ package struct Dropout: InPlaceLayer, Equatable {
     }
 
     package var onnxOperator: String? { nil }
+    package var keepsInput: Bool { true }
 
-    /// Zeroes a share `rate` of the values and divides the others by `1 - rate`; without a key all stay as they are.
-    package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
-        guard let random else { return }
-        drop(&values, key: mix(random, UInt64(stream)))
+    package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
+        if let segments { drop(&values, segments) }
     }
 
-    /// The same key drops the same values of the gradient: dropped inputs pass none.
-    package func backward(_ gradient: inout MutableSpan<Float>, values: inout MutableSpan<Float>, random: UInt64?) {
-        guard let random else { return }
-        drop(&gradient, key: mix(random, UInt64(stream)))
-        let keep = Float(1 - rate)
-        for index in 0..<values.count { values[index] *= keep }
+    /// The same keys drop the same values of the gradient: dropped inputs pass none.
+    package func backward(
+        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+    ) {
+        drop(&gradient, segments)
     }
 
-    private func drop(_ values: inout MutableSpan<Float>, key: UInt64) {
+    private func drop(_ values: inout MutableSpan<Float>, _ segments: [BatchSegment]) {
         let threshold = UInt64(rate * 4_294_967_296)
         let scale = Float(1 / (1 - rate))
-        let count = values.count
-        for index in stride(from: 0, to: count, by: 2) {
-            let draw = mix(key ^ (UInt64(index) &* 0x9E37_79B9_7F4A_7C15))
-            values[index] = draw & 0xFFFF_FFFF < threshold ? 0 : values[index] * scale
-            if index + 1 < count { values[index + 1] = draw >> 32 < threshold ? 0 : values[index + 1] * scale }
+        let (width, line) = (inputs, NativeModel.lineLength(inputs))
+        values.withUnsafeMutableBufferPointer { values in
+            guard let start = values.baseAddress else { return }
+            for segment in segments {
+                precondition(segment.rows.upperBound * line <= values.count)
+                ck_dropout(
+                    start + segment.rows.lowerBound * line, line, segment.rows.count, width,
+                    mix(segment.random, UInt64(stream)), threshold, scale)
+            }
         }
     }
 }

@@ -3,7 +3,8 @@ import Cluster
 /// One layer of a `NativeModel`: its shapes, its tensors, and both directions of its computation in one file.
 ///
 /// A layer is either a `TransformLayer`, which writes its output beside its input, or an `InPlaceLayer`, which
-/// overwrites its input.
+/// overwrites its input. Layers with random numbers take them from counters, so that a value of a sample depends on its
+/// segment's key and its own number alone.
 package protocol Layer: Sendable {
     /// The shape of one sample's input, without the axis of samples.
     var inputShape: [Int] { get }
@@ -22,25 +23,25 @@ extension Layer {
 package protocol InPlaceLayer: Layer {
     /// The ONNX operator that computes the layer; nil where the layer does nothing outside of training.
     var onnxOperator: String? { get }
+    /// Whether the layer before needs its own output when it goes back: then this layer overwrites a copy.
+    var keepsInput: Bool { get }
 
     /// Turns the input into the output.
     ///
     /// - Parameters:
-    ///   - values: `[samples, inputs]`.
-    ///   - random: the key of this step's and lane's random numbers; nil outside of training.
-    func forward(_ values: inout MutableSpan<Float>, random: UInt64?)
+    ///   - values: a line of `NativeModel.lineLength(inputs)` floats for each sample.
+    ///   - segments: the lanes' samples; nil outside of training.
+    func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?)
 
-    /// Turns the gradient at the output into the gradient at the input.
+    /// Turns the gradient at the output into the gradient at the input, lines like the values.
     ///
-    /// - Parameters:
-    ///   - gradient: `[samples, inputs]`.
-    ///   - values: the output; where the layer scaled it, it is scaled back, so that the layer before finds its own.
-    ///   - random: the key that `forward` was given.
-    func backward(_ gradient: inout MutableSpan<Float>, values: inout MutableSpan<Float>, random: UInt64?)
+    /// - Parameter output: what `forward` made.
+    func backward(_ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment])
 }
 
 extension InPlaceLayer {
     package var outputShape: [Int] { inputShape }
+    package var keepsInput: Bool { false }
 }
 
 extension JobDescription.Activation {

@@ -1,3 +1,5 @@
+import CKernels
+
 /// max(x, 0).
 package struct ReLU: InPlaceLayer, Equatable {
     package let inputShape: [Int]
@@ -7,14 +9,21 @@ package struct ReLU: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Relu" }
 
-    /// Replaces each value x with max(x, 0).
-    package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
-        for index in 0..<values.count { values[index] = max(values[index], 0) }
+    package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
+        values.withUnsafeMutableBufferPointer { values in
+            if let start = values.baseAddress { ck_relu(start, values.count) }
+        }
     }
 
-    /// The derivative is 0 where the output is 0, and 1 elsewhere.
-    package func backward(_ gradient: inout MutableSpan<Float>, values: inout MutableSpan<Float>, random: UInt64?) {
-        precondition(values.count >= gradient.count)
-        for index in 0..<gradient.count where values[index] <= 0 { gradient[index] = 0 }
+    package func backward(
+        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+    ) {
+        precondition(output.count >= gradient.count)
+        gradient.withUnsafeMutableBufferPointer { gradient in
+            output.withUnsafeBufferPointer { output in
+                guard let start = gradient.baseAddress, let output = output.baseAddress else { return }
+                ck_relu_gradient(start, output, gradient.count)
+            }
+        }
     }
 }

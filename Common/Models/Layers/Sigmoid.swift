@@ -1,6 +1,6 @@
-import Glibc
+import CKernels
 
-/// The logistic function, 1 / (1 + exp(-x)).
+/// 1 / (1 + exp(-x)), the logistic function.
 package struct Sigmoid: InPlaceLayer, Equatable {
     package let inputShape: [Int]
 
@@ -9,16 +9,19 @@ package struct Sigmoid: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Sigmoid" }
 
-    /// Replaces each value x with 1 / (1 + exp(-x)).
-    package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
-        for index in 0..<values.count { values[index] = 1 / (1 + expf(-values[index])) }
+    package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
+        values.withUnsafeMutableBufferPointer { values in
+            if let start = values.baseAddress { ck_logistic(start, values.count) }
+        }
     }
 
     /// The derivative is y (1 - y), from the output y.
-    package func backward(_ gradient: inout MutableSpan<Float>, values: inout MutableSpan<Float>, random: UInt64?) {
-        precondition(values.count >= gradient.count)
+    package func backward(
+        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+    ) {
+        precondition(output.count >= gradient.count)
         for index in 0..<gradient.count {
-            let y = values[index]
+            let y = output[index]
             gradient[index] *= y * (1 - y)
         }
     }

@@ -1,4 +1,4 @@
-import Glibc
+import CKernels
 
 /// exp(x) over the sum of exp over a sample's last axis.
 package struct Softmax: InPlaceLayer, Equatable {
@@ -9,24 +9,33 @@ package struct Softmax: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Softmax" }
 
-    /// Replaces the values of each run of the last axis with their softmax: positive numbers whose sum is 1.
-    package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
+    package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         guard let units = inputShape.last, units > 0 else { return }
-        for start in stride(from: 0, to: values.count - units + 1, by: units) {
-            // The largest first: exp does not overflow then.
-            var largest = values[start]
-            for index in start..<start + units where values[index] > largest { largest = values[index] }
-            var sum: Float = 0
-            for index in start..<start + units {
-                values[index] = expf(values[index] - largest)
-                sum += values[index]
+        let line = NativeModel.lineLength(inputs)
+        for sample in 0..<samples {
+            for start in stride(from: sample * line, to: sample * line + inputs, by: units) {
+                // The largest first: exp does not overflow then.
+                var largest = values[start]
+                for index in start..<start + units where values[index] > largest { largest = values[index] }
+                for index in start..<start + units { values[index] -= largest }
             }
-            for index in start..<start + units { values[index] /= sum }
+        }
+        values.withUnsafeMutableBufferPointer { values in
+            if let start = values.baseAddress { ck_exp(start, samples * line) }
+        }
+        for sample in 0..<samples {
+            for start in stride(from: sample * line, to: sample * line + inputs, by: units) {
+                var sum: Float = 0
+                for index in start..<start + units { sum += values[index] }
+                for index in start..<start + units { values[index] /= sum }
+            }
         }
     }
 
     /// Passes the gradient on as it is. As the last activation the layer is not asked, since the loss gives the
     /// gradient at its input; between other layers this straight-through estimate is what models have been trained
     /// with.
-    package func backward(_ gradient: inout MutableSpan<Float>, values: inout MutableSpan<Float>, random: UInt64?) {}
+    package func backward(
+        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+    ) {}
 }

@@ -1,4 +1,4 @@
-import Glibc
+import CKernels
 
 /// The hyperbolic tangent.
 package struct Tanh: InPlaceLayer, Equatable {
@@ -9,16 +9,19 @@ package struct Tanh: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Tanh" }
 
-    /// Replaces each value x with tanh(x).
-    package func forward(_ values: inout MutableSpan<Float>, random: UInt64?) {
-        for index in 0..<values.count { values[index] = tanhf(values[index]) }
+    package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
+        values.withUnsafeMutableBufferPointer { values in
+            if let start = values.baseAddress { ck_tanh(start, values.count) }
+        }
     }
 
     /// The derivative is 1 - y², from the output y.
-    package func backward(_ gradient: inout MutableSpan<Float>, values: inout MutableSpan<Float>, random: UInt64?) {
-        precondition(values.count >= gradient.count)
+    package func backward(
+        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+    ) {
+        precondition(output.count >= gradient.count)
         for index in 0..<gradient.count {
-            let y = values[index]
+            let y = output[index]
             gradient[index] *= 1 - y * y
         }
     }

@@ -1,11 +1,14 @@
 /// A layer with an output of its own, and perhaps with tensors to train.
+///
+/// Samples lie in lines of `NativeModel.lineLength` floats, of which the first are the sample's values and the rest is
+/// of no meaning.
 package protocol TransformLayer: Layer {
     /// The kind of layer in tensor names, for example `dense`.
     static var kind: String { get }
     /// The layer's tensors, in the order in which they lie in its parameters; their names are those within the layer.
     var tensors: [TensorSpec] { get }
-    /// Floats of scratch memory that both directions share, a sample.
-    var scratchPerSample: Int { get }
+    /// Floats of scratch memory that each direction may use.
+    var scratchCount: Int { get }
 
     /// Sets the parameters with which training begins.
     ///
@@ -14,23 +17,22 @@ package protocol TransformLayer: Layer {
     ///   - key: the key of the layer's random numbers.
     func initialise(_ parameters: inout MutableSpan<Float>, key: UInt64)
 
-    /// Computes the output `[samples, outputs]` of the input `[samples, inputs]`.
+    /// Computes the output of each sample: a line for each line of the input.
     func forward(
         _ input: Span<Float>, to output: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int)
 
-    /// Computes, after `forward`, the sum over the samples of the gradient of each parameter.
+    /// Computes the sum over samples of the gradient of each parameter.
     ///
     /// - Parameters:
-    ///   - gradient: the gradient at the output, `[samples, outputs]`.
-    ///   - input: what `forward` was given.
+    ///   - gradient: the lines of the gradient at the output.
+    ///   - input: the lines that `forward` was given.
     ///   - sums: receives the sums, as the parameters lie.
     func parameterGradient(
         _ gradient: Span<Float>, input: Span<Float>, to sums: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int)
+        samples: Int)
 
-    /// Computes, after `parameterGradient`, the gradient at the input, `[samples, inputs]`; left out for the first
-    /// layer.
+    /// Computes the lines of the gradient at the input; left out for the first layer with tensors.
     func inputGradient(
         _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int)

@@ -103,7 +103,7 @@ extension Kind {
                     RoundOrder(
                         job: JobID(1), round: RoundNumber(2), rank: 0, members: ["a", "b"], owners: [0, 1],
                         dataPlan: "ab", trainingPlan: "cd", checkpoint: nil,
-                        checkpointStep: 0, epochs: 0, kernels: "Haswell"))),
+                        checkpointStep: 0, epochs: 0))),
             seeds("catalog", CoordinatorMessage.catalog(SiteCatalog())), [grants()].compactMap { $0 },
         ].flatMap { $0 },
         read: { bytes in

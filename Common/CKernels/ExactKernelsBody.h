@@ -1,0 +1,277 @@
+// The kernels of ExactKernels.h, for one instruction set: the including file defines NAME.
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float NAME(v16) __attribute__((vector_size(64), aligned(4), may_alias));
+#define V16 NAME(v16)
+
+// MARK: Products
+
+// One tile of the result: each element is a chain of fused multiply-adds in the order of k.
+#define TILE(ROWS)                                                                                                   \
+  INLINE void NAME(tile##ROWS)(float *result, size_t stride, const float *left, size_t row, size_t step,             \
+                               const float *right, size_t right_stride, size_t depth, const float *bias, int more) { \
+    V16 sum[ROWS];                                                                                                   \
+    for (int r = 0; r < ROWS; ++r)                                                                                   \
+      sum[r] = more ? *(const V16 *)(result + r * stride) : bias ? *(const V16 *)bias : (V16){0};                    \
+    for (size_t k = 0; k < depth; ++k) {                                                                             \
+      V16 y = *(const V16 *)(right + k * right_stride);                                                              \
+      for (int r = 0; r < ROWS; ++r) {                                                                               \
+        float x = left[r * row + k * step];                                                                          \
+        V16 all = {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};                                                  \
+        sum[r] = __builtin_elementwise_fma(all, y, sum[r]);                                                          \
+      }                                                                                                              \
+    }                                                                                                                \
+    for (int r = 0; r < ROWS; ++r) *(V16 *)(result + r * stride) = sum[r];                                           \
+  }
+TILE(6) TILE(5) TILE(4) TILE(3) TILE(2) TILE(1)
+
+INLINE void NAME(tiles)(float *result, size_t stride, const float *left, size_t row, size_t step, const float *right,
+                        size_t right_stride, size_t depth, const float *bias, int more, size_t rows) {
+  size_t i = 0;
+  for (; i + 6 <= rows; i += 6)
+    NAME(tile6)(result + i * stride, stride, left + i * row, row, step, right, right_stride, depth, bias, more);
+  const float *x = left + i * row;
+  float *y = result + i * stride;
+  switch (rows - i) {
+    case 5: NAME(tile5)(y, stride, x, row, step, right, right_stride, depth, bias, more); break;
+    case 4: NAME(tile4)(y, stride, x, row, step, right, right_stride, depth, bias, more); break;
+    case 3: NAME(tile3)(y, stride, x, row, step, right, right_stride, depth, bias, more); break;
+    case 2: NAME(tile2)(y, stride, x, row, step, right, right_stride, depth, bias, more); break;
+    case 1: NAME(tile1)(y, stride, x, row, step, right, right_stride, depth, bias, more); break;
+    default: break;
+  }
+}
+
+// Sums longer than this pause in the result, so that a panel's part stays in the first cache.
+#define DEPTH 256
+
+static void NAME(ck_matrix_product)(float *result, size_t stride, ck_left left, ck_right right, const float *bias,
+                                    size_t rows, size_t columns, size_t depth) {
+  size_t first = 0;
+  do {
+    size_t length = depth - first < DEPTH ? depth - first : DEPTH;
+    const float *x = left.start + first * left.step;
+    for (size_t j = 0; j < columns; j += 16) {
+      const float *y = right.start + j / 16 * right.panel + first * right.stride;
+      if (columns - j >= 16) {
+        NAME(tiles)(result + j, stride, x, left.row, left.step, y, right.stride, length, bias ? bias + j : 0, first > 0,
+                    rows);
+        continue;
+      }
+      // The last columns go through memory of their own: whole vectors would reach beyond the result's rows.
+      size_t width = columns - j;
+      float own_bias[16] = {0}, own[6 * 16] = {0};
+      if (bias) memcpy(own_bias, bias + j, width * sizeof(float));
+      for (size_t i = 0; i < rows; i += 6) {
+        size_t count = rows - i < 6 ? rows - i : 6;
+        if (first > 0)
+          for (size_t r = 0; r < count; ++r) memcpy(own + 16 * r, result + (i + r) * stride + j, width * sizeof(float));
+        NAME(tiles)(own, 16, x + i * left.row, left.row, left.step, y, right.stride, length, own_bias, first > 0, count);
+        for (size_t r = 0; r < count; ++r) memcpy(result + (i + r) * stride + j, own + 16 * r, width * sizeof(float));
+      }
+    }
+    first += length;
+  } while (first < depth);
+}
+
+static void NAME(ck_column_sums)(float *sums, const float *matrix, size_t stride, size_t rows, size_t columns) {
+  memset(sums, 0, columns * sizeof(float));
+  for (size_t i = 0; i < rows; ++i)
+    for (size_t j = 0; j < columns; ++j) sums[j] += matrix[i * stride + j];
+}
+
+static void NAME(ck_pack)(float *panels, const float *matrix, size_t stride, size_t depth, size_t columns) {
+  for (size_t j = 0; j < columns; j += 16) {
+    size_t width = columns - j < 16 ? columns - j : 16;
+    for (size_t k = 0; k < depth; ++k, panels += 16) {
+      if (width < 16) memset(panels, 0, 16 * sizeof(float));
+      memcpy(panels, matrix + k * stride + j, width * sizeof(float));
+    }
+  }
+}
+
+static void NAME(ck_pack_transposed)(float *panels, const float *matrix, size_t stride, size_t depth, size_t columns) {
+  for (size_t j = 0; j < columns; j += 16, panels += 16 * depth) {
+    size_t width = columns - j < 16 ? columns - j : 16;
+    if (width < 16) memset(panels, 0, 16 * depth * sizeof(float));
+    for (size_t k = 0; k < depth; k += 8) {
+      size_t length = depth - k < 8 ? depth - k : 8;
+      for (size_t c = 0; c < width; ++c)
+        for (size_t r = 0; r < length; ++r) panels[(k + r) * 16 + c] = matrix[(j + c) * stride + k + r];
+    }
+  }
+}
+
+// MARK: Functions
+
+// exp(x) = power (1 + p) for |x| <= 708.
+INLINE double NAME(reduced)(double x, double *power) {
+  const double magic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to a whole number, in the low bits
+  double shifted = x * 1.4426950408889634074 + magic;
+  double k = shifted - magic;
+  double r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
+  double p = 1.0 / 362880;
+  p = p * r + 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r + 1.0;
+  *power = double_of((bits_of(shifted) + 1023) << 52);
+  return p * r;
+}
+
+// NaN passes through: comparisons with it are false.
+INLINE double NAME(clamped)(double x, double limit) {
+  x = x > limit ? limit : x;
+  return x < -limit ? -limit : x;
+}
+
+INLINE float NAME(exp_one)(float value) {
+  double power, p = NAME(reduced)(NAME(clamped)(value, 150), &power);
+  return (float)(power + power * p);
+}
+
+INLINE float NAME(logistic_one)(float value) {
+  double power, p = NAME(reduced)(NAME(clamped)(-(double)value, 150), &power);
+  return (float)(1.0 / (1.0 + (power + power * p)));
+}
+
+INLINE float NAME(tanh_one)(float value) {
+  double power, p = NAME(reduced)(NAME(clamped)(2.0 * (double)value, 60), &power);
+  double less_one = power * p + (power - 1.0);
+  double result = less_one / (less_one + 2.0);
+  return value == 0 ? value : (float)result;  // keeps the sign of zero
+}
+
+// 2 artanh((m - 1) / (m + 1)) + e log 2 with x = m 2^e, m from 0.707 to 1.414.
+INLINE double NAME(log_of)(float value) {
+  double x = value;
+  uint64_t bits = bits_of(x);
+  int64_t e = (int64_t)(bits - 0x3FE6A09E667F3BCDull) >> 52;
+  double m = double_of(bits - ((uint64_t)e << 52));
+  double s = (m - 1.0) / (m + 1.0), z = s * s;
+  double p = 1.0 / 15;
+  p = p * z + 1.0 / 13;
+  p = p * z + 1.0 / 11;
+  p = p * z + 1.0 / 9;
+  p = p * z + 1.0 / 7;
+  p = p * z + 1.0 / 5;
+  p = p * z + 1.0 / 3;
+  double result = (double)(int32_t)e * 0.693147180559945309417 + (2.0 * s + 2.0 * s * z * p);
+  result = x > 0 ? result : x == 0 ? -__builtin_inf() : __builtin_nan("");
+  return x == __builtin_inf() ? x : result;
+}
+
+INLINE float NAME(log_one)(float value) { return (float)NAME(log_of)(value); }
+
+#define EACH(KERNEL, ONE)                                                  \
+  static void NAME(KERNEL)(float *values, size_t count) {                  \
+    for (size_t i = 0; i < count; ++i) values[i] = NAME(ONE)(values[i]);   \
+  }
+EACH(ck_exp, exp_one)
+EACH(ck_log, log_one)
+EACH(ck_tanh, tanh_one)
+EACH(ck_logistic, logistic_one)
+
+static void NAME(ck_relu)(float *values, size_t count) {
+  for (size_t i = 0; i < count; ++i) values[i] = values[i] < 0 ? 0 : values[i];
+}
+
+static void NAME(ck_relu_gradient)(float *gradient, const float *output, size_t count) {
+  for (size_t i = 0; i < count; ++i) gradient[i] = output[i] <= 0 ? 0 : gradient[i];
+}
+
+INLINE uint64_t NAME(mixed)(uint64_t z) {
+  z += 0x9E3779B97F4A7C15ull;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+  return z ^ z >> 31;
+}
+
+// Two values share one draw of 64 bits.
+static void NAME(ck_dropout)(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint64_t threshold,
+                             float scale) {
+  for (size_t row = 0; row < rows; ++row) {
+    float *own = values + row * stride;
+    uint64_t first = row * ((width + 1) / 2);
+    for (size_t pair = 0; 2 * pair < width; ++pair) {
+      uint64_t draw = NAME(mixed)(key ^ ((first + pair) * 0x9E3779B97F4A7C15ull));
+      own[2 * pair] = (draw & 0xFFFFFFFFull) < threshold ? 0 : own[2 * pair] * scale;
+      if (2 * pair + 1 < width) own[2 * pair + 1] = draw >> 32 < threshold ? 0 : own[2 * pair + 1] * scale;
+    }
+  }
+}
+
+// MARK: Sums and updates
+
+static int NAME(ck_add_fixed_point)(int64_t *sums, const float *values, size_t count, double scale) {
+  const double magic = 6755399441055744.0, limit = 2251799813685248.0;
+  int unfit = 0;
+  for (size_t i = 0; i < count; ++i) unfit |= !(fabs((double)values[i] * scale) < limit);
+  if (unfit) {
+    int infinite = 0;
+    for (size_t i = 0; i < count; ++i) infinite |= !(fabsf(values[i]) <= FLT_MAX);
+    return infinite ? 2 : 1;
+  }
+  const int64_t base = (int64_t)bits_of(magic);
+  for (size_t i = 0; i < count; ++i) sums[i] += (int64_t)bits_of((double)values[i] * scale + magic) - base;
+  return 0;
+}
+
+static void NAME(ck_add_whole)(int64_t *sums, const int64_t *values, size_t count) {
+  for (size_t i = 0; i < count; ++i) sums[i] = (int64_t)((uint64_t)sums[i] + (uint64_t)values[i]);
+}
+
+static uint64_t NAME(ck_largest_magnitude)(const int64_t *values, size_t count) {
+  // A power of two below or at the largest is all that anybody asks for; `or` keeps it, and needs no comparison.
+  uint64_t all = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t sign = (uint64_t)(values[i] >> 63);
+    all |= ((uint64_t)values[i] ^ sign) - sign;
+  }
+  return all;
+}
+
+static void NAME(ck_adam)(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit,
+                          float beta1, float beta2, float rate, float correction1, float correction2, float epsilon) {
+  for (size_t i = 0; i < count; ++i) {
+    float g = (float)((double)sums[i] * unit);
+    float m = beta1 * first[i] + (1.0f - beta1) * g;
+    float v = beta2 * second[i] + (1.0f - beta2) * (g * g);
+    first[i] = m;
+    second[i] = v;
+    weights[i] -= rate * (m / correction1) / (sqrtf(v / correction2) + epsilon);
+  }
+}
+
+// Sixteen sums of products with odd numbers that depend on the place, so that values that change places show.
+static uint64_t NAME(ck_digest)(const float *values, size_t count) {
+  uint32_t sums[16], factors[16];
+  for (uint32_t j = 0; j < 16; ++j) sums[j] = j, factors[j] = 0x9E3779B1u + 2 * j;
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (int j = 0; j < 16; ++j) {
+      uint32_t bits;
+      memcpy(&bits, values + i + j, sizeof bits);
+      sums[j] = (sums[j] ^ bits) * factors[j];
+      sums[j] ^= sums[j] >> 15;
+    }
+  uint64_t hash = count;
+  for (; i < count; ++i) {
+    uint32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    hash = NAME(mixed)(hash ^ bits);
+  }
+  for (int j = 0; j < 16; ++j) hash = NAME(mixed)(hash ^ sums[j]);
+  return hash >> 3;
+}
+
+#undef V16
+#undef TILE
+#undef EACH
+#undef DEPTH
+#undef INLINE
