@@ -3,6 +3,11 @@ import Foundation
 
 /// A job's status as text.
 enum StatusText {
+    /// The loss of a part, and its AUC where it has one.
+    private static func text(_ part: PartMetrics) -> String {
+        String(format: "loss %.5f", part.loss) + (part.auc.map { String(format: " AUC %.5f", $0) } ?? "")
+    }
+
     static func number(_ value: Double) -> String {
         value >= 1e6
             ? String(format: "%.2fM", value / 1e6)
@@ -54,15 +59,12 @@ enum StatusText {
         }
         for metrics in status.metrics {
             lines.append(
-                String(
-                    format: "  epoch %d: loss %.5f AUC %.5f, validation loss %.5f AUC %.5f", metrics.epoch,
-                    metrics.train.loss, metrics.train.auc,
-                    metrics.validation.loss, metrics.validation.auc))
+                "  epoch \(metrics.epoch): \(text(metrics.train)), validation \(text(metrics.validation))")
         }
         if let test = status.test {
-            lines.append(
-                String(format: "  test: AUC %.5f, accuracy %.4f, %ld events", test.auc, test.accuracy, Int(test.events))
-            )
+            let auc = test.auc.map { String(format: "%.5f", $0) } ?? "undefined (one class)"
+            let accuracy = test.accuracy.map { String(format: "%.4f", $0) } ?? "undefined (no events)"
+            lines.append("  test: AUC \(auc), accuracy \(accuracy), \(test.events) events")
         }
         for node in status.published { lines.append("  published to \(node)") }
         for note in status.notes.prefix(40) { lines.append("  note: \(note)") }

@@ -103,7 +103,8 @@ void ck_relu_gradient(float *gradient, const float *output, size_t count) {
   CHOOSE(ck_relu_gradient, (gradient, output, count))
 }
 
-void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint64_t threshold, float scale) {
+void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint32_t threshold,
+                float scale) {
   CHOOSE(ck_dropout, (values, stride, rows, width, key, threshold, scale))
 }
 
@@ -116,9 +117,8 @@ void ck_add_whole(int64_t *sums, const int64_t *values, size_t count) { CHOOSE(c
 uint64_t ck_largest_magnitude(const int64_t *values, size_t count) { CHOOSE(ck_largest_magnitude, (values, count)) }
 
 void ck_adam(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit, float beta1,
-             float beta2, float rate, float correction1, float correction2, float epsilon) {
-  CHOOSE(ck_adam,
-         (weights, first, second, sums, count, unit, beta1, beta2, rate, correction1, correction2, epsilon))
+             float beta2, float step, float correction, float epsilon) {
+  CHOOSE(ck_adam, (weights, first, second, sums, count, unit, beta1, beta2, step, correction, epsilon))
 }
 
 uint64_t ck_digest(const float *values, size_t count) { CHOOSE(ck_digest, (values, count)) }

@@ -67,7 +67,8 @@ static void NAME(ck_matrix_product)(float *result, size_t stride, ck_left left, 
         size_t count = rows - i < 6 ? rows - i : 6;
         if (first > 0)
           for (size_t r = 0; r < count; ++r) memcpy(own + 16 * r, result + (i + r) * stride + j, width * sizeof(float));
-        NAME(tiles)(own, 16, x + i * left.row, left.row, left.step, y, right.stride, length, own_bias, first > 0, count);
+        const float *z = x + i * left.row;
+        NAME(tiles)(own, 16, z, left.row, left.step, y, right.stride, length, own_bias, first > 0, count);
         for (size_t r = 0; r < count; ++r) memcpy(result + (i + r) * stride + j, own + 16 * r, width * sizeof(float));
       }
     }
@@ -192,17 +193,22 @@ INLINE uint64_t NAME(mixed)(uint64_t z) {
   return z ^ z >> 31;
 }
 
-// Two values share one draw of 64 bits.
-static void NAME(ck_dropout)(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint64_t threshold,
+// 32 bits that depend on the value's number and the key.
+INLINE uint32_t NAME(draw)(uint32_t number, uint32_t low, uint32_t high) {
+  uint32_t x = number * 0x9E3779B1u + low;
+  x = (x ^ x >> 16) * 0x7FEB352Du + high;
+  x = (x ^ x >> 15) * 0x846CA68Bu;
+  return x ^ x >> 16;
+}
+
+static void NAME(ck_dropout)(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint32_t threshold,
                              float scale) {
+  uint32_t low = (uint32_t)key, high = (uint32_t)(key >> 32);
   for (size_t row = 0; row < rows; ++row) {
     float *own = values + row * stride;
-    uint64_t first = row * ((width + 1) / 2);
-    for (size_t pair = 0; 2 * pair < width; ++pair) {
-      uint64_t draw = NAME(mixed)(key ^ ((first + pair) * 0x9E3779B97F4A7C15ull));
-      own[2 * pair] = (draw & 0xFFFFFFFFull) < threshold ? 0 : own[2 * pair] * scale;
-      if (2 * pair + 1 < width) own[2 * pair + 1] = draw >> 32 < threshold ? 0 : own[2 * pair + 1] * scale;
-    }
+    uint32_t first = (uint32_t)(row * width);
+    for (uint32_t i = 0; i < (uint32_t)width; ++i)
+      own[i] = NAME(draw)(first + i, low, high) < threshold ? 0 : own[i] * scale;
   }
 }
 
@@ -236,19 +242,26 @@ static uint64_t NAME(ck_largest_magnitude)(const int64_t *values, size_t count) 
   return all;
 }
 
+// (double)value, of operations that have vectors everywhere: the halves are exact, and their sum rounds once.
+INLINE double NAME(whole)(int64_t value) {
+  double low = double_of(((uint64_t)value & 0xFFFFFFFFull) | 0x4330000000000000ull);
+  double high = double_of(((uint64_t)value >> 32) ^ 0x4530000080000000ull);
+  return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
+}
+
 static void NAME(ck_adam)(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit,
-                          float beta1, float beta2, float rate, float correction1, float correction2, float epsilon) {
+                          float beta1, float beta2, float step, float correction, float epsilon) {
   for (size_t i = 0; i < count; ++i) {
-    float g = (float)((double)sums[i] * unit);
+    float g = (float)(NAME(whole)(sums[i]) * unit);
     float m = beta1 * first[i] + (1.0f - beta1) * g;
     float v = beta2 * second[i] + (1.0f - beta2) * (g * g);
     first[i] = m;
     second[i] = v;
-    weights[i] -= rate * (m / correction1) / (sqrtf(v / correction2) + epsilon);
+    weights[i] -= step * m / (__builtin_elementwise_sqrt(v) * correction + epsilon);
   }
 }
 
-// Sixteen sums of products with odd numbers that depend on the place, so that values that change places show.
+// Sixteen sums of products with odd numbers, one for each index modulo 16, so that exchanged values show.
 static uint64_t NAME(ck_digest)(const float *values, size_t count) {
   uint32_t sums[16], factors[16];
   for (uint32_t j = 0; j < 16; ++j) sums[j] = j, factors[j] = 0x9E3779B1u + 2 * j;

@@ -96,6 +96,8 @@ package struct JobDescription: Codable, Sendable, Equatable {
         package var loss = Loss.binary
         package var layers: [Layer] = []
         package var shuffle = Shuffle.automatic
+        /// Whether each epoch ends with a pass over the whole training part; otherwise its loss is that of the steps.
+        package var evaluatesTrain = false
         /// The seed of initial values, the lanes' orders and dropout; nil for the split's.
         package var seed: UInt64?
         package init() {}
@@ -236,6 +238,7 @@ extension JobDescription.Training {
         try keys.read(.loss, into: &loss)
         try keys.read(.layers, into: &layers)
         try keys.read(.shuffle, into: &shuffle)
+        try keys.read(.evaluatesTrain, into: &evaluatesTrain)
         try keys.read(.seed, into: &seed)
     }
 }

@@ -23,6 +23,8 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
     package var exactness: Exactness
     /// How many samples a lane mixes.
     package var shuffle: JobDescription.Shuffle
+    /// Whether each epoch ends with a pass over the whole training part.
+    package var evaluatesTrain: Bool
 
     package init(_ training: JobDescription.Training, seed: UInt64, exactness: Exactness = .job) {
         layers = training.layers
@@ -33,6 +35,7 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         self.seed = seed
         self.exactness = exactness
         shuffle = training.shuffle
+        evaluatesTrain = training.evaluatesTrain
     }
 
     /// The number of classes that the model distinguishes; nil where its last layer does not determine it.
@@ -47,7 +50,9 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         return units
     }
 
-    private enum CodingKeys: CodingKey { case format, layers, optimizer, loss, batch, epochs, seed, exactness, shuffle }
+    private enum CodingKeys: CodingKey {
+        case format, layers, optimizer, loss, batch, epochs, seed, exactness, shuffle, evaluatesTrain
+    }
 
     package init(from decoder: any Decoder) throws {
         let keys = try decoder.container(keyedBy: CodingKeys.self)
@@ -68,6 +73,7 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         seed = try keys.decode(UInt64.self, forKey: .seed)
         exactness = try keys.decodeIfPresent(Exactness.self, forKey: .exactness) ?? .job
         shuffle = try keys.decodeIfPresent(JobDescription.Shuffle.self, forKey: .shuffle) ?? .automatic
+        evaluatesTrain = try keys.decodeIfPresent(Bool.self, forKey: .evaluatesTrain) ?? true
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -81,5 +87,6 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         try keys.encode(seed, forKey: .seed)
         try keys.encode(exactness, forKey: .exactness)
         try keys.encode(shuffle, forKey: .shuffle)
+        try keys.encode(evaluatesTrain, forKey: .evaluatesTrain)
     }
 }

@@ -11,6 +11,9 @@ package enum TrainingReport: Codable, Sendable, Equatable {
 }
 
 /// The metrics at the end of one epoch, of the training and the validation part.
+///
+/// Those of the training part are the running loss of the epoch's steps, with dropout and before each step's update;
+/// or, where the job asks for it, those of the whole part at the epoch's end.
 package struct EpochMetrics: Codable, Sendable, Equatable {
     /// The epoch's number, from 1.
     package var epoch: Int
@@ -24,15 +27,18 @@ package struct EpochMetrics: Codable, Sendable, Equatable {
     }
 }
 
-/// The metrics of one part of the split: its events, their mean loss, the area under the ROC curve, and the share that
-/// is classified rightly.
+/// The metrics of one part of the split.
 package struct PartMetrics: Codable, Sendable, Equatable {
     package var events: Int64
+    /// The mean loss of the events; 0 where there is none.
     package var loss: Double
-    package var auc: Double
-    package var accuracy: Double
+    /// The area under the ROC curve, of several classes the mean of each against the rest; nil where it was not
+    /// computed, or where the events are of one class.
+    package var auc: Double?
+    /// The share of events that are classified rightly; nil where it was not computed, or there is no event.
+    package var accuracy: Double?
 
-    package init(events: Int64, loss: Double, auc: Double, accuracy: Double) {
+    package init(events: Int64, loss: Double, auc: Double?, accuracy: Double?) {
         self.events = events
         self.loss = loss
         self.auc = auc

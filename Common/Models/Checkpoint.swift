@@ -2,13 +2,13 @@ package import Bytes
 
 /// The bytes of a training state, big-endian.
 ///
-/// Format 2 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
-/// array with its length. Format 1 began with another magic number, named nothing, and always had two moments and two
-/// powers; it is still read. A state that does not fit the model and the optimiser in every array is an error: the
-/// arithmetic relies on their lengths.
+/// Format 3 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
+/// array with its length. Format 2 lacked the epoch's running loss and weight. Format 1 began with another magic
+/// number, named nothing, and always had two moments and two powers; both are still read. A state that does not fit the
+/// model and the optimiser in every array is an error: the arithmetic relies on their lengths.
 package enum Checkpoint {
     /// The format that is written.
-    package static let currentFormat: UInt32 = 2
+    package static let currentFormat: UInt32 = 3
     /// BLCF
     private static let magic: UInt32 = 0x424C_4346
     /// BLCK, without a format after it.
@@ -22,6 +22,8 @@ package enum Checkpoint {
         writer.put(magic)
         writer.put(currentFormat)
         writer.put(state.step)
+        writer.put(state.epochLoss)
+        writer.put(state.epochWeight)
         writer.put(Int32(state.optimizerName.utf8.count))
         writer.bytes += state.optimizerName.utf8
         writer.put(Int32(state.optimizer.scalars.count))
@@ -54,12 +56,13 @@ package enum Checkpoint {
         }
         if found == magicOfFormat1 { return try decodeFormat1(&reader, tensors: tensors, optimizer) }
         let format = try reader.u32()
-        guard format == currentFormat else {
+        guard (2...currentFormat).contains(format) else {
             throw InputError(
                 .unsupported, "the checkpoint was written by a newer version of Beamline",
                 expected: "a format up to \(currentFormat)", found: "\(format)")
         }
         let step = try step(&reader)
+        let (epochLoss, epochWeight): (Int64, Int64) = format < 3 ? (0, 0) : (try reader.i64(), try reader.i64())
         let name = String(decoding: try reader.bytes(try reader.count32(itemSize: 1)), as: UTF8.self)
         try expect(optimizer.name, name, "optimiser")
         try expect(optimizer.initialScalars.count, Int(try reader.i32()), "numbers of the optimiser")
@@ -80,7 +83,8 @@ package enum Checkpoint {
         try expect(0, reader.remaining, "bytes after the end")
         return TrainingState(
             tensors: tensors, optimizerName: optimizer.name, step: step, parameters: parameters,
-            optimizer: OptimizerState(slots: slots, scalars: scalars), exponents: exponents)
+            optimizer: OptimizerState(slots: slots, scalars: scalars), exponents: exponents, epochLoss: epochLoss,
+            epochWeight: epochWeight)
     }
 
     private static func decodeFormat1(

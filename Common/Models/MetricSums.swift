@@ -63,7 +63,7 @@ package struct MetricSums: Sendable {
     /// - Parameter sums: `count` sums.
     package func metrics(_ sums: Span<Int64>) -> PartMetrics {
         let events = sums[index(.events)]
-        guard events > 0 else { return PartMetrics(events: 0, loss: 0, auc: 0, accuracy: 0) }
+        guard events > 0 else { return PartMetrics(events: 0, loss: 0, auc: nil, accuracy: nil) }
         var areas: [Double] = []
         for output in 0..<loss.outputs {
             let negatives = output * 2 * Self.bins
@@ -82,7 +82,7 @@ package struct MetricSums: Sendable {
         }
         return PartMetrics(
             events: events, loss: Double(sums[index(.loss)]) / Loss.fixedPointUnit / Double(events),
-            auc: areas.isEmpty ? 0 : areas.reduce(0, +) / Double(areas.count),
+            auc: areas.isEmpty ? nil : areas.reduce(0, +) / Double(areas.count),
             accuracy: Double(sums[index(.correct)]) / Double(events))
     }
 }

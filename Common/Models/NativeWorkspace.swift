@@ -7,7 +7,7 @@ package final class NativeWorkspace: ModelWorkspace {
     private let model: NativeModel
     /// First a copy of the input, then what each layer made that does not overwrite its input.
     private let values: [Lines]
-    /// The gradients at the same places.
+    /// The gradients, in the same order.
     private let gradients: [Lines]
     /// The index in `values` of what each stage makes.
     private let levels: [Int]
@@ -83,6 +83,7 @@ package final class NativeWorkspace: ModelWorkspace {
         sums = Self.zeroes(parameterCount)
     }
 
+    /// Computes all lanes' samples in one product a layer, forward and back to the output of the first layer.
     package func computeGradients(
         of batch: Batch, segments: [BatchSegment], parameters: Span<Float>
     ) throws(InputError) -> Int64 {
@@ -103,6 +104,7 @@ package final class NativeWorkspace: ModelWorkspace {
         return loss
     }
 
+    /// Sums each layer's gradient over the segment's samples alone, in their order.
     @_lifetime(borrow self)
     package func gradient(of segment: BatchSegment, parameters: Span<Float>) -> Span<Float> {
         let sums = sums.values(of: Float.self, count: parameterCount)
@@ -117,6 +119,7 @@ package final class NativeWorkspace: ModelWorkspace {
         return _overrideLifetime(UnsafeBufferPointer(sums).span, borrowing: self)
     }
 
+    /// Computes the scores of a batch with one flat input, without dropout.
     @_lifetime(borrow self)
     package func scores(of batch: Batch, parameters: Span<Float>) throws(InputError) -> Span<Float> {
         _ = try Self.flatInput(batch)

@@ -1,6 +1,6 @@
 import Bytes
 import CKernels
-import Cluster
+package import Cluster
 
 /// What training carries from step to step: all of it is in a checkpoint, and it is the same on every member.
 package struct TrainingState: Sendable, Equatable {
@@ -16,6 +16,9 @@ package struct TrainingState: Sendable, Equatable {
     package var optimizer: OptimizerState
     /// For each tensor the e of its fixed-point multiplier 2^e.
     package var exponents: [Int32]
+    /// The summed loss of this epoch's steps so far, times `Loss.fixedPointUnit`, and the summed weight.
+    package var epochLoss: Int64 = 0
+    package var epochWeight: Int64 = 0
 
     /// The exponent with which each tensor begins: 40 bits after the point.
     private static let startExponent: Int32 = 40
@@ -36,7 +39,7 @@ package struct TrainingState: Sendable, Equatable {
     /// A state of known content.
     init(
         tensors: [TensorSpec], optimizerName: String, step: Int64, parameters: [Float], optimizer: OptimizerState,
-        exponents: [Int32]
+        exponents: [Int32], epochLoss: Int64 = 0, epochWeight: Int64 = 0
     ) {
         self.tensors = tensors
         self.optimizerName = optimizerName
@@ -44,10 +47,26 @@ package struct TrainingState: Sendable, Equatable {
         self.parameters = parameters
         self.optimizer = optimizer
         self.exponents = exponents
+        self.epochLoss = epochLoss
+        self.epochWeight = epochWeight
     }
 
-    /// Makes room for larger sums of a tensor; decided by reduced sums alone.
-    package mutating func coarsen(tensor: Int) { exponents[tensor] -= 8 }
+    /// Adds a step's loss and weight to those of its epoch.
+    ///
+    /// - Parameter isFirst: whether the step is the epoch's first.
+    package mutating func addToEpoch(loss: Int64, weight: Int64, isFirst: Bool) {
+        epochLoss = (isFirst ? 0 : epochLoss) &+ loss
+        epochWeight = (isFirst ? 0 : epochWeight) &+ weight
+    }
+
+    /// The epoch's running metrics: the mean loss of the samples that its steps have seen.
+    package var runningMetrics: PartMetrics {
+        let loss = epochWeight > 0 ? Double(epochLoss) / Loss.fixedPointUnit / Double(epochWeight) : 0
+        return PartMetrics(events: epochWeight, loss: loss, auc: nil, accuracy: nil)
+    }
+
+    /// What a tensor's exponent loses where a gradient was too large for it; decided by reduced sums alone.
+    package static let coarserBits: Int32 = 8
 
     /// The bits that the largest sum of a tensor should have: more would leave less room for a step with larger
     /// gradients, fewer would round off what is left of them near the end of a training.
@@ -94,6 +113,8 @@ package struct TrainingState: Sendable, Equatable {
         for value in parameters { hash.combine(UInt64(value.bitPattern)) }
         for value in optimizer.slots { hash.combine(UInt64(value.bitPattern)) }
         for value in optimizer.scalars { hash.combine(value.bitPattern) }
+        hash.combine(UInt64(bitPattern: epochLoss))
+        hash.combine(UInt64(bitPattern: epochWeight))
         return String(mix(hash.value), radix: 16)
     }
 

@@ -16,6 +16,8 @@ extension JobFileParser {
             job.datasets = datasets(node, tree: tree, labelled: job.labelBranch == nil && fields["train"] != nil)
         }
         if let node = fields["branches"] { job.branches = branches(node) }
+        // An older job description without the key means the smallest and largest value; new job files do not.
+        job.features.normalise = .standard
         if let node = fields["features"] { job.features = features(node) }
         if let node = fields["chunk"] {
             let chunk = self.fields(node, "chunk", known: ["events"])
@@ -137,7 +139,9 @@ extension JobFileParser {
     private mutating func training(_ node: Node) -> JobDescription.Training {
         let fields = fields(
             node, "train",
-            known: ["lanes", "batch", "shuffle", "seed", "epochs", "optimizer", "loss", "model", "kernels"],
+            known: [
+                "lanes", "batch", "shuffle", "seed", "evaluate", "epochs", "optimizer", "loss", "model", "kernels",
+            ],
             required: ["model"])
         var training = JobDescription.Training()
         training.lanes = integer(fields["lanes"], "train: lanes", 1...4096) ?? 8
@@ -146,6 +150,7 @@ extension JobFileParser {
             notes.append("train: kernels has no effect any more: the model's bits are the same on every processor")
         }
         if let node = fields["shuffle"] { training.shuffle = shuffle(node) }
+        if let node = fields["evaluate"] { training.evaluatesTrain = evaluatesTrain(node) }
         if let seed = integer(fields["seed"], "train: seed", 0...Int.max) { training.seed = UInt64(seed) }
         training.epochs = integer(fields["epochs"], "train: epochs", 1...1_000_000) ?? 5
         if let node = fields["optimizer"] { training.optimizer = optimizer(node) ?? training.optimizer }
@@ -160,6 +165,20 @@ extension JobFileParser {
             checkLoss(training.loss, units: units, activation: activation, at: node)
         }
         return training
+    }
+
+    /// The parts whose metrics each epoch ends with: validation always, train where it is named.
+    private mutating func evaluatesTrain(_ node: Node) -> Bool {
+        let parts = node.sequence.map { $0.map { $0.string ?? "" } } ?? [node.string ?? ""]
+        guard parts.contains("validation"), Set(parts).isSubset(of: ["train", "validation"]) else {
+            fail(
+                node,
+                """
+                train: evaluate: expected [validation] or [train, validation]; found \(parts.joined(separator: ", "))
+                """)
+            return false
+        }
+        return parts.contains("train")
     }
 
     /// `full`, or a number of samples.

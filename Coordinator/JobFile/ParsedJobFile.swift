@@ -1,4 +1,4 @@
-import Cluster
+package import Cluster
 
 /// What a job file without mistakes asks for.
 package struct ParsedJobFile: Sendable, Equatable {

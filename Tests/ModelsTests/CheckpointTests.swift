@@ -114,9 +114,21 @@ import Testing
 
     @Test func aNewerFormatIsNamed() throws {
         var bytes = Checkpoint.encode(try state(Self.adam))
-        bytes[7] = 3
+        bytes[7] = 4
         let error = #expect(throws: InputError.self) { try decode(bytes) }
         #expect(error?.description.contains("newer version") == true)
+    }
+
+    /// Format 2 had no running loss between the step and the optimiser.
+    @Test func format2IsRead() throws {
+        var whole = try state(Self.adam)
+        whole.addToEpoch(loss: 12, weight: 3, isFirst: true)
+        var bytes = Checkpoint.encode(whole)
+        #expect(try decode(bytes) == whole && whole.runningMetrics.events == 3)
+        bytes[7] = 2
+        bytes.removeSubrange(16..<32)
+        whole.addToEpoch(loss: 0, weight: 0, isFirst: true)
+        #expect(try decode(bytes) == whole)
     }
 
     @Test func everyPrefixAndEveryFlippedByteIsSafe() throws {

@@ -131,12 +131,14 @@ import Testing
         let large = Self.batch(.init(repeating: 0, count: 9), labels: [0, 1, 0], width: 3)
         #expect(throws: InputError.self) {
             _ = try workspace.computeGradients(
-                of: large, segments: [BatchSegment(rows: 0..<large.sampleCount, random: 1)], parameters: parameters.span)
+                of: large, segments: [BatchSegment(rows: 0..<large.sampleCount, random: 1)], parameters: parameters.span
+            )
         }
         let narrow = Self.batch([1, 2], labels: [0], width: 2)
         #expect(throws: InputError.self) {
             _ = try workspace.computeGradients(
-                of: narrow, segments: [BatchSegment(rows: 0..<narrow.sampleCount, random: 1)], parameters: parameters.span)
+                of: narrow, segments: [BatchSegment(rows: 0..<narrow.sampleCount, random: 1)],
+                parameters: parameters.span)
         }
         let short = Array(parameters.dropLast())
         let fitting = Self.batch([1, 2, 3], labels: [0], width: 3)

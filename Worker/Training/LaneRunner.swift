@@ -84,12 +84,14 @@ final class LaneRunner: @unchecked Sendable {
 
     /// Adds the fixed-point sum of a segment's gradients.
     func addGradient(
-        of segment: BatchSegment, _ state: TrainingState, _ work: ThreadWork, _ layout: StepLayout
+        of segment: BatchSegment, _ parameters: Span<Float>, _ exponents: [Int32], _ work: ThreadWork,
+        _ layout: StepLayout
     ) {
-        let gradient = work.workspace.gradient(of: segment, parameters: state.parameters.span)
+        let workspace = work.workspace
+        let gradient = workspace.gradient(of: segment, parameters: parameters)
         for (tensor, range) in layout.ranges.enumerated() {
             var own = UnsafeMutableBufferPointer(rebasing: work.sums[range]).mutableSpan
-            switch FixedPoint.add(gradient.extracting(range), to: &own, exponent: state.exponents[tensor]) {
+            switch FixedPoint.add(gradient.extracting(range), to: &own, exponent: exponents[tensor]) {
             case .added: break
             case .overflow: work.sums[layout.overflow + tensor] += 1
             case .nonfinite:

@@ -110,6 +110,9 @@ package final class MemberExecutor: @unchecked Sendable {
         case .step: return .stepped(loss: try needed(trainer, for: operation).step())
         case .evaluate(let part):
             let trainer = try needed(trainer, for: operation)
+            if part == .train, attempt.plan?.training.evaluatesTrain == false {
+                return .evaluated(trainer.state.runningMetrics, truncated: 0)
+            }
             let metrics = try trainer.evaluate(part) { environment.isStopped }
             return .evaluated(metrics, truncated: trainer.truncated)
         }

@@ -35,9 +35,11 @@ final class ThreadWork: @unchecked Sendable {
     /// Computes the sums of one step of the thread's lanes: one product a layer for all of them, and their gradients
     /// lane by lane.
     ///
-    /// - Parameter lanes: the member's lanes, with the samples of the step.
+    /// - Parameters:
+    ///   - lanes: the member's lanes, with the samples of the step.
+    ///   - exponents: for each tensor the e of its fixed-point multiplier 2^e.
     func computeStep(
-        _ lanes: [LaneRunner], _ state: TrainingState, seed: UInt64, _ layout: StepLayout
+        _ lanes: [LaneRunner], _ state: TrainingState, _ exponents: [Int32], seed: UInt64, _ layout: StepLayout
     ) throws(InputError) {
         sums.update(repeating: 0)
         samples.removeAll(keepingCapacity: true)
@@ -54,7 +56,7 @@ final class ThreadWork: @unchecked Sendable {
             of: batch, segments: segments, parameters: state.parameters.span)
         sums[layout.weight] = Int64(samples.count)
         for (index, segment) in zip(self.lanes, segments) where !segment.rows.isEmpty {
-            lanes[index].addGradient(of: segment, state, self, layout)
+            lanes[index].addGradient(of: segment, state.parameters.span, exponents, self, layout)
         }
     }
 

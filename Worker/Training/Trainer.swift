@@ -149,14 +149,13 @@ package final class Trainer {
     ///
     /// - Returns: the mean loss of its rows.
     package func step() throws -> Double {
-        let (layout, lanes) = (layout, lanes)
-        var trial = state
+        let layout = layout
+        var exponents = state.exponents
         let seed = training.seed
         let digest = state.parameterDigest
-        for lane in lanes { try lane.take() }
+        var isRepeated = false
         while true {
-            let tried = trial
-            try parallel { work in try work.computeStep(lanes, tried, seed: seed, layout) }
+            try computeSums(exponents, seed: seed, takesSamples: !isRepeated)
             let buffer = stepSums.values
             _ = buffer.update(from: workers[0].sums)
             for work in workers.dropFirst() { FixedPoint.add(UnsafeBufferPointer(work.sums).span, to: buffer) }
@@ -166,13 +165,27 @@ package final class Trainer {
             let coarse = layout.tensors.indices.filter { buffer[layout.overflow + $0] > 0 }
             guard coarse.isEmpty else {
                 // The same rows again, with a coarser multiplier.
-                for tensor in coarse { trial.coarsen(tensor: tensor) }
+                for tensor in coarse { exponents[tensor] -= TrainingState.coarserBits }
+                isRepeated = true
                 continue
             }
             let weight = Double(buffer[layout.weight])
-            trial.apply(UnsafeBufferPointer(buffer).span, weight: weight, optimizer, ranges: layout.ranges)
-            state = trial
+            state.exponents = exponents
+            state.addToEpoch(
+                loss: buffer[layout.loss], weight: buffer[layout.weight],
+                isFirst: state.step % max(1, schedule.stepsPerEpoch) == 0)
+            state.apply(UnsafeBufferPointer(buffer).span, weight: weight, optimizer, ranges: layout.ranges)
             return weight > 0 ? Double(buffer[layout.loss]) / Loss.fixedPointUnit / weight : 0
+        }
+    }
+
+    /// Has each thread compute the sums of its lanes. No reference to the state is left behind: the update overwrites
+    /// it without a copy.
+    private func computeSums(_ exponents: [Int32], seed: UInt64, takesSamples: Bool) throws {
+        let (layout, lanes, state) = (layout, lanes, state)
+        try parallel { work in
+            if takesSamples { for index in work.lanes { try lanes[index].take() } }
+            try work.computeStep(lanes, state, exponents, seed: seed, layout)
         }
     }
 

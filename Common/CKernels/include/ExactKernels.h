@@ -41,14 +41,14 @@ typedef struct {
   size_t row, step;
 } ck_left;
 
-// result[i, j] = bias[j] + the sum over k of left(i, k) right(k, j): one chain of fused multiply-adds in the order of k,
-// which begins with the bias, or with 0 where there is none. The result's rows begin `stride` apart.
+// result[i, j] = bias[j] + the sum over k of left(i, k) right(k, j): one chain of fused multiply-adds in the order of
+// k, which begins with the bias, or with 0 where there is none. The result's rows begin `stride` apart.
 void ck_matrix_product(float *result, size_t stride, ck_left left, ck_right right, const float *bias, size_t rows,
                        size_t columns, size_t depth);
 // sums[j] = the sum over the rows i of matrix[i, j], in the order of i, from 0.
 void ck_column_sums(float *sums, const float *matrix, size_t stride, size_t rows, size_t columns);
 
-// exp, log, tanh and 1 / (1 + exp(-x)), in place; the error stays below 0.51 units in the last place.
+// exp, log, tanh and 1 / (1 + exp(-x)) of each value; the error stays below 0.51 ulp.
 void ck_exp(float *values, size_t count);
 void ck_log(float *values, size_t count);
 void ck_tanh(float *values, size_t count);
@@ -62,7 +62,8 @@ void ck_relu_gradient(float *gradient, const float *output, size_t count);
 
 // Drops values with the probability threshold / 2^32 and multiplies the others by scale. Rows have `width` values and
 // begin `stride` apart; what is dropped follows from the key and the value's row and column.
-void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint64_t threshold, float scale);
+void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint32_t threshold,
+                float scale);
 
 // Adds values * scale, rounded to the nearest whole number (ties to even), to the sums; none where a product is 2^51 or
 // more in size.
@@ -74,10 +75,10 @@ void ck_add_whole(int64_t *sums, const int64_t *values, size_t count);
 uint64_t ck_largest_magnitude(const int64_t *values, size_t count);
 
 // Adam's update; g = sum * unit.
-//   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g g,
-//   w -= rate (m / correction1) / (sqrt(v / correction2) + epsilon)
+//   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g g,  w -= step m / (sqrt(v) correction + epsilon)
+// where step is the rate over 1 - beta1^t, and correction 1 / sqrt(1 - beta2^t).
 void ck_adam(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit, float beta1,
-             float beta2, float rate, float correction1, float correction2, float epsilon);
+             float beta2, float step, float correction, float epsilon);
 
 // A hash of the values' bits that differs, but for one chance in 2^61, where they do; below 2^61.
 uint64_t ck_digest(const float *values, size_t count);

@@ -63,6 +63,7 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// The outer products of the error and the input, summed over the samples; for the biases the error's sum.
     package func parameterGradient(
         _ gradient: Span<Float>, input: Span<Float>, to sums: inout MutableSpan<Float>, parameters: Span<Float>,
         samples: Int
@@ -85,6 +86,7 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// The weighted sum of the errors at the outputs.
     package func inputGradient(
         _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
         scratch: inout MutableSpan<Float>, samples: Int
@@ -108,6 +110,7 @@ package struct Dense: TransformLayer, Equatable {
         }
     }
 
+    /// One `Gemm`, with the weights transposed.
     package func export(
         to graph: inout ONNXGraph, parameters: ArraySlice<Float>, index: Int, input: String, output: String
     ) {

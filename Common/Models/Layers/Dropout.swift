@@ -23,6 +23,7 @@ package struct Dropout: InPlaceLayer, Equatable {
     package var onnxOperator: String? { nil }
     package var keepsInput: Bool { true }
 
+    /// Drops and scales values by the segments' keys; does nothing where there are no segments.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         if let segments { drop(&values, segments) }
     }
@@ -35,7 +36,7 @@ package struct Dropout: InPlaceLayer, Equatable {
     }
 
     private func drop(_ values: inout MutableSpan<Float>, _ segments: [BatchSegment]) {
-        let threshold = UInt64(rate * 4_294_967_296)
+        let threshold = UInt32(min(rate * 4_294_967_296, 4_294_967_295))
         let scale = Float(1 / (1 - rate))
         let (width, line) = (inputs, NativeModel.lineLength(inputs))
         values.withUnsafeMutableBufferPointer { values in

@@ -9,12 +9,14 @@ package struct ReLU: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Relu" }
 
+    /// Replaces negative values by 0.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         values.withUnsafeMutableBufferPointer { values in
             if let start = values.baseAddress { ck_relu(start, values.count) }
         }
     }
 
+    /// Passes the gradient where the output is positive.
     package func backward(
         _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
     ) {

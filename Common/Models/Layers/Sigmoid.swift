@@ -9,6 +9,7 @@ package struct Sigmoid: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Sigmoid" }
 
+    /// Replaces each value by its logistic function.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         values.withUnsafeMutableBufferPointer { values in
             if let start = values.baseAddress { ck_logistic(start, values.count) }

@@ -9,6 +9,7 @@ package struct Softmax: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Softmax" }
 
+    /// Replaces the values of each sample by their share of the exponentials, the largest subtracted first.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         guard let units = inputShape.last, units > 0 else { return }
         let line = NativeModel.lineLength(inputs)

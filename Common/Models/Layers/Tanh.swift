@@ -9,6 +9,7 @@ package struct Tanh: InPlaceLayer, Equatable {
 
     package var onnxOperator: String? { "Tanh" }
 
+    /// Replaces each value by its hyperbolic tangent.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         values.withUnsafeMutableBufferPointer { values in
             if let start = values.baseAddress { ck_tanh(start, values.count) }

@@ -39,7 +39,8 @@ package struct Adam: Optimizer, Equatable {
         let count = parameters.count
         precondition(range.lowerBound >= 0 && range.upperBound <= count)
         precondition(sums.count >= count && state.slots.count == 2 * count)
-        let (correction1, correction2) = (Float(1 - state.scalars[0]), Float(1 - state.scalars[1]))
+        let step = Float(learningRate / (1 - state.scalars[0]))
+        let correction = Float(1 / (1 - state.scalars[1]).squareRoot())
         parameters.withUnsafeMutableBufferPointer { parameters in
             state.slots.withUnsafeMutableBufferPointer { slots in
                 sums.withUnsafeBufferPointer { sums in
@@ -49,7 +50,7 @@ package struct Adam: Optimizer, Equatable {
                     let start = range.lowerBound
                     ck_adam(
                         parameters + start, slots + start, slots + count + start, sums + start, range.count, unit,
-                        Float(beta1), Float(beta2), Float(learningRate), correction1, correction2, Float(epsilon))
+                        Float(beta1), Float(beta2), step, correction, Float(epsilon))
                 }
             }
         }
