@@ -12,7 +12,7 @@ package enum Checksum {
         case .xrootd:
             var text = [CChar](repeating: 0, count: 256)
             let address = try site.credentials.sign(url)
-            let result = withErrorText {
+            let result = xrootdResult {
                 cxr_checksum(address, Int32(site.limits.openSeconds), &text, text.count, $0, $1)
             }
             guard result.code == CXR_OK else { throw storageError(result, "cannot get the file's checksum", url) }

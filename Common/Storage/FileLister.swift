@@ -168,7 +168,7 @@ package struct FileLister: Sendable {
         var directory: Int32 = 0
         var size: UInt64 = 0
         let address = try access.credentials.sign(url)
-        let result = withErrorText { cxr_stat(address, Int32(access.limits.openSeconds), &directory, &size, $0, $1) }
+        let result = xrootdResult { cxr_stat(address, Int32(access.limits.openSeconds), &directory, &size, $0, $1) }
         guard result.code == CXR_OK else { throw storageError(result, "cannot find the file", url) }
         return directory != 0
     }
@@ -187,7 +187,7 @@ package struct FileLister: Sendable {
         }
         var listing: UnsafeMutablePointer<CChar>?
         let address = try access.credentials.sign(url)
-        let result = withErrorText { cxr_list(address, Int32(access.limits.openSeconds), &listing, $0, $1) }
+        let result = xrootdResult { cxr_list(address, Int32(access.limits.openSeconds), &listing, $0, $1) }
         guard result.code == CXR_OK, let listing else { throw storageError(result, "cannot list the directory", url) }
         defer { cxr_free(listing) }
         return String(cString: listing).split(separator: "\n").map { (String($0.dropFirst(2)), $0.hasPrefix("d ")) }

@@ -43,7 +43,7 @@ final class XrootdRequest {
         var data: UnsafePointer<UInt8>?
         var length: UInt64 = 0
         let left = max(0, seconds * 1000 - ticket.milliseconds)
-        let result = withErrorText { cxr_wait(request, Int32(left), &data, &length, $0, $1) }
+        let result = xrootdResult { cxr_wait(request, Int32(left), &data, &length, $0, $1) }
         settled = true
         guard result.code == CXR_OK, let data else {
             let error = storageError(result, "cannot read", url)

@@ -8,14 +8,10 @@ struct XrootdResult {
     var text: String
 }
 
-/// Calls `body` with room for an error's text.
-func withErrorText(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> XrootdResult {
+/// Calls the XRootD client with memory for an error's text.
+func xrootdResult(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> XrootdResult {
     var code: Int32 = 0
-    let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
-        buffer.initialize(repeating: 0)
-        code = body(buffer.baseAddress!, buffer.count)
-        return String(cString: buffer.baseAddress!)
-    }
+    let text = withErrorText { code = body($0, $1) }
     return XrootdResult(code: Int(code), text: text.replacing("\n", with: " "))
 }
 

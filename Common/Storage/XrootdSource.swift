@@ -21,7 +21,7 @@ package final class XrootdSource: RangeSource, @unchecked Sendable {
         var handle: OpaquePointer?
         var info = cxr_file_info()
         let address = try site.credentials.sign(url, avoiding: servers)
-        let result = withErrorText { cxr_open(address, Int32(site.limits.openSeconds), &handle, &info, $0, $1) }
+        let result = xrootdResult { cxr_open(address, Int32(site.limits.openSeconds), &handle, &info, $0, $1) }
         guard result.code == CXR_OK, let handle else { throw storageError(result, "cannot open the file", url) }
         guard let bytes = Int(exactly: info.size) else {
             cxr_close(handle)

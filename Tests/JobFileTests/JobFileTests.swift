@@ -34,6 +34,49 @@ import Testing
         #expect(job.features.padding == .value(0))
     }
 
+    /// Every kind of layer has a key. A new case does not compile until it stands here.
+    @Test func everyLayerHasAKey() throws {
+        func text(_ layer: JobDescription.Layer) -> String {
+            switch layer {
+            case .dense(let units, let activation): "dense: {units: \(units), activation: \(activation.rawValue)}"
+            case .dropout(let rate): "dropout: \(rate)"
+            }
+        }
+        let last = JobDescription.Layer.dense(units: 1, activation: .sigmoid)
+        for layer in [.dense(units: 3, activation: .tanh), .dropout(rate: 0.25)] as [JobDescription.Layer] {
+            let file = Self.good.replacingOccurrences(of: "dropout: 0.5", with: text(layer))
+            #expect(try JobFileParser.parse(file, baseDirectory: "/").job.train?.layers.suffix(2) == [layer, last])
+        }
+    }
+
+    @Test func trainingKeysAreReadAndChecked() throws {
+        let keys = "train:\n  lanes: 16\n  batch: 4\n  shuffle: 5000\n  seed: 7\n  evaluate: [train, validation]"
+        let file = Self.good.replacingOccurrences(of: "train:", with: keys)
+        let train = try #require(try JobFileParser.parse(file, baseDirectory: "/").job.train)
+        #expect(train.lanes == 16 && train.batch == 4 && train.shuffle == .samples(5000) && train.seed == 7)
+        #expect(train.evaluatesTrain)
+        let full = Self.good.replacingOccurrences(of: "train:", with: "train:\n  shuffle: full")
+        let other = try JobFileParser.parse(full, baseDirectory: "/").job
+        #expect(other.train?.shuffle == .full && other.train?.evaluatesTrain == false && other.train?.seed == nil)
+        for (key, message) in [
+            ("shuffle: 0", "train: shuffle: expected full, or samples"), ("shuffle: all", "train: shuffle"),
+            ("seed: -1", "train: seed"), ("evaluate: [test]", "train: evaluate: expected [validation]"),
+        ] {
+            let text = Self.good.replacingOccurrences(of: "train:", with: "train:\n  \(key)")
+            let error = #expect(throws: FileMistakes.self) { try JobFileParser.parse(text, baseDirectory: nil) }
+            #expect("\(error as Any)".contains(message), "\(key)")
+        }
+    }
+
+    /// Jobs are normalised by mean and deviation unless they ask for something else, with and without a section.
+    @Test func standardIsTheDefaultNormalisation() throws {
+        for features in ["", "features: {padding: 0}"] {
+            let text = Self.good.replacingOccurrences(
+                of: #"features: {pad: {"Jet_*": 8}, normalise: standard, padding: 0}"#, with: features)
+            #expect(try JobFileParser.parse(text, baseDirectory: "/").job.features.normalise == .standard)
+        }
+    }
+
     @Test func theExamplesAreRead() throws {
         let configs = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../cluster-configs")
             .standardizedFileURL

@@ -1,7 +1,6 @@
 import Bytes
 package import Cluster
 package import Collectives
-import Dispatch
 package import Features
 package import Member
 package import Models
@@ -27,11 +26,11 @@ package final class Trainer {
     private let group: any Communicator
     private let members: [String]
     private let lanes: [LaneRunner]
-    private let threads: Int
     private let metricSums: MetricSums
     private let stepSums: any AllReduce
     private let metricTotals: any AllReduce
     private var workers: [ThreadWork] = []
+    private let team: ThreadTeam
     private var barriers = 0
     /// The state after the last step that was applied.
     package private(set) var state: TrainingState
@@ -64,7 +63,7 @@ package final class Trainer {
         }
         self.lanes = lanes
         let threads = max(1, min(threads, lanes.count))
-        self.threads = threads
+        team = ThreadTeam(count: threads)
         let layout = StepLayout(model.tensors, lanes: count, members: group.size)
         self.layout = layout
         let metricSums = MetricSums(model.loss)
@@ -136,7 +135,7 @@ package final class Trainer {
         let workers = workers
         if workers.count == 1 { return try body(workers[0]) }
         let failure = Mutex<(any Error)?>(nil)
-        DispatchQueue.concurrentPerform(iterations: workers.count) { index in
+        team.run { index in
             do { try body(workers[index]) } catch { failure.withLock { $0 = $0 ?? error } }
         }
         if let error = failure.withLock({ $0 }) { throw error }
