@@ -180,7 +180,7 @@ def polled(options, pollers):
     coordinator = Coordinator(options.beamline, tempfile.mkdtemp(prefix="beamline-cluster-"))
     blocks = max(1, options.polled_receipts // options.files)
     load = subprocess.Popen(
-        [options.ours, "polled", "24301", "10", str(options.files), str(blocks), "8", "400"],
+        [options.ours, "polled", "24301", "10", str(options.files), str(blocks), "8", str(options.polled_tasks)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -223,6 +223,9 @@ def main():
     parser.add_argument("--machines", default="100x100000,1000x1000000,1000x10000000,10000x1000000,10000x10000000")
     parser.add_argument("--pollers", default="20", help="clients that ask while receipts flow; empty to leave this out")
     parser.add_argument("--files", type=int, default=20_000, help="files of the job that they ask for")
+    parser.add_argument(
+        "--polled-tasks", type=int, default=8, help="tasks that each of the ten workers holds while clients ask"
+    )
     parser.add_argument("--polled-receipts", type=int, default=400_000)
     options = parser.parse_args()
     numbers = lambda text: [int(word) for word in text.split(",") if word]
