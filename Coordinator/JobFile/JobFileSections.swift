@@ -185,7 +185,8 @@ extension JobFileParser {
     private mutating func shuffle(_ node: Node) -> JobDescription.Shuffle {
         if node.string == "full" { return .full }
         guard let samples = node.int, (1...1_000_000_000).contains(samples) else {
-            fail(node, "train: shuffle: expected full, or samples from 1 to 1000000000; found \(Self.kind(node))")
+            let found = node.string ?? Self.kind(node)
+            fail(node, "train: shuffle: expected full, or samples from 1 to 1000000000; found \(found)")
             return .automatic
         }
         return .samples(samples)

@@ -31,6 +31,7 @@ extension Ledger {
         UPDATE job SET failed_stage = 'train' WHERE failed_stage = 'evaluate';
         DELETE FROM checkpoint WHERE job IN (SELECT id FROM job WHERE stage = 'train' OR failed_stage = 'train');
         DELETE FROM epoch WHERE job IN (SELECT id FROM job WHERE stage = 'train' OR failed_stage = 'train');
+        DELETE FROM member WHERE job IN (SELECT id FROM job WHERE stage = 'train' OR failed_stage = 'train');
         UPDATE job SET manifest = NULL, data_plan = NULL, training_plan = NULL, kernels = NULL, test = NULL
           WHERE stage = 'train' OR failed_stage = 'train';
         """

@@ -58,6 +58,7 @@ import Testing
             #expect(expected.interrupted.step > 0 && job.epochs == 0 && job.checkpoint == nil)
             let record = try #require(try ledger.job(job.id))
             #expect(record.dataPlan == nil && record.trainingPlan == nil && record.combinedManifest == nil)
+            #expect(try ledger.members(job.id).isEmpty)
             #expect(restored.nextRound == RoundNumber(2) && restored.nextToken.rawValue > 2 << 36)
         }
     }

@@ -59,7 +59,7 @@ import Testing
         let other = try JobFileParser.parse(full, baseDirectory: "/").job
         #expect(other.train?.shuffle == .full && other.train?.evaluatesTrain == false && other.train?.seed == nil)
         for (key, message) in [
-            ("shuffle: 0", "train: shuffle: expected full, or samples"), ("shuffle: all", "train: shuffle"),
+            ("shuffle: 0", "train: shuffle: expected full, or samples"), ("shuffle: all", "found all"),
             ("seed: -1", "train: seed"), ("evaluate: [test]", "train: evaluate: expected [validation]"),
         ] {
             let text = Self.good.replacingOccurrences(of: "train:", with: "train:\n  \(key)")
