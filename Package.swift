@@ -76,6 +76,7 @@ let package = Package(
         .target(name: "CKernels", path: "Common/CKernels"),
         room("Bytes", in: "Common", [crypto]),
         room("Columns", in: "Common", ["Bytes", "CKernels"]),
+        room("Arrays", in: "Common", ["Bytes", "CCodecs"]),
         room("Storage", in: "Common", ["Bytes", "Cluster", "CCodecs", "CXrootd", httpClient, nioSSL]),
         room("RootFormat", in: "Common", ["Bytes", "Columns", "Storage", "CCodecs", "CKernels"]),
         room("Specs", in: "Common", ["CKernels", "Bytes", "Cluster", "Columns"]),
@@ -167,6 +168,9 @@ let package = Package(
             "RootFormatTests",
             ["Bytes", "Columns", "Storage", "RootFormat", "Pipeline", "Cluster", "Specs"]),
         tests("BytesTests", ["Bytes"]),
+        .testTarget(
+            name: "ArraysTests", dependencies: ["Arrays", "Bytes"], path: "Tests/ArraysTests", exclude: ["oracle.py"],
+            swiftSettings: swiftSettings),
         tests("CKernelsTests", ["CKernels"]),
         tests("AccessTests", ["Access", x509]),
         tests("PipelineTests", ["Bytes", "Cluster", "Pipeline"]),
