@@ -30,6 +30,9 @@ package enum RestPath {
     /// What of the training depends on where it ran: a `RunRecord`.
     package static func run(job: JobID) -> String { "\(self.job(job))/run" }
 
+    /// What a job trains on, as it is stored: the document of a `DataPlan`.
+    package static func plan(job: JobID) -> String { "\(self.job(job))/plan" }
+
     /// The statistics of a job's branches: a `SpecsDocument`, or an `MLaaS4HEPSpecs`.
     package static func specs(job: JobID, format: SpecsFormat? = nil) -> String {
         "\(self.job(job))/specs" + (format.map { "?\(RestQuery.format)=\($0.rawValue)" } ?? "")

@@ -116,6 +116,24 @@ struct QueryReader: Sendable {
             finished: job.finished, members: try ledger.members(id))
     }
 
+    /// The document of the job's data plan, as it is stored.
+    /// - Returns: nil where there is no such job.
+    /// - Throws: `InputError` with the reason where the job has no data plan.
+    func dataPlan(_ id: JobID) throws -> Data? {
+        guard let job = try ledger.job(id) else { return nil }
+        guard job.description.train != nil else {
+            throw InputError(
+                .input, "job \(id) has no data plan: it does not train",
+                hint: "A job whose file has the key train makes one.")
+        }
+        guard let document = try StoredPlans.dataPlanDocument(of: job, in: blobs) else {
+            throw InputError(
+                .input, "job \(id) has no data plan yet", expected: "a job that has reached the stage train",
+                found: "stage \(job.stage.rawValue)")
+        }
+        return document
+    }
+
     func story(_ subject: StorySubject) throws -> [StoryLine]? { try ledger.story(subject) }
 
     /// The specs of the files that are counted, as JSON.

@@ -111,6 +111,13 @@ package struct RestService: Sendable {
             guard let record = try await queries.read({ try $0.runRecord(id) }) else { return Self.noModel(context) }
             return Self.response(try await queries.json { _ in record })
         }
+        api.get("jobs/:id/plan") { _, context in
+            let id: JobID = Self.id(context)
+            guard let document = try await queries.read({ try $0.dataPlan(id) }) else {
+                return Self.unknownJob(context)
+            }
+            return Self.response(ByteBuffer(bytes: document))
+        }
         api.get("jobs/:id/specs") { request, context in try await specs(request, context) }
         api.get("stories/:subject/:id") { _, context in try await story(context) }
         api.get("workers") { _, _ in Self.response(try await queries.json { $0.workers }) }

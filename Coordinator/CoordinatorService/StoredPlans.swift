@@ -33,24 +33,38 @@ struct StoredPlans: Sendable {
     /// - Returns: nil where the job has none yet.
     /// - Throws: `InputError` where a blob is missing or not understood.
     init?(of job: Ledger.JobRecord, in blobs: BlobStore) throws {
-        func blob(_ digest: String) throws -> Data {
-            guard let bytes = try blobs.get(digest) else {
-                throw InputError(
-                    .missing, "a training plan is missing from the state directory", object: "job \(job.id)",
-                    expected: "the blob \(digest)")
-            }
-            return Data(bytes)
-        }
         if let data = job.dataPlan, let training = job.trainingPlan {
             self = StoredPlans(
-                data: try WireCoding.value(DataPlan.self, try blob(data)),
-                training: try WireCoding.value(TrainingPlan.self, try blob(training)), dataDigest: data,
+                data: try WireCoding.value(DataPlan.self, try Self.blob(data, of: job, in: blobs)),
+                training: try WireCoding.value(TrainingPlan.self, try Self.blob(training, of: job, in: blobs)),
+                dataDigest: data,
                 trainingDigest: training)
         } else if let combined = job.combinedManifest {
-            let manifest = try WireCoding.value(CombinedManifest.self, try blob(combined))
+            let manifest = try WireCoding.value(CombinedManifest.self, try Self.blob(combined, of: job, in: blobs))
             try self.init(data: manifest.dataPlan, training: manifest.trainingPlan, storedIn: blobs)
         } else {
             return nil
         }
+    }
+
+    /// The document of a job's data plan, as it is stored; of an earlier version's manifest, the data plan alone.
+    /// Nothing is stored.
+    ///
+    /// - Returns: nil where the job has none yet.
+    /// - Throws: `InputError` where the blob is missing, or the manifest is not understood.
+    static func dataPlanDocument(of job: Ledger.JobRecord, in blobs: BlobStore) throws -> Data? {
+        if let digest = job.dataPlan { return try blob(digest, of: job, in: blobs) }
+        guard let combined = job.combinedManifest else { return nil }
+        let manifest = try WireCoding.value(CombinedManifest.self, try blob(combined, of: job, in: blobs))
+        return try WireCoding.body(manifest.dataPlan)
+    }
+
+    private static func blob(_ digest: String, of job: Ledger.JobRecord, in blobs: BlobStore) throws -> Data {
+        guard let bytes = try blobs.get(digest) else {
+            throw InputError(
+                .missing, "a training plan is missing from the state directory", object: "job \(job.id)",
+                expected: "the blob \(digest)")
+        }
+        return Data(bytes)
     }
 }

@@ -71,6 +71,22 @@ import Testing
 
         deinit { try? FileManager.default.removeItem(at: directory) }
 
+        /// Adds two cancelled jobs that train: one with this data plan, one without any.
+        func addTrainings(plan: String) throws -> (planned: JobID, unplanned: JobID) {
+            let ledger = try Ledger(path: directory.appending(path: "ledger.sqlite").path)
+            let digest = try BlobStore(directory.appending(path: "blobs")).put(Array(plan.utf8))
+            var job = JobDescription(
+                name: "training", datasets: [.init(name: "a", label: 0, tree: "t", files: ["root://s//f.root"])])
+            job.train = JobDescription.Training()
+            let (planned, unplanned) = (try ledger.addJob(job, at: 103), try ledger.addJob(job, at: 103))
+            try ledger.commit(
+                [
+                    .job(planned, .plans(data: digest, training: digest)),
+                    .job(planned, .stage(.cancelled, error: nil)), .job(unplanned, .stage(.cancelled, error: nil)),
+                ], at: 104)
+            return (planned, unplanned)
+        }
+
         var tokens: TokenStore { TokenStore(state: directory) }
 
         /// - Parameter asksForTokens: lets in only those with a token.
@@ -151,6 +167,25 @@ import Testing
         }
     }
 
+    /// A data plan is given as it is stored; where there is none, the answer has the reason.
+    @Test func theDataPlanCanBeRead() async throws {
+        let state = try State()
+        let (planned, unplanned) = try state.addTrainings(plan: "{\"format\": 2}")
+        try await state.application().test(.router) { client in
+            try await client.execute(uri: RestPath.plan(job: planned), method: .get) { response in
+                #expect(response.status == .ok && response.headers[.contentType] == "application/json")
+                #expect(String(buffer: response.body) == "{\"format\": 2}")
+            }
+            for (job, reason) in [(unplanned, "no data plan yet"), (state.done, "it does not train")] {
+                try await client.execute(uri: RestPath.plan(job: job), method: .get) { response in
+                    #expect(response.status == .conflict)
+                    let error = try Self.error(response)
+                    #expect(error.contains(reason), "\(error)")
+                }
+            }
+        }
+    }
+
     @Test func aJobGoesThroughItsCommands() async throws {
         let state = try State()
         try await state.application().test(.router) { client in
@@ -176,10 +211,11 @@ import Testing
 
             for path in [
                 RestPath.command(.cancel, job: id), RestPath.command(.pause, job: state.done),
-                RestPath.command(.retry, job: state.done), RestPath.specs(job: id),
-                RestPath.command(.retry, job: id, withoutUnreadable: true),
+                RestPath.command(.retry, job: state.done), RestPath.specs(job: id), RestPath.plan(job: id),
+                RestPath.plan(job: state.done), RestPath.command(.retry, job: id, withoutUnreadable: true),
             ] {
-                let method: HTTPRequest.Method = path.hasSuffix("specs") ? .get : .post
+                let reads = path.hasSuffix("specs") || path.hasSuffix("plan")
+                let method: HTTPRequest.Method = reads ? .get : .post
                 try await client.execute(uri: path, method: method) { response in
                     #expect(response.status == .conflict, "\(path)")
                     let error = try Self.error(response)
@@ -197,7 +233,7 @@ import Testing
         try await state.application().test(.router) { client in
             var routes: [(String, HTTPRequest.Method)] = [
                 (RestPath.job(JobID(99)), .get), (RestPath.job(JobID(99)), .delete),
-                (RestPath.specs(job: JobID(99)), .get),
+                (RestPath.specs(job: JobID(99)), .get), (RestPath.plan(job: JobID(99)), .get),
                 (RestPath.bundle(job: JobID(99)), .get), (RestPath.run(job: JobID(99)), .get),
                 (RestPath.story("job", 99), .get),
                 (RestPath.story("worker", 99), .get), (RestPath.story("planet", 1), .get),
@@ -270,6 +306,7 @@ import Testing
             }
             let reading = [
                 RestPath.jobs, RestPath.job(job), RestPath.specs(job: job), RestPath.bundle(job: job),
+                RestPath.plan(job: job),
                 RestPath.run(job: job), RestPath.story("job", job.rawValue), RestPath.workers, RestPath.sites,
             ].map { ($0, HTTPRequest.Method.get, Role.reader) }
             let steering =
