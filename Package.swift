@@ -156,8 +156,9 @@ let package = Package(
         .executableTarget(
             name: "BeamlineCommand",
             dependencies: [
-                "Access", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles", "Ledger",
-                "CoordinatorService", "RestInterface", "WorkerService", "InferenceService", "Models", "Pipeline",
+                "Access", "Arrays", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles",
+                "Features", "Ledger", "CoordinatorService", "RestInterface", "WorkerService", "InferenceService",
+                "Models", "Pipeline",
                 arguments, lifecycle, logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
@@ -173,7 +174,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("CKernelsTests", ["CKernels"]),
         tests("AccessTests", ["Access", x509]),
-        tests("PipelineTests", ["Bytes", "Cluster", "Pipeline"]),
+        tests("PipelineTests", ["Bytes", "Cluster", "Features", "Pipeline", "Sampling"]),
         tests("WireTests", ["Bytes", "Cluster", "Wire"]),
         tests("ServingTests", ["Serving"]),
         tests("ModelsTests", ["Bytes", "CKernels", "Cluster", "Features", "Models"]),

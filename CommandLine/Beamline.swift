@@ -9,7 +9,7 @@ struct Beamline: AsyncParsableCommand {
         subcommands: [
             Up.self, CoordinatorCommand.self, WorkerCommand.self, InferenceCommand.self, Submit.self, Status.self,
             Jobs.self, Cancel.self, Pause.self, Resume.self, Retry.self, Fetch.self, Workers.self, Drain.self,
-            Story.self,
+            Story.self, SamplesCommand.self,
             SitesCommand.self, LedgerCommand.self, TokenCommand.self, AuthorityCommand.self, SpecsCommand.self,
             Predict.self,
             Inspect.self, Root.self, Version.self,
