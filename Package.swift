@@ -177,7 +177,9 @@ let package = Package(
         tests("PipelineTests", ["Bytes", "Cluster", "Features", "Pipeline", "Sampling"]),
         tests("WireTests", ["Bytes", "Cluster", "Wire"]),
         tests("ServingTests", ["Serving"]),
-        tests("ModelsTests", ["Bytes", "CKernels", "Cluster", "Features", "Models"]),
+        .testTarget(
+            name: "ModelsTests", dependencies: ["Bytes", "CKernels", "Cluster", "Features", "Models"],
+            path: "Tests/ModelsTests", exclude: ["evaluation_oracle.py"], swiftSettings: swiftSettings),
         tests(
             "InferenceTests",
             ["Bytes", "Cluster", "Features", "InferenceService", "Models", hummingbird, hummingbirdTesting]),

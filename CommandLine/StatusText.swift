@@ -3,9 +3,10 @@ import Foundation
 
 /// A job's status as text.
 enum StatusText {
-    /// The loss of a part, and its AUC where it has one.
+    /// The loss of a part, and its AUC and accuracy where it has them.
     private static func text(_ part: PartMetrics) -> String {
         String(format: "loss %.5f", part.loss) + (part.auc.map { String(format: " AUC %.5f", $0) } ?? "")
+            + (part.accuracy.map { String(format: " accuracy %.4f", $0) } ?? "")
     }
 
     static func number(_ value: Double) -> String {
@@ -62,9 +63,9 @@ enum StatusText {
                 "  epoch \(metrics.epoch): \(text(metrics.train)), validation \(text(metrics.validation))")
         }
         if let test = status.test {
-            let auc = test.auc.map { String(format: "%.5f", $0) } ?? "undefined (one class)"
             let accuracy = test.accuracy.map { String(format: "%.4f", $0) } ?? "undefined (no events)"
-            lines.append("  test: AUC \(auc), accuracy \(accuracy), \(test.events) events")
+            lines.append("  test: AUC \(area(test.auc)), accuracy \(accuracy), \(test.events) events")
+            if let evaluation = status.evaluation { lines += self.lines(evaluation).map { "    " + $0 } }
         }
         for node in status.published { lines.append("  published to \(node)") }
         for note in status.notes.prefix(40) { lines.append("  note: \(note)") }

@@ -59,6 +59,8 @@ package struct JobStatus: Codable, Sendable, Equatable {
     package var etaSeconds: Double?
     package var metrics: [EpochMetrics] = []
     package var test: PartMetrics?
+    /// What the finished model does on train and test; nil before the end of the training, and in lists of jobs.
+    package var evaluation: EvaluationReport?
     package var published: [String] = []
 
     package init(id: JobID, name: String, stage: JobStage) {
@@ -131,6 +133,7 @@ extension JobStatus {
         try keys.read(.etaSeconds, into: &etaSeconds)
         try keys.read(.metrics, into: &metrics)
         try keys.read(.test, into: &test)
+        try keys.read(.evaluation, into: &evaluation)
         try keys.read(.published, into: &published)
     }
 }

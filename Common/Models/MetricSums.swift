@@ -1,13 +1,25 @@
 package import Cluster
 
-/// Loss, AUC and accuracy as integers that add exactly, in any order: 65,536 score bins a class.
+/// Loss, AUC and accuracy as integers that add exactly, in any order: 65,536 score bins a class. For the report at the
+/// end of a training also the confusion matrix.
 package struct MetricSums: Sendable {
     /// The bins of a score's range from 0 to 1.
     package static let bins = 65_536
 
-    private let loss: Loss
+    /// What is counted.
+    package enum Detail: Sendable {
+        /// What an epoch's metrics need.
+        case epoch
+        /// What `EvaluationReport` needs.
+        case report
+    }
+
+    package let detail: Detail
+    let loss: Loss
+    /// The side of the confusion matrix; 0 where none is counted.
+    private let confusionSide: Int
     /// The number of sums. For each score come the bins of the other classes, then those of its own class; then the
-    /// numbers of `Tail`.
+    /// numbers of `Tail`; then the confusion matrix, true class by true class.
     package let count: Int
 
     /// The sums after the bins.
@@ -17,9 +29,14 @@ package struct MetricSums: Sendable {
     }
 
     /// The sums of a model with this loss.
-    package init(_ loss: Loss) {
+    package init(_ loss: Loss, detail: Detail = .epoch) {
         self.loss = loss
-        count = loss.outputs * 2 * Self.bins + Tail.allCases.count
+        self.detail = detail
+        switch detail {
+        case .epoch: confusionSide = 0
+        case .report: confusionSide = loss.classes <= EvaluationReport.maxDetailedOutputs ? loss.classes : 0
+        }
+        count = loss.outputs * 2 * Self.bins + Tail.allCases.count + confusionSide * confusionSide
     }
 
     private func index(_ tail: Tail) -> Int { loss.outputs * 2 * Self.bins + tail.rawValue }
@@ -52,10 +69,12 @@ package struct MetricSums: Sendable {
             sums[(output * 2 + (isOwn ? 1 : 0)) * Self.bins + bin] += 1
             if score > scores[row + best] { best = output }
         }
-        let isCorrect = outputs == 1 ? (scores[row] >= 0.5) == (label > 0) : best == Int(label)
+        let truth = outputs == 1 ? (label > 0 ? 1 : 0) : Int(label)
+        let predicted = outputs == 1 ? (scores[row] >= 0.5 ? 1 : 0) : best
         sums[index(.events)] += 1
-        sums[index(.correct)] += isCorrect ? 1 : 0
+        sums[index(.correct)] += predicted == truth ? 1 : 0
         sums[index(.loss)] += Loss.fixedPoint(probability: loss.probability(of: label, scores, sample: sample))
+        if truth >= 0, truth < confusionSide { sums[confusionIndex(truth) + predicted] += 1 }
     }
 
     /// The metrics of reduced sums. The AUC of several classes is the mean of each against the rest; a tie counts half.
@@ -63,26 +82,58 @@ package struct MetricSums: Sendable {
     /// - Parameter sums: `count` sums.
     package func metrics(_ sums: Span<Int64>) -> PartMetrics {
         let events = sums[index(.events)]
-        guard events > 0 else { return PartMetrics(events: 0, loss: 0, auc: nil, accuracy: nil) }
-        var areas: [Double] = []
-        for output in 0..<loss.outputs {
-            let negatives = output * 2 * Self.bins
-            let positives = negatives + Self.bins
-            var below = 0.0
-            var area = 0.0
-            var all = 0.0
-            for bin in 0..<Self.bins {
-                let own = Double(sums[positives + bin])
-                let others = Double(sums[negatives + bin])
-                area += own * (below + 0.5 * others)
-                below += others
-                all += own
-            }
-            if below > 0, all > 0 { areas.append(area / (below * all)) }
-        }
+        let areas = (0..<loss.outputs).map { area(ofOutput: $0, sums) }
+        let defined = areas.compactMap { $0 }
         return PartMetrics(
-            events: events, loss: Double(sums[index(.loss)]) / Loss.fixedPointUnit / Double(events),
-            auc: areas.isEmpty ? nil : areas.reduce(0, +) / Double(areas.count),
-            accuracy: Double(sums[index(.correct)]) / Double(events))
+            events: events,
+            loss: events > 0 ? Double(sums[index(.loss)]) / Loss.fixedPointUnit / Double(events) : 0,
+            auc: defined.isEmpty ? nil : defined.reduce(0, +) / Double(defined.count),
+            classAUC: loss.outputs > 1 ? areas : nil,
+            accuracy: events > 0 ? Double(sums[index(.correct)]) / Double(events) : nil)
+    }
+
+    /// The area under the ROC curve of an output's class against the rest; nil where one of both has no event.
+    private func area(ofOutput output: Int, _ sums: Span<Int64>) -> Double? {
+        let negatives = output * 2 * Self.bins
+        let positives = negatives + Self.bins
+        var below = 0.0
+        var area = 0.0
+        var all = 0.0
+        for bin in 0..<Self.bins {
+            let own = Double(sums[positives + bin])
+            let others = Double(sums[negatives + bin])
+            area += own * (below + 0.5 * others)
+            below += others
+            all += own
+        }
+        // Of very many events the products are rounded.
+        return below > 0 && all > 0 ? min(1, area / (below * all)) : nil
+    }
+
+    // MARK: For the report
+
+    /// The scores of one output, from reduced sums.
+    ///
+    /// - Parameter sums: `count` sums.
+    func scores(ofOutput output: Int, _ sums: Span<Int64>) -> ScoreBins {
+        let start = output * 2 * Self.bins
+        return ScoreBins(
+            own: (0..<Self.bins).map { sums[start + Self.bins + $0] }, others: (0..<Self.bins).map { sums[start + $0] })
+    }
+
+    /// The numbers of events by true class, and within it by predicted class, from reduced sums; nil where they are not
+    /// counted.
+    ///
+    /// - Parameter sums: `count` sums.
+    func confusion(_ sums: Span<Int64>) -> [[Int64]]? {
+        guard confusionSide > 0 else { return nil }
+        return (0..<confusionSide).map { truth in
+            (0..<confusionSide).map { sums[confusionIndex(truth) + $0] }
+        }
+    }
+
+    /// The index of the first number of a true class.
+    private func confusionIndex(_ truth: Int) -> Int {
+        loss.outputs * 2 * Self.bins + Tail.allCases.count + truth * confusionSide
     }
 }

@@ -17,9 +17,10 @@ struct Bundler: Sendable {
 
     /// The bundle's `metrics.json`.
     private struct Metrics: Encodable {
-        var format = 2
+        var format = 3
         var epochs: [EpochMetrics]
         var test: PartMetrics?
+        var evaluation: EvaluationReport?
     }
 
     /// The bundle's `lineage.json`.
@@ -60,10 +61,14 @@ struct Bundler: Sendable {
             .init(.model, try model(plans, state)),
             .init(.schema, [UInt8](try WireCoding.body(plans.data.schema))),
             .init(.specs, [UInt8](try WireCoding.body(specs(job, merged)))),
-            .init(.metrics, [UInt8](try WireCoding.body(Metrics(epochs: try ledger.epochs(job.id), test: job.test)))),
+            .init(.metrics, [UInt8](try WireCoding.body(metrics(job)))),
             .init(.lineage, [UInt8](try WireCoding.body(lineage(job, plans, training, merged)))),
         ]
         return try blobs.put(ModelBundle(documents).encode())
+    }
+
+    private func metrics(_ job: Ledger.JobRecord) throws -> Metrics {
+        Metrics(epochs: try ledger.epochs(job.id), test: job.test, evaluation: try ledger.evaluation(job.id))
     }
 
     private func model(_ plans: StoredPlans, _ state: [UInt8]) throws -> [UInt8] {

@@ -30,10 +30,13 @@ extension Coordinator {
         let isPlausible: Bool
         switch report {
         case .checkpoint(let digest, let step, let metrics):
-            isPlausible = blobs.has(digest) && steps.contains(step) && metrics.allSatisfy { $0.epoch > 0 }
+            isPlausible =
+                blobs.has(digest) && steps.contains(step) && metrics.allSatisfy(EvaluationCheck.isPlausible)
             if isPlausible { blobs.arrived(digest) }
-        case .finished(let digest, let step, _, let truncated):
-            isPlausible = blobs.has(digest) && steps.contains(step) && truncated >= 0
+        case .finished(let digest, let step, let test, let truncated, let evaluation):
+            isPlausible =
+                blobs.has(digest) && steps.contains(step) && truncated >= 0 && EvaluationCheck.isPlausible(test)
+                && evaluation.map { $0.test.metrics == test && EvaluationCheck.isPlausible($0) } ?? true
             if isPlausible { blobs.arrived(digest) }
         case .progress(let step, let epoch, let stepsPerEpoch, let rate, let loss):
             isPlausible =
@@ -41,7 +44,9 @@ extension Coordinator {
                 && (0...1e9).contains(rate) && loss.isFinite
         case .failed: isPlausible = true
         }
-        if !isPlausible { log.warning("a training report is invalid, or its checkpoint is not here: \(report)") }
+        if !isPlausible {
+            log.warning("a training report is invalid, or its checkpoint is not here: \("\(report)".prefix(2000))")
+        }
         return isPlausible
     }
 

@@ -42,11 +42,12 @@ struct QueryReader: Sendable {
 
     // MARK: Status
 
-    /// All jobs, in the order of their submission. Those at their end are decoded once.
+    /// All jobs, in the order of their submission, without the reports of their evaluation. Those at their end are
+    /// decoded once.
     func statuses() throws -> [JobStatus] {
         try ledger.jobStages().compactMap { id, stage, finished in
             guard stage.isFinal, let known = kept.state.withLock({ $0.finished[id] }), known.at == finished else {
-                return try status(id)
+                return try summary(id)
             }
             var status = known.status
             status.workers = snapshots.current.workers.count
@@ -56,6 +57,13 @@ struct QueryReader: Sendable {
 
     /// - Returns: nil where there is no such job.
     func status(_ id: JobID) throws -> JobStatus? {
+        guard var status = try summary(id) else { return nil }
+        status.evaluation = try ledger.evaluation(id)
+        return status
+    }
+
+    /// A status without the report of the evaluation, which is large.
+    private func summary(_ id: JobID) throws -> JobStatus? {
         guard let record = try ledger.job(id) else { return nil }
         let status = JobStatusReport(
             facts: try facts(record), snapshot: snapshots.current, now: Date().timeIntervalSince1970

@@ -97,6 +97,8 @@ extension Ledger: LedgerStore {
         case .round(let round): try run("UPDATE job SET round = ? WHERE id = ?", [round, job], db)
         case .checkpoint(let checkpoint): try record(checkpoint, job, db)
         case .test(let metrics): try run("UPDATE job SET test = ? WHERE id = ?", [try json(metrics), job], db)
+        case .evaluation(let report):
+            try run("INSERT OR REPLACE INTO evaluation (job, report) VALUES (?, ?)", [job, try json(report)], db)
         case .bundle(let digest): try run("UPDATE job SET bundle = ? WHERE id = ?", [digest, job], db)
         case .publication(let node, let digest):
             try run(

@@ -137,7 +137,7 @@ extension Ledger {
                         """,
                     arguments: [id])
                 if stage.trains || stage == .publish {
-                    for table in ["checkpoint", "epoch", "publication", "member"] {
+                    for table in ["checkpoint", "epoch", "evaluation", "publication", "member"] {
                         try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [id])
                     }
                     try db.execute(

@@ -323,6 +323,16 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// What a job's finished model does on train and test; nil before the end of its training, and for a job whose
+    /// training an earlier version ended.
+    package func evaluation(_ job: JobID) throws -> EvaluationReport? {
+        try database.read { db in
+            try String.fetchOne(db, sql: "SELECT report FROM evaluation WHERE job = ?", arguments: [job]).map {
+                try Self.value(EvaluationReport.self, $0)
+            }
+        }
+    }
+
     /// The inference nodes that a job's model was pushed to, sorted by name: the digest of the bundle, and whether the
     /// node acknowledged it.
     package func publications(_ job: JobID) throws -> [(node: String, digest: String, acknowledged: Bool)] {

@@ -21,6 +21,11 @@ extension Ledger {
             try db.execute(sql: "UPDATE story SET subject = 3 WHERE subject = 2 AND id = 0")
         }
         migrator.registerMigration("7") { db in try db.execute(sql: seventh) }
+        // A table of its own: a report is large, and a job's row is read often.
+        migrator.registerMigration("8") { db in
+            try db.execute(
+                sql: "CREATE TABLE evaluation (job INTEGER PRIMARY KEY REFERENCES job, report TEXT NOT NULL)")
+        }
         return migrator
     }
 

@@ -97,6 +97,7 @@ package enum JobWrite: Sendable, Equatable {
     case member(round: RoundNumber, name: String, instructionSet: String)
     case checkpoint(StoredCheckpoint)
     case test(PartMetrics)
+    case evaluation(EvaluationReport)
     case bundle(digest: String)
     case publication(node: String, digest: String)
     case paused(Bool)

@@ -102,9 +102,10 @@ extension Scheduler {
         case .checkpoint(let digest, let step, let metrics):
             keep(id, StoredCheckpoint(digest: digest, step: step, round: round, metrics: metrics))
             if job.isLastEpoch(metrics), job.stage == .train { enter(id, .evaluate) }
-        case .finished(let digest, let step, let test, let truncated):
+        case .finished(let digest, let step, let test, let truncated, let evaluation):
             keep(id, StoredCheckpoint(digest: digest, step: step, round: round))
             output.writes.append(.job(id, .test(test)))
+            if let evaluation { output.writes.append(.job(id, .evaluation(evaluation))) }
             if truncated > 0 { note(id, ["\(truncated) values beyond the padding were left out of the features"]) }
             if job.stage == .train { enter(id, .evaluate) }
             stopRounds(id)

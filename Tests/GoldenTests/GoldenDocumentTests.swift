@@ -52,6 +52,12 @@ import Wire
         let status = try JSONDecoder().decode(
             JobStatus.self, from: Data(#"{"id": 3, "name": "n", "stage": "train"}"#.utf8))
         #expect(status == JobStatus(id: JobID(3), name: "n", stage: .train))
+        #expect(try JSONDecoder().decode(EvaluationReport.self, from: Data("{}".utf8)) == EvaluationReport())
+        let output =
+            #"{"outputs": [{}], "train": {}, "test": {"histograms": [{}], "metrics": {"events": 2, "loss": 1}}}"#
+        let report = try JSONDecoder().decode(EvaluationReport.self, from: Data(output.utf8))
+        #expect(report.outputs == [OutputReport()] && report.test.histograms == [.init(own: [], others: [])])
+        #expect(report.test.metrics == PartMetrics(events: 2, loss: 1, auc: nil, accuracy: nil))
         let catalog = try JSONDecoder().decode(SiteCatalog.self, from: Data(#"{"limits": {"readsMost": 3}}"#.utf8))
         #expect(catalog.limits.maxReads == 3 && catalog.limits.openSeconds == SiteLimits().openSeconds)
     }
@@ -88,6 +94,7 @@ import Wire
         #expect(try JSONDecoder().decode(RunRecord.self, from: JSONEncoder().encode(run)) == run)
         let status = try Golden.value(JobStatus.self, "job-status.json")
         #expect(status.stage == .done && status.isFinal && status.entries == 12000 && status.metrics.count == 6)
+        #expect(status.test?.events == 2465 && status.test?.classAUC == nil && status.evaluation == nil)
         #expect(status.stages.map(\.stage) == [.list, .survey, .specs, .train, .evaluate, .done])
         let workers = try Golden.value([WorkerStatus].self, "workers.json")
         #expect(workers.map(\.state) == [.working] && workers[0].id == WorkerID(2))

@@ -35,6 +35,8 @@ import Testing
             #expect(job.stage == .done && job.description.name == "golden")
             #expect(job.round == RoundNumber(1) && job.branches?.count == 8 && job.test != nil)
             #expect(try ledger.epochs(id) == expected.metrics)
+            // Its program made no report.
+            #expect(try ledger.evaluation(id) == nil && job.test?.classAUC == nil)
             #expect(try ledger.stages(id).map(\.stage) == [.list, .survey, .specs, .train, .evaluate, .done])
             #expect(try ledger.files(id).map(\.survey?.entries) == [6000, 6000])
             var rows: Int64 = 0

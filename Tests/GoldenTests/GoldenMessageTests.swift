@@ -47,7 +47,7 @@ import Wire
         let specs = try receipts.filter { !$0.specs.isEmpty }.map { try SpecsCoding.decode($0.specs) }
         #expect(specs.map(\.count) == [1, 1])
         #expect(specs.joined().flatMap(\.values).reduce(0) { $0 + $1.rows } == 12000)
-        guard case .finished(_, let step, _, let truncated)? = reports.last else {
+        guard case .finished(_, let step, _, let truncated, nil)? = reports.last else {
             Issue.record("the last report is \(String(describing: reports.last))")
             return
         }

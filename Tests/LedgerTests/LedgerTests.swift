@@ -61,6 +61,28 @@ import Testing
         #expect(try LedgerMaintenance(state: directory).check().mistakes.isEmpty)
     }
 
+    /// The report of an evaluation is kept, the newest counts, and a training that begins again forgets it.
+    @Test func theReportOfAnEvaluationIsKept() throws {
+        defer { remove() }
+        let ledger = try Ledger(path: path)
+        _ = try ledger.restore()
+        let job = try ledger.addJob(
+            JobDescription(name: "n", datasets: [.init(name: "a", label: 0, tree: "t", files: ["root://x//y"])]), at: 0)
+        #expect(try ledger.evaluation(job) == nil)
+        var report = EvaluationReport()
+        for events in [Int64(3), 4] {
+            report.test.metrics.events = events
+            try ledger.commit([.job(job, .evaluation(report))], at: 1)
+            #expect(try ledger.evaluation(job) == report)
+        }
+        try ledger.commit([.job(job, .stage(.train, error: nil)), .job(job, .stage(.failed, error: "e"))], at: 2)
+        _ = try ledger.retry(job, withoutUnreadable: false, at: 3)
+        #expect(try ledger.evaluation(job) == report)
+        try ledger.commit([.job(job, .stage(.failed, error: "e"))], at: 4)
+        _ = try ledger.retry(job, withoutUnreadable: true, at: 5)
+        #expect(try ledger.evaluation(job) == nil)
+    }
+
     /// A transaction with a receipt under an old token fails as a whole.
     @Test func aFencedReceiptTakesItsBatchWithIt() throws {
         defer { remove() }

@@ -31,6 +31,12 @@ struct Driver {
 
     static func part(_ step: Int64) -> PartMetrics { PartMetrics(events: step, loss: 0, auc: 0, accuracy: 0) }
 
+    static func report(_ step: Int64) -> EvaluationReport {
+        var report = EvaluationReport()
+        report.test.metrics = part(step)
+        return report
+    }
+
     static func metrics(epoch: Int) -> EpochMetrics {
         let part = part(Int64(epoch) * stepsPerEpoch)
         return EpochMetrics(epoch: epoch, train: part, validation: part)
@@ -59,7 +65,7 @@ struct Driver {
         switch outcome {
         case .restored(let step): self.step = step
         case .stepped: step += 1
-        case .loaded, .connected, .exchanged, .started, .evaluated, .interrupted, .failed: break
+        case .loaded, .connected, .exchanged, .started, .evaluated, .reported, .interrupted, .failed: break
         }
         take(machine.completed(outcome, now: now))
     }
@@ -75,7 +81,8 @@ struct Driver {
         case .restore(let start): .restored(step: start.step)
         case .startEpoch: .started
         case .step: .stepped(loss: 0.5)
-        case .evaluate: .evaluated(Self.part(step), truncated: 0)
+        case .evaluate: .evaluated(Self.part(step))
+        case .report: .reported(Self.report(step), truncated: 3)
         }
     }
 

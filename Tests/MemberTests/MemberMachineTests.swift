@@ -13,7 +13,7 @@ import Testing
         let epoch = [MemberOperation](repeating: .step, count: 4) + [.evaluate(.train), .evaluate(.validation)]
         #expect(
             driver.operations == [.load, .connect, .exchange(step: nil, epochs: []), .restore(.initial)]
-                + [.startEpoch(0, stepsDone: 0)] + epoch + [.startEpoch(1, stepsDone: 0)] + epoch + [.evaluate(.test)])
+                + [.startEpoch(0, stepsDone: 0)] + epoch + [.startEpoch(1, stepsDone: 0)] + epoch + [.report])
         #expect(driver.stores == 3)
         #expect(
             driver.machine.stored(digest: "a") == [
@@ -23,10 +23,9 @@ import Testing
             driver.machine.stored(digest: "b") == [
                 .send(.checkpoint(digest: "b", step: 8, metrics: [Driver.metrics(epoch: 2)]), round: 1)
             ])
-        #expect(
-            driver.machine.stored(digest: "c") == [
-                .send(.finished(digest: "c", step: 8, test: Driver.part(8), truncated: 0), round: 1)
-            ])
+        let report = TrainingReport.finished(
+            digest: "c", step: 8, test: Driver.part(8), truncated: 3, evaluation: Driver.report(8))
+        #expect(driver.machine.stored(digest: "c") == [.send(report, round: 1)])
         // It stays in the round until the coordinator stops it.
         #expect(driver.machine.heartbeat?.round == 1)
         #expect(driver.machine.stopped(round: 1) == [.end(round: 1)])
@@ -40,7 +39,7 @@ import Testing
             driver.now += 60
             driver.complete(driver.success(operation, others: [RoundStatement(state: nil, epochs: [])]))
         }
-        #expect(driver.operations.last == .evaluate(.test) && driver.stores == 0 && driver.sent.isEmpty)
+        #expect(driver.operations.last == .report && driver.stores == 0 && driver.sent.isEmpty)
     }
 
     @Test func theHeartbeatReportsPhaseAndStep() {
@@ -54,6 +53,25 @@ import Testing
         #expect(driver.machine.heartbeat == Heartbeat.InRound(round: 3, phase: .training, step: 1))
         driver.run { $0 == .evaluate(.train) }
         #expect(driver.machine.heartbeat == Heartbeat.InRound(round: 3, phase: .evaluating, step: 4))
+    }
+
+    @Test func theReportFollowsTheLastEpochAndIsRepeatedInTheNextRound() {
+        var driver = Driver()
+        driver.order(Driver.order(1))
+        driver.run { $0 == .report }
+        #expect(driver.operation == .report && driver.step == 8)
+        #expect(driver.machine.heartbeat == Heartbeat.InRound(round: 1, phase: .evaluating, step: 8))
+        // The round ends meanwhile: the report that comes all the same is not sent.
+        driver.take(driver.machine.stopped(round: 1))
+        #expect(driver.last == [.interrupt(round: 1)])
+        driver.complete(.reported(Driver.report(8), truncated: 3))
+        #expect(driver.last == [.end(round: 1)] && driver.machine.validate() == nil)
+        driver.order(Driver.order(2, checkpoint: ("c", 8), epochs: 2))
+        driver.run { $0 == .report }
+        #expect(driver.operation == .report && driver.operations.count { $0 == .step } == 8)
+        // One that cannot be made ends the round like any operation.
+        driver.complete(.failed(MemberFailure("a site is away", cause: .transient)))
+        #expect(driver.sent.last == .failed(reason: "a site is away", fatal: false, input: nil))
     }
 
     @Test func aPlanWithoutSamplesFailsTheJob() {

@@ -107,8 +107,10 @@ struct RandomShell {
             try check(step == lanes, "the samples of step \(lanes ?? -1) after step \(step)")
         case .evaluate(let part):
             let step = try step()
-            let whole = step == Int64(Driver.epochs) * Driver.stepsPerEpoch
-            try check(step > 0 && step % Driver.stepsPerEpoch == 0 && (part != .test || whole), "\(part) after \(step)")
+            try check(step > 0 && step % Driver.stepsPerEpoch == 0 && part != .test, "\(part) after \(step)")
+        case .report:
+            let step = try step()
+            try check(step == Int64(Driver.epochs) * Driver.stepsPerEpoch, "the report after \(step)")
         }
     }
 
@@ -125,8 +127,9 @@ struct RandomShell {
                 if !jobs[job].epochs.contains(metrics.epoch) { jobs[job].epochs.append(metrics.epoch) }
             }
             if jobs[job].checkpoint?.step ?? -1 <= step { jobs[job].checkpoint = (digest, step) }
-        case .finished(_, let step, let test, _):
+        case .finished(_, let step, let test, _, let evaluation):
             try check(test.events == step && step == 8, "the end after step \(step)")
+            try check(evaluation == Driver.report(step), "the report is not of step \(step)")
             try check(jobs[job].epochs.sorted() == [1, 2], "the end with the epochs \(jobs[job].epochs)")
             jobs[job].isFinished = true
         case .failed(_, let fatal, _):
@@ -201,7 +204,7 @@ struct RandomShell {
             state?.step += 1
             lanes = lanes.map { $0 + 1 }
         case .started: lanes = state?.step
-        case .loaded, .connected, .exchanged, .evaluated, .interrupted, .failed: break
+        case .loaded, .connected, .exchanged, .evaluated, .reported, .interrupted, .failed: break
         }
         try take(machine.completed(outcome, now: now))
     }
@@ -217,7 +220,8 @@ struct RandomShell {
         case .restore(let start): .restored(step: start.step)
         case .startEpoch: .started
         case .step: .stepped(loss: 0.5)
-        case .evaluate: .evaluated(Driver.part(state?.step ?? -1), truncated: 0)
+        case .evaluate: .evaluated(Driver.part(state?.step ?? -1))
+        case .report: .reported(Driver.report(state?.step ?? -1), truncated: 0)
         }
     }
 

@@ -77,7 +77,7 @@ import Testing
             driver.order(Driver.order(2, members: 2, checkpoint: ("c", 4), epochs: epochs))
             driver.run(others: others) {
                 switch $0 {
-                case .startEpoch, .evaluate: true
+                case .startEpoch, .evaluate, .report: true
                 case .load, .connect, .exchange, .restore, .step: false
                 }
             }
@@ -103,11 +103,11 @@ import Testing
         #expect(driver.operation == .evaluate(.train))
     }
 
-    @Test func aFinishedTrainingOnlyNeedsTheTestPart() {
+    @Test func aFinishedTrainingOnlyNeedsItsReport() {
         var driver = Driver()
         driver.order(Driver.order(2, checkpoint: ("c", 8), epochs: 2))
         driver.run()
-        #expect(driver.operations.suffix(2) == [.restore(.checkpoint(digest: "c", step: 8)), .evaluate(.test)])
+        #expect(driver.operations.suffix(2) == [.restore(.checkpoint(digest: "c", step: 8)), .report])
         #expect(driver.stores == 1)
     }
 

@@ -168,7 +168,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         case .bundle(let digest): jobs[job]!.bundle = digest
         case .publication(let node, _): jobs[job]!.published.append(node)
         case .paused(let paused): jobs[job]!.paused = paused
-        case .branches, .plans, .notes, .test, .member: break
+        case .branches, .plans, .notes, .test, .evaluation, .member: break
         }
     }
 

@@ -42,6 +42,14 @@ struct SimModel {
         return EpochMetrics(epoch: epoch, train: part, validation: part)
     }
 
+    /// What the end of the training measures.
+    static func report(_ digest: UInt64) -> EvaluationReport {
+        let metrics = metrics(digest, epoch: 0)
+        var report = EvaluationReport()
+        (report.train.metrics, report.test.metrics) = (metrics.train, metrics.validation)
+        return report
+    }
+
     func history() -> [UInt64] {
         var digests = [Self.initial]
         let lanes = Array(schedule.lanes.indices)

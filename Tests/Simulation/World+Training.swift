@@ -143,7 +143,11 @@ extension World {
             let what = "\(part) after \(worker.weights?.step ?? -1)"
             add(worker, attempt, number, what, 0) { _ in
                 let metrics = SimModel.metrics(worker.weights?.digest ?? 0, epoch: 0)
-                return .evaluated(part == .train ? metrics.train : metrics.validation, truncated: 0)
+                return .evaluated(part == .train ? metrics.train : metrics.validation)
+            }
+        case .report:
+            add(worker, attempt, number, "report after \(worker.weights?.step ?? -1)", 0) { _ in
+                .reported(SimModel.report(worker.weights?.digest ?? 0), truncated: 0)
             }
         }
     }

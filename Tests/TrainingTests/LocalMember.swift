@@ -17,6 +17,7 @@ final class LocalMember: @unchecked Sendable {
     struct Record {
         var epochs: [EpochMetrics] = []
         var test: PartMetrics?
+        var evaluation: EvaluationReport?
         /// The state at the end, or where the member stopped.
         var checkpoint: [UInt8] = []
         var truncated: Int64 = 0
@@ -114,7 +115,8 @@ final class LocalMember: @unchecked Sendable {
         switch report {
         case .progress: break
         case .checkpoint(_, _, let metrics): record.epochs += metrics
-        case .finished(_, _, let test, let truncated): (record.test, record.truncated) = (test, truncated)
+        case .finished(_, _, let test, let truncated, let evaluation):
+            (record.test, record.truncated, record.evaluation) = (test, truncated, evaluation)
         case .failed: failure = report
         }
     }

@@ -151,6 +151,26 @@ struct Plans: Sendable {
         #expect(passed.epochs.map(\.validation) == alone.epochs.map(\.validation))
     }
 
+    @Test func theReportIsTheSameForAnyMembership() throws {
+        let (plans, rows) = plans(Self.sizes)
+        let alone = try train(plans, rows, members: 1)
+        let report = try #require(alone.evaluation)
+        #expect(try train(plans, rows, members: 2, threads: 2).evaluation == report)
+        #expect(try train(plans, rows, members: 3).evaluation == report)
+        #expect(report.test.metrics == alone.test && report.test.metrics.events == 123)
+        #expect(report.train.metrics.events == 528 && report.train.metrics.auc != nil)
+        // Every event of a part is in its matrix and in each histogram; the last epoch's training part was another pass.
+        for part in [report.train, report.test] {
+            let confusion = try #require(part.confusion)
+            let histogram = try #require(part.histograms?.first)
+            #expect(confusion.joined().reduce(0, +) == part.metrics.events)
+            #expect(part.metrics.accuracy == Double(confusion[0][0] + confusion[1][1]) / Double(part.metrics.events))
+            #expect(histogram.others.reduce(0, +) == confusion[0].reduce(0, +))
+            #expect(histogram.own.reduce(0, +) == confusion[1].reduce(0, +))
+        }
+        #expect(report.outputs?.count == 1 && report.outputs?[0].roc != nil && report.outputs?[0].ownClass != nil)
+    }
+
     @Test func aCheckpointInMidEpochGoesOnExactly() throws {
         let (plans, rows) = plans(Self.sizes)
         let whole = try train(plans, rows, members: 1)

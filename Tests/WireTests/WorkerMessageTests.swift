@@ -8,6 +8,21 @@ import Wire
 @Suite struct WorkerMessageTests {
     private static let lease = LeaseName(task: TaskID(7), token: Token(1 << 40))
     private static let metrics = PartMetrics(events: 10, loss: 0.5, auc: 0.75, accuracy: 0.5)
+    private static var evaluation: EvaluationReport {
+        var report = EvaluationReport()
+        report.train.metrics = PartMetrics(events: 3, loss: 0.25, auc: nil, classAUC: [0.5, nil, 1], accuracy: nil)
+        report.test.histograms = [.init(own: [1, 2], others: [3, 4])]
+        report.test.confusion = [[1, 2], [3, 4]]
+        var output = OutputReport()
+        var curve = OutputReport.Curve()
+        (curve.thresholds, curve.signal, curve.background) = ([1.5, 0], [0, 1], [0, 1])
+        output.roc = curve
+        output.calibration = [.init()]
+        output.rejection = [.init()]
+        output.ownClass = .init(statistic: 0.25, probability: 0.5)
+        report.outputs = [output, OutputReport()]
+        return report
+    }
     private static let replicas = FileReplicas(
         ["root://a//x.root", "root://b//x.root"], size: 4096, adler32: "00000001")
 
@@ -37,6 +52,9 @@ import Wire
             .checkpoint(
                 digest: "ab", step: 10, metrics: [EpochMetrics(epoch: 1, train: metrics, validation: metrics)])),
         .training(round: RoundNumber(3), .finished(digest: "ab", step: 10, test: metrics, truncated: 4)),
+        .training(
+            round: RoundNumber(3),
+            .finished(digest: "ab", step: 10, test: metrics, truncated: 4, evaluation: evaluation)),
         .training(round: RoundNumber(3), .failed(reason: "x", fatal: true, input: 2)), .sites([]), .leave,
     ]
 

@@ -5,7 +5,7 @@ package import Cluster
 ///
 /// States of a member, and what moves them:
 ///
-///     idle --(order)--> working --(outcome)--> working ... --(outcome of the test part)--> finished
+///     idle --(order)--> working --(outcome)--> working ... --(outcome of the report)--> finished
 ///     finished --(stop)--> idle
 ///     finished --(newer order)--> working
 ///     working --(stop, newer order, failure to store)--> ending --(outcome)--> idle, or working for the newer order
@@ -15,8 +15,9 @@ package import Cluster
 ///
 ///     load -> connect -> exchange -> restore -.-> evaluate train, validation -.-> startEpoch -> step ... step -.
 ///                                             |   (an epoch's end without     |                                |
-///                                             |    known metrics)             '-> evaluate test (all epochs    |
-///                                             '<-------------------------------   are done) -> finished <------'
+///                                             |    known metrics)             '-> report (all epochs are done) |
+///                                             |                                   -> finished                  |
+///                                             '<---------------------------------------------------------------'
 ///
 /// One operation is under way at a time. Its outcome is awaited even if the round has ended meanwhile, so the machine
 /// always knows which state the shell has in memory. A round that this member left, or that was stopped, never begins
@@ -45,7 +46,7 @@ package struct MemberMachine: Sendable {
     /// A state on its way to the coordinator, with what is reported once it is stored.
     private enum Storing: Equatable, Sendable {
         case checkpoint(step: Int64, [EpochMetrics])
-        case finished(step: Int64, test: PartMetrics, truncated: Int64)
+        case finished(step: Int64, EvaluationReport, truncated: Int64)
     }
 
     /// A round under way.
@@ -142,10 +143,8 @@ package struct MemberMachine: Sendable {
         case .restored(let step): return restored(step: step, operation, now: now)
         case .started: return goOn()
         case .stepped(let loss): return stepped(loss: loss, now: now)
-        case .evaluated(let part, let truncated):
-            if let metrics { return epochEnded(metrics, now: now) }
-            return operation == .evaluate(.train)
-                ? perform(.evaluate(.validation)) : tested(part, truncated: truncated, now: now)
+        case .evaluated: return metrics.map { epochEnded($0, now: now) } ?? perform(.evaluate(.validation))
+        case .reported(let report, let truncated): return reported(report, truncated: truncated, now: now)
         case .interrupted: return leave(MemberFailure("the round was given up during \(operation)", cause: .transient))
         case .failed(let failure): return leave(failure)
         }
@@ -158,8 +157,10 @@ package struct MemberMachine: Sendable {
         switch what {
         case .checkpoint(let step, let metrics):
             return [.send(.checkpoint(digest: digest, step: step, metrics: metrics), round: round)]
-        case .finished(let step, let test, let truncated):
-            return [.send(.finished(digest: digest, step: step, test: test, truncated: truncated), round: round)]
+        case .finished(let step, let evaluation, let truncated):
+            let report = TrainingReport.finished(
+                digest: digest, step: step, test: evaluation.test.metrics, truncated: truncated, evaluation: evaluation)
+            return [.send(report, round: round)]
         }
     }
 
@@ -225,7 +226,7 @@ package struct MemberMachine: Sendable {
         case .load: attempt?.phase = .loading
         case .connect: attempt?.phase = .connecting
         case .step: attempt?.phase = .training
-        case .evaluate: attempt?.phase = .evaluating
+        case .evaluate, .report: attempt?.phase = .evaluating
         case .exchange, .restore, .startEpoch: break
         }
         return [.perform(operation)]
@@ -253,7 +254,7 @@ package struct MemberMachine: Sendable {
             }
             memory = Memory(order: attempt.order, step: step, epochs: epochs)
         case .stepped: memory?.step += 1
-        case .evaluated(let part, _):
+        case .evaluated(let part):
             if operation == .evaluate(.train) { attempt?.train = part }
             guard operation == .evaluate(.validation), let plan = attempt?.plan, let train = attempt?.train,
                 let step = memory?.step
@@ -261,7 +262,7 @@ package struct MemberMachine: Sendable {
             let metrics = EpochMetrics(epoch: plan.epochs(after: step), train: train, validation: part)
             memory?.epochs.append(metrics)
             return metrics
-        case .loaded, .connected, .exchanged, .started, .interrupted, .failed: break
+        case .loaded, .connected, .exchanged, .started, .reported, .interrupted, .failed: break
         }
         return nil
     }
@@ -336,7 +337,7 @@ package struct MemberMachine: Sendable {
         guard let plan = attempt?.plan, let step = memory?.step else { return [] }
         let epoch = plan.epochs(after: step)
         if plan.endsEpoch(step), !isEvaluated(epoch) { return perform(.evaluate(.train)) }
-        if epoch >= plan.epochs { return perform(.evaluate(.test)) }
+        if epoch >= plan.epochs { return perform(.report) }
         guard attempt?.position == epoch else {
             attempt?.position = epoch
             return perform(.startEpoch(epoch, stepsDone: step - Int64(epoch) * plan.stepsPerEpoch))
@@ -371,9 +372,9 @@ package struct MemberMachine: Sendable {
         return store(.checkpoint(step: step, [metrics]), now: now) + goOn()
     }
 
-    private mutating func tested(_ test: PartMetrics, truncated: Int64, now: Double) -> [MemberDirective] {
+    private mutating func reported(_ report: EvaluationReport, truncated: Int64, now: Double) -> [MemberDirective] {
         guard let step = memory?.step else { return [] }
-        return store(.finished(step: step, test: test, truncated: truncated), now: now)
+        return store(.finished(step: step, report, truncated: truncated), now: now)
     }
 
     /// Hands the state over for storing if this is the first member.
@@ -417,13 +418,14 @@ package struct MemberMachine: Sendable {
         case .connect, .exchange, .restore: return attempt.pace == nil ? nil : "it begins twice"
         case .startEpoch(let epoch, _):
             return attempt.position == epoch ? nil : "it starts epoch \(epoch) and is elsewhere"
-        case .step, .evaluate, nil: break
+        case .step, .evaluate, .report, nil: break
         }
         guard let plan = attempt.plan, attempt.pace != nil, let memory = known else { return "it has no state" }
         guard memory.step <= plan.lastStep else { return "step \(memory.step) is beyond \(plan.lastStep)" }
         if attempt.operation == .step {
             return attempt.position == plan.epochs(after: memory.step) ? nil : "its lanes are not in the step's epoch"
         }
-        return attempt.operation == nil && memory.step != plan.lastStep ? "it has finished before the last step" : nil
+        guard attempt.operation == nil || attempt.operation == .report else { return nil }
+        return memory.step == plan.lastStep ? nil : "it reports or has finished before the last step"
     }
 }

@@ -16,8 +16,10 @@ package enum MemberOperation: Equatable, Sendable {
     case startEpoch(Int, stepsDone: Int64)
     /// Compute and apply one update of the model, completely or not at all.
     case step
-    /// Compute the metrics of one part with all members.
+    /// Compute the metrics of one part with all members, at an epoch's end.
     case evaluate(SplitPart)
+    /// Compute the report of the trained model, over all of train and test, with all members.
+    case report
 }
 
 /// What a member's shell has to do. Directives are carried out in order; `perform` is always the last.

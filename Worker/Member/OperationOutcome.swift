@@ -11,9 +11,9 @@ package enum OperationOutcome: Equatable, Sendable {
     case started
     /// The step is applied. `loss` is the mean over its samples.
     case stepped(loss: Double)
-    /// `truncated` counts the values beyond the padding that were left out of the features; it is counted with the test
-    /// part.
-    case evaluated(PartMetrics, truncated: Int64)
+    case evaluated(PartMetrics)
+    /// `truncated` counts the values beyond the padding that were left out of the features, in all parts.
+    case reported(EvaluationReport, truncated: Int64)
     /// The operation ended early because the round was interrupted. The state in memory is unchanged.
     case interrupted
     /// The operation failed. The state in memory is unchanged.
@@ -29,6 +29,7 @@ package enum OperationOutcome: Equatable, Sendable {
         case .started: if case .startEpoch = operation { true } else { false }
         case .stepped: operation == .step
         case .evaluated: if case .evaluate = operation { true } else { false }
+        case .reported: operation == .report
         case .interrupted, .failed: true
         }
     }

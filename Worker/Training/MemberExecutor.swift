@@ -111,10 +111,12 @@ package final class MemberExecutor: @unchecked Sendable {
         case .evaluate(let part):
             let trainer = try needed(trainer, for: operation)
             if part == .train, attempt.plan?.training.evaluatesTrain == false {
-                return .evaluated(trainer.state.runningMetrics, truncated: 0)
+                return .evaluated(trainer.state.runningMetrics)
             }
-            let metrics = try trainer.evaluate(part) { environment.isStopped }
-            return .evaluated(metrics, truncated: trainer.truncated)
+            return .evaluated(try trainer.evaluate(part) { environment.isStopped })
+        case .report:
+            let (report, truncated) = try needed(trainer, for: operation).report { environment.isStopped }
+            return .reported(report, truncated: truncated)
         }
     }
 

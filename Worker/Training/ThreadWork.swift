@@ -15,7 +15,7 @@ final class ThreadWork: @unchecked Sendable {
     /// The thread's summands of a step, as `StepLayout` has them.
     let sums: UnsafeMutableBufferPointer<Int64>
     /// The thread's summands of metrics, as `MetricSums` has them.
-    let metrics: UnsafeMutableBufferPointer<Int64>
+    private(set) var metrics: UnsafeMutableBufferPointer<Int64>
 
     /// - Parameter capacity: the largest number of samples that the thread computes at once.
     init(
@@ -30,6 +30,17 @@ final class ThreadWork: @unchecked Sendable {
         self.metrics = .allocate(capacity: metrics.count)
         sums.initialize(repeating: 0)
         self.metrics.initialize(repeating: 0)
+    }
+
+    /// Makes the summands of metrics as many as these are, all 0.
+    func reset(_ metrics: MetricSums) {
+        if self.metrics.count != metrics.count {
+            self.metrics.deallocate()
+            self.metrics = .allocate(capacity: metrics.count)
+            self.metrics.initialize(repeating: 0)
+        } else {
+            self.metrics.update(repeating: 0)
+        }
     }
 
     /// Computes the sums of one step of the thread's lanes: one product a layer for all of them, and their gradients

@@ -26,16 +26,14 @@ package final class Trainer {
     private let group: any Communicator
     private let members: [String]
     private let lanes: [LaneRunner]
-    private let metricSums: MetricSums
+    private var metricSums: MetricSums
     private let stepSums: any AllReduce
-    private let metricTotals: any AllReduce
+    private var metricTotals: any AllReduce
     private var workers: [ThreadWork] = []
     private let team: ThreadTeam
     private var barriers = 0
     /// The state after the last step that was applied.
     package private(set) var state: TrainingState
-    /// Values beyond the padding that were left out of the features, over all members; counted with the test part.
-    package private(set) var truncated: Int64 = 0
 
     /// - Parameters:
     ///   - owners: for each lane, the rank of the member that owns it.
@@ -210,11 +208,32 @@ package final class Trainer {
     ///
     /// - Parameter isStopped: asked before each lane; true ends the computation with `RoundStopped`.
     package func evaluate(_ part: SplitPart, isStopped: @escaping @Sendable () -> Bool) throws -> PartMetrics {
+        try sum(part, .epoch, isStopped)
+        return metricSums.metrics(UnsafeBufferPointer(metricTotals.values).span)
+    }
+
+    /// Computes the report of the model with all members: a pass over the training part and one over the test part.
+    ///
+    /// - Parameter isStopped: asked before each lane; true ends the computation with `RoundStopped`.
+    /// - Returns: the report, and the values beyond the padding that were left out of the features of all members.
+    package func report(isStopped: @escaping @Sendable () -> Bool) throws -> (EvaluationReport, truncated: Int64) {
+        try sum(.train, .report, isStopped)
+        let train = [Int64](metricTotals.values)
+        try sum(.test, .report, isStopped)
+        let test = UnsafeBufferPointer(metricTotals.values)
+        return (EvaluationReport(metricSums, train: train.span, test: test.span), test[metricSums.callerSlot])
+    }
+
+    /// Sums a part's metrics over all members, into `metricTotals`.
+    private func sum(
+        _ part: SplitPart, _ detail: MetricSums.Detail, _ isStopped: @escaping @Sendable () -> Bool
+    ) throws {
+        try prepare(detail)
         let lanes = lanes
         let state = state
         let sums = metricSums
         try parallel { work in
-            work.metrics.update(repeating: 0)
+            work.reset(sums)
             for index in work.lanes {
                 if isStopped() { throw RoundStopped() }
                 try lanes[index].evaluate(part, state, work, sums)
@@ -233,7 +252,14 @@ package final class Trainer {
                     the branch
                     """)
         }
-        truncated = buffer[sums.callerSlot]
-        return sums.metrics(UnsafeBufferPointer(buffer).span)
+    }
+
+    /// Makes the sums of metrics those of this detail. All members do so at the same point of the round.
+    private func prepare(_ detail: MetricSums.Detail) throws {
+        guard metricSums.detail != detail else { return }
+        let sums = MetricSums(model.loss, detail: detail)
+        try ready()
+        metricTotals = try group.allReduceBuffer(count: sums.count)
+        metricSums = sums
     }
 }

@@ -14,7 +14,7 @@ import awkward as ak
 import numpy as np
 import onnxruntime
 import uproot
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
 bundle, status, *directories, node = sys.argv[1:]
 archive = {m.name: tarfile.open(bundle).extractfile(m).read() for m in tarfile.open(bundle)}
@@ -69,6 +69,13 @@ assert len(rows) == status["test"]["events"], (len(rows), status["test"])
 area = roc_auc_score(labels, scores)
 assert abs(area - status["test"]["auc"]) < 1e-4, (area, status["test"])
 assert abs(accuracy_score(labels, scores >= 0.5) - status["test"]["accuracy"]) < 2.5 / len(rows), status["test"]
+evaluation = status["evaluation"]
+metrics = json.loads(archive["metrics.json"])
+assert metrics["format"] == 3 and metrics["evaluation"] == evaluation and metrics["test"] == evaluation["test"]["metrics"]
+confusion = np.array(evaluation["test"]["confusion"])
+# A score at the edge may be rounded to its other side here.
+assert np.abs(confusion - confusion_matrix(labels, scores >= 0.5)).sum() <= 4, confusion
+assert len(evaluation["outputs"]) == 1 and evaluation["train"]["metrics"]["events"] > 2 * len(rows)
 
 sample = rows[:: max(1, len(rows) // 200)].copy()
 sample[::3, ::5] = np.nan

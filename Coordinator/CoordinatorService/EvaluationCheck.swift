@@ -1,0 +1,68 @@
+package import Cluster
+
+/// What metrics and reports show by themselves: whether they are such as a training gives.
+package enum EvaluationCheck {
+    private static let events = Int64(0)...Int64(1) << 53
+    private static let shares = 0.0...1.0
+
+    /// Whether an epoch's metrics can be right: it counts from 1, and those of both parts can be.
+    package static func isPlausible(_ metrics: EpochMetrics) -> Bool {
+        metrics.epoch > 0 && isPlausible(metrics.train) && isPlausible(metrics.validation)
+    }
+
+    /// Whether a part's metrics can be right: counts are not negative, shares and areas are from 0 to 1, and there are
+    /// at most `EvaluationReport.maxClasses` classes.
+    package static func isPlausible(_ metrics: PartMetrics) -> Bool {
+        let areas = metrics.classAUC ?? []
+        return events.contains(metrics.events) && metrics.loss.isFinite && isShare(metrics.auc)
+            && isShare(metrics.accuracy) && areas.count <= EvaluationReport.maxClasses && areas.allSatisfy(isShare)
+    }
+
+    /// Whether a report can be right: its arrays have the lengths that `EvaluationReport` and `OutputReport` give them,
+    /// all of them for the same outputs, and its numbers are such as counting events gives.
+    package static func isPlausible(_ report: EvaluationReport) -> Bool {
+        let outputs = report.outputs ?? []
+        return outputs.count <= EvaluationReport.maxDetailedOutputs
+            && [report.train, report.test].allSatisfy { isPlausible($0, outputs: outputs.count) }
+            && outputs.allSatisfy(isPlausible)
+    }
+
+    private static func isPlausible(_ part: EvaluationReport.Part, outputs: Int) -> Bool {
+        let histograms = part.histograms ?? []
+        let confusion = part.confusion ?? []
+        return isPlausible(part.metrics) && histograms.count == outputs
+            && histograms.allSatisfy { isHistogram($0.own) && isHistogram($0.others) }
+            && confusion.count <= EvaluationReport.maxDetailedOutputs
+            && confusion.allSatisfy { $0.count == confusion.count && $0.allSatisfy(events.contains) }
+    }
+
+    private static func isHistogram(_ counts: [Int64]) -> Bool {
+        counts.count == EvaluationReport.histogramBins && counts.allSatisfy(events.contains)
+    }
+
+    private static func isPlausible(_ output: OutputReport) -> Bool {
+        (output.roc.map(isPlausible) ?? true) && output.calibration.count == OutputReport.calibrationBins
+            && output.calibration.allSatisfy {
+                events.contains($0.events) && isShare($0.meanScore) && isShare($0.share)
+            } && output.rejection.count == OutputReport.rejectionTenths.count
+            && output.rejection.allSatisfy {
+                shares.contains($0.efficiency) && ($0.rejection.map { $0.isFinite && $0 >= 1 } ?? true)
+            }
+            && [output.ownClass, output.otherClasses].allSatisfy { comparison in
+                isShare(comparison?.statistic) && isShare(comparison?.probability)
+            }
+    }
+
+    private static func isPlausible(_ curve: OutputReport.Curve) -> Bool {
+        func isRising(_ values: [Double]) -> Bool {
+            values.allSatisfy(shares.contains) && zip(values, values.dropFirst()).allSatisfy { $0 <= $1 }
+        }
+        return (2...OutputReport.maxCurvePoints).contains(curve.thresholds.count)
+            && curve.signal.count == curve.thresholds.count && curve.background.count == curve.thresholds.count
+            && curve.thresholds.allSatisfy((0.0...2.0).contains)
+            && zip(curve.thresholds, curve.thresholds.dropFirst()).allSatisfy { $0 > $1 } && isRising(curve.signal)
+            && isRising(curve.background)
+    }
+
+    private static func isShare(_ value: Double?) -> Bool { value.map(shares.contains) ?? true }
+}
