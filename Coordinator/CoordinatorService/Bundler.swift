@@ -74,8 +74,9 @@ struct Bundler: Sendable {
     private func model(_ plans: StoredPlans, _ state: [UInt8]) throws -> [UInt8] {
         let model = try plans.training.model(plans.data.schema)
         let trained = try Checkpoint.decode(
-            state, tensors: model.tensors, plans.training.optimizer.implementation)
-        return try model.export(trained.parameters, schema: plans.data.schema, version: version)
+            state, tensors: model.tensors, plans.training.optimizer.implementation,
+            keepsBest: plans.training.course.restoresBest)
+        return try model.export(trained.finalParameters, schema: plans.data.schema, version: version)
     }
 
     private func specs(_ job: Ledger.JobRecord, _ merged: MergedSpecs) throws -> SpecsDocument {

@@ -11,12 +11,12 @@ extension Coordinator {
     func checked(_ event: Scheduler.Event) -> [Scheduler.Event] {
         guard case .message(let worker, let message, let payload) = event else { return [event] }
         if case .training(let round, let report) = message {
+            guard let fault = fault(report) else { return [event] }
+            log.warning("an invalid training report of worker \(worker): \(fault)")
             // The next round states again what this one knew.
             let failed = TrainingReport.failed(
-                reason: "a training report is invalid, or its checkpoint is not at the coordinator", fatal: false,
-                input: nil)
-            return isPlausible(report)
-                ? [event] : [.message(worker: worker, .training(round: round, failed), payload: payload)]
+                reason: "a training report is invalid: \(fault)", fatal: false, input: nil)
+            return [.message(worker: worker, .training(round: round, failed), payload: payload)]
         }
         guard case .receipts(let receipts) = message else { return [event] }
         return receipts.map { receipt in
@@ -24,30 +24,34 @@ extension Coordinator {
         }
     }
 
-    /// A checkpoint must be stored before it is reported, and numbers must be such as training gives.
-    private func isPlausible(_ report: TrainingReport) -> Bool {
+    /// What cannot be right in a training report; nil where everything can: a checkpoint must be stored before it is
+    /// reported, and numbers must be such as training gives.
+    private func fault(_ report: TrainingReport) -> String? {
         let steps = Int64(0)...Int64(1) << 53
-        let isPlausible: Bool
         switch report {
         case .checkpoint(let digest, let step, let metrics):
-            isPlausible =
-                blobs.has(digest) && steps.contains(step) && metrics.allSatisfy(EvaluationCheck.isPlausible)
-            if isPlausible { blobs.arrived(digest) }
+            guard blobs.has(digest) else { return "its checkpoint is not at the coordinator" }
+            guard steps.contains(step) else { return "its step is \(step)" }
+            guard metrics.allSatisfy(EvaluationCheck.isPlausible) else { return "its metrics are \(metrics)" }
+            blobs.arrived(digest)
+            return nil
         case .finished(let digest, let step, let test, let truncated, let evaluation):
-            isPlausible =
-                blobs.has(digest) && steps.contains(step) && truncated >= 0 && EvaluationCheck.isPlausible(test)
-                && evaluation.map { $0.test.metrics == test && EvaluationCheck.isPlausible($0) } ?? true
-            if isPlausible { blobs.arrived(digest) }
+            guard blobs.has(digest) else { return "its checkpoint is not at the coordinator" }
+            guard steps.contains(step), truncated >= 0 else { return "its step is \(step), truncated \(truncated)" }
+            guard EvaluationCheck.isPlausible(test) else { return "its metrics are \(test)" }
+            if let evaluation {
+                guard evaluation.test.metrics == test else { return "its test metrics differ from those of its report" }
+                if let fault = EvaluationCheck.fault(evaluation) { return "in its evaluation, \(fault)" }
+            }
+            blobs.arrived(digest)
+            return nil
         case .progress(let step, let epoch, let stepsPerEpoch, let rate, let loss):
-            isPlausible =
+            let isPlausible =
                 steps.contains(step) && steps.contains(stepsPerEpoch) && (0...1 << 32).contains(epoch)
                 && (0...1e9).contains(rate) && loss.isFinite
-        case .failed: isPlausible = true
+            return isPlausible ? nil : "its progress is \(report)"
+        case .failed: return nil
         }
-        if !isPlausible {
-            log.warning("a training report is invalid, or its checkpoint is not here: \("\(report)".prefix(2000))")
-        }
-        return isPlausible
     }
 
     /// Why a receipt cannot be right; nil where nothing speaks against it.

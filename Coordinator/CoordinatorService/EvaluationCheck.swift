@@ -20,11 +20,18 @@ package enum EvaluationCheck {
 
     /// Whether a report can be right: its arrays have the lengths that `EvaluationReport` and `OutputReport` give them,
     /// all of them for the same outputs, and its numbers are such as counting events gives.
-    package static func isPlausible(_ report: EvaluationReport) -> Bool {
+    package static func isPlausible(_ report: EvaluationReport) -> Bool { fault(report) == nil }
+
+    /// What cannot be right in a report; nil where everything can.
+    static func fault(_ report: EvaluationReport) -> String? {
         let outputs = report.outputs ?? []
-        return outputs.count <= EvaluationReport.maxDetailedOutputs
-            && [report.train, report.test].allSatisfy { isPlausible($0, outputs: outputs.count) }
-            && outputs.allSatisfy(isPlausible)
+        guard outputs.count <= EvaluationReport.maxDetailedOutputs else { return "the number of outputs" }
+        guard isPlausible(report.train, outputs: outputs.count) else { return "the training part" }
+        guard isPlausible(report.test, outputs: outputs.count) else { return "the test part" }
+        for (index, output) in outputs.enumerated() {
+            if let fault = fault(output) { return "\(fault) of output \(index)" }
+        }
+        return nil
     }
 
     private static func isPlausible(_ part: EvaluationReport.Part, outputs: Int) -> Bool {
@@ -40,17 +47,23 @@ package enum EvaluationCheck {
         counts.count == EvaluationReport.histogramBins && counts.allSatisfy(events.contains)
     }
 
-    private static func isPlausible(_ output: OutputReport) -> Bool {
-        (output.roc.map(isPlausible) ?? true) && output.calibration.count == OutputReport.calibrationBins
-            && output.calibration.allSatisfy {
-                events.contains($0.events) && isShare($0.meanScore) && isShare($0.share)
-            } && output.rejection.count == OutputReport.rejectionTenths.count
-            && output.rejection.allSatisfy {
+    private static func fault(_ output: OutputReport) -> String? {
+        guard output.roc.map(isPlausible) ?? true else { return "the ROC curve" }
+        let calibration = output.calibration
+        guard calibration.count == OutputReport.calibrationBins,
+            calibration.allSatisfy({ events.contains($0.events) && isShare($0.meanScore) && isShare($0.share) })
+        else { return "the calibration" }
+        let rejection = output.rejection
+        guard rejection.count == OutputReport.rejectionTenths.count,
+            rejection.allSatisfy({
                 shares.contains($0.efficiency) && ($0.rejection.map { $0.isFinite && $0 >= 1 } ?? true)
-            }
-            && [output.ownClass, output.otherClasses].allSatisfy { comparison in
-                isShare(comparison?.statistic) && isShare(comparison?.probability)
-            }
+            })
+        else { return "the background rejection" }
+        for comparison in [output.ownClass, output.otherClasses]
+        where !isShare(comparison?.statistic) || !isShare(comparison?.probability) {
+            return "the comparison of train and test"
+        }
+        return nil
     }
 
     private static func isPlausible(_ curve: OutputReport.Curve) -> Bool {

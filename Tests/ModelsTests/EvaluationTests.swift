@@ -120,6 +120,18 @@ import Testing
         }
     }
 
+    /// As many points as the coordinator accepts, whatever the numbers of events are: equal distances along the curve
+    /// may be reached exactly, and their products rounded down.
+    @Test(arguments: [400, 1000, 2050, 4100, 6000]) func aThinnedCurveHasNoMorePointsThanAllowed(_ events: Int) throws {
+        for own in [events / 2, events / 3, events - 7] {
+            let labels = (0..<events).map { Int32($0 * own / events != ($0 + 1) * own / events ? 1 : 0) }
+            let samples = Samples(scores: (0..<events).map { [Float($0) / Float(events)] }, labels: labels)
+            let curve = try #require(Self.report(samples, samples, outputs: 1).outputs?.first?.roc)
+            #expect((150...OutputReport.maxCurvePoints).contains(curve.thresholds.count), "\(own) of \(events)")
+            #expect(curve.signal.last == 1 && curve.background.last == 1)
+        }
+    }
+
     @Test func manyClassesHaveAreasOnly() {
         let samples = Samples(scores: [.init(repeating: 1.0 / 65, count: 65)], labels: [64])
         let report = Self.report(samples, samples, outputs: 65)

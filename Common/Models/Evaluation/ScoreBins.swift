@@ -96,7 +96,8 @@ struct ScoreBins {
                 guard distance >= Double(next) / Double(steps) else { continue }
                 kept.append(cut)
                 // One long piece of the curve may pass several of the equal distances.
-                next = Int(distance * Double(steps)) + 1
+                // The product may be rounded to just below the distance that was reached.
+                next = max(next, Int(distance * Double(steps))) + 1
             }
             kept.append(all[all.count - 1])
         }
