@@ -179,7 +179,9 @@ let package = Package(
         tests("ServingTests", ["Serving"]),
         .testTarget(
             name: "ModelsTests", dependencies: ["Bytes", "CKernels", "Cluster", "Features", "Models"],
-            path: "Tests/ModelsTests", exclude: ["evaluation_oracle.py"], swiftSettings: swiftSettings),
+            path: "Tests/ModelsTests",
+            exclude: ["evaluation_oracle.py", "torch_reference.py", "torch_reference.json"],
+            swiftSettings: swiftSettings),
         tests(
             "InferenceTests",
             ["Bytes", "Cluster", "Features", "InferenceService", "Models", hummingbird, hummingbirdTesting]),

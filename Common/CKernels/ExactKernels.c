@@ -94,6 +94,11 @@ void ck_exp(float *values, size_t count) { CHOOSE(ck_exp, (values, count)) }
 void ck_log(float *values, size_t count) { CHOOSE(ck_log, (values, count)) }
 void ck_tanh(float *values, size_t count) { CHOOSE(ck_tanh, (values, count)) }
 void ck_logistic(float *values, size_t count) { CHOOSE(ck_logistic, (values, count)) }
+void ck_elu(float *values, size_t count) { CHOOSE(ck_elu, (values, count)) }
+void ck_selu(float *values, size_t count) { CHOOSE(ck_selu, (values, count)) }
+void ck_leaky_relu(float *values, size_t count) { CHOOSE(ck_leaky_relu, (values, count)) }
+void ck_silu(float *values, size_t count) { CHOOSE(ck_silu, (values, count)) }
+void ck_gelu(float *values, size_t count) { CHOOSE(ck_gelu, (values, count)) }
 void ck_relu(float *values, size_t count) { CHOOSE(ck_relu, (values, count)) }
 
 // One value: the same in all.
@@ -101,6 +106,26 @@ double ck_log_double(float value) { return log_of_portable(value); }
 
 void ck_relu_gradient(float *gradient, const float *output, size_t count) {
   CHOOSE(ck_relu_gradient, (gradient, output, count))
+}
+
+void ck_elu_gradient(float *gradient, const float *output, size_t count) {
+  CHOOSE(ck_elu_gradient, (gradient, output, count))
+}
+
+void ck_selu_gradient(float *gradient, const float *output, size_t count) {
+  CHOOSE(ck_selu_gradient, (gradient, output, count))
+}
+
+void ck_leaky_relu_gradient(float *gradient, const float *output, size_t count) {
+  CHOOSE(ck_leaky_relu_gradient, (gradient, output, count))
+}
+
+void ck_silu_gradient(float *gradient, const float *input, size_t count) {
+  CHOOSE(ck_silu_gradient, (gradient, input, count))
+}
+
+void ck_gelu_gradient(float *gradient, const float *input, size_t count) {
+  CHOOSE(ck_gelu_gradient, (gradient, input, count))
 }
 
 void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint32_t threshold,
@@ -116,9 +141,14 @@ void ck_add_whole(int64_t *sums, const int64_t *values, size_t count) { CHOOSE(c
 
 uint64_t ck_largest_magnitude(const int64_t *values, size_t count) { CHOOSE(ck_largest_magnitude, (values, count)) }
 
-void ck_adam(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit, float beta1,
-             float beta2, float step, float correction, float epsilon) {
-  CHOOSE(ck_adam, (weights, first, second, sums, count, unit, beta1, beta2, step, correction, epsilon))
+void ck_adam(float *weights, float *first, float *second, const int64_t *sums, size_t count, ck_adam_step step) {
+  CHOOSE(ck_adam, (weights, first, second, sums, count, step))
 }
+
+void ck_descend(float *weights, float *velocity, const int64_t *sums, size_t count, ck_descent_step step) {
+  CHOOSE(ck_descend, (weights, velocity, sums, count, step))
+}
+
+double ck_square_sum(const int64_t *values, size_t count, double unit) { CHOOSE(ck_square_sum, (values, count, unit)) }
 
 uint64_t ck_digest(const float *values, size_t count) { CHOOSE(ck_digest, (values, count)) }

@@ -169,6 +169,68 @@ INLINE double NAME(log_of)(float value) {
 
 INLINE float NAME(log_one)(float value) { return (float)NAME(log_of)(value); }
 
+// exp(x) - 1 of x up to 0.
+INLINE double NAME(exp_less_one)(double x) {
+  double power, p = NAME(reduced)(NAME(clamped)(x, 150), &power);
+  return power * p + (power - 1.0);
+}
+
+INLINE double NAME(logistic_double)(double x) {
+  double power, p = NAME(reduced)(NAME(clamped)(-x, 150), &power);
+  return 1.0 / (1.0 + (power + power * p));
+}
+
+// The normal distribution's share below x, and its density. With z = |x| / sqrt(2) and t = 2 / (2 + z), erfc(z) is
+// exp(-z^2) t times a polynomial that was fitted at Chebyshev nodes for z up to 12; its error there is below 2e-11.
+INLINE double NAME(normal_share)(double x, double *density) {
+  static const double c[] = {
+      0.5627744787950557,     0.32956191919690203,    0.10737093011259005,    0.007247760053609027,
+      -0.006781318244022572,  -0.0008280220072277307, 0.0007043511073125827,  1.6952102318203524e-05,
+      -8.664427129283353e-05, 1.5345688203481863e-05, 8.089477060968938e-06,  -4.23309650827774e-06,
+      -4.254539625859022e-09, 5.045136022896559e-07,  -1.0917206465442986e-07};
+  double z = NAME(clamped)(x, 16.9) * 0.70710678118654752440;
+  double square = z * z, size = z < 0 ? -z : z, t = 2.0 / (2.0 + size), u = (t - 4.0 / 7) / (3.0 / 7);
+  double q = c[14];
+  for (int i = 13; i >= 0; --i) q = q * u + c[i];
+  double power, p = NAME(reduced)(-square, &power), e = power + power * p;
+  *density = e * 0.39894228040143267794;
+  double tail = 0.5 * e * t * q;
+  return x < 0 ? tail : 1.0 - tail;
+}
+
+INLINE float NAME(elu_one)(float x) { return x > 0 ? x : (float)NAME(exp_less_one)(x); }
+INLINE float NAME(elu_gradient_one)(float g, float y) { return y > 0 ? g : g * (y + 1.0f); }
+
+#define SELU_SCALE 1.0507009873554804934
+#define SELU_ALPHA 1.6732632423543772848
+INLINE float NAME(selu_one)(float x) {
+  return (float)(x > 0 ? SELU_SCALE * x : SELU_SCALE * SELU_ALPHA * NAME(exp_less_one)(x));
+}
+INLINE float NAME(selu_gradient_one)(float g, float y) {
+  return y > 0 ? g * (float)SELU_SCALE : g * (y + (float)(SELU_SCALE * SELU_ALPHA));
+}
+
+INLINE float NAME(leaky_relu_one)(float x) { return x < 0 ? 0.01f * x : x; }
+INLINE float NAME(leaky_relu_gradient_one)(float g, float y) { return y > 0 ? g : 0.01f * g; }
+
+// Below these bounds the results are 0 in float, and a larger factor would bring them back.
+INLINE double NAME(at_least)(double x, double bound) { return x < bound ? bound : x; }
+
+INLINE float NAME(silu_one)(float x) { return (float)(NAME(at_least)(x, -150) * NAME(logistic_double)(x)); }
+INLINE float NAME(silu_gradient_one)(float g, float x) {
+  double s = NAME(logistic_double)(x);
+  return (float)(g * (s * (1.0 + NAME(clamped)(x, 150) * (1.0 - s))));
+}
+
+INLINE float NAME(gelu_one)(float x) {
+  double density;
+  return (float)(NAME(at_least)(x, -16.9) * NAME(normal_share)(x, &density));
+}
+INLINE float NAME(gelu_gradient_one)(float g, float x) {
+  double density, share = NAME(normal_share)(x, &density);
+  return (float)(g * (share + NAME(clamped)(x, 16.9) * density));
+}
+
 #define EACH(KERNEL, ONE)                                                  \
   static void NAME(KERNEL)(float *values, size_t count) {                  \
     for (size_t i = 0; i < count; ++i) values[i] = NAME(ONE)(values[i]);   \
@@ -177,6 +239,21 @@ EACH(ck_exp, exp_one)
 EACH(ck_log, log_one)
 EACH(ck_tanh, tanh_one)
 EACH(ck_logistic, logistic_one)
+EACH(ck_elu, elu_one)
+EACH(ck_selu, selu_one)
+EACH(ck_leaky_relu, leaky_relu_one)
+EACH(ck_silu, silu_one)
+EACH(ck_gelu, gelu_one)
+
+#define GRADIENT(KERNEL, ONE)                                                                     \
+  static void NAME(KERNEL)(float *gradient, const float *values, size_t count) {                  \
+    for (size_t i = 0; i < count; ++i) gradient[i] = NAME(ONE)(gradient[i], values[i]);           \
+  }
+GRADIENT(ck_elu_gradient, elu_gradient_one)
+GRADIENT(ck_selu_gradient, selu_gradient_one)
+GRADIENT(ck_leaky_relu_gradient, leaky_relu_gradient_one)
+GRADIENT(ck_silu_gradient, silu_gradient_one)
+GRADIENT(ck_gelu_gradient, gelu_gradient_one)
 
 static void NAME(ck_relu)(float *values, size_t count) {
   for (size_t i = 0; i < count; ++i) values[i] = values[i] < 0 ? 0 : values[i];
@@ -249,16 +326,45 @@ INLINE double NAME(whole)(int64_t value) {
   return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
 }
 
-static void NAME(ck_adam)(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit,
-                          float beta1, float beta2, float step, float correction, float epsilon) {
+static void NAME(ck_adam)(float *weights, float *first, float *second, const int64_t *sums, size_t count,
+                          ck_adam_step step) {
   for (size_t i = 0; i < count; ++i) {
-    float g = (float)(NAME(whole)(sums[i]) * unit);
-    float m = beta1 * first[i] + (1.0f - beta1) * g;
-    float v = beta2 * second[i] + (1.0f - beta2) * (g * g);
+    float w = weights[i];
+    float g = (float)(NAME(whole)(sums[i]) * step.unit) + step.decay * w;
+    float m = step.beta1 * first[i] + (1.0f - step.beta1) * g;
+    float v = step.beta2 * second[i] + (1.0f - step.beta2) * (g * g);
     first[i] = m;
     second[i] = v;
-    weights[i] -= step * m / (__builtin_elementwise_sqrt(v) * correction + epsilon);
+    weights[i] = w * step.keep - step.rate * m / (__builtin_elementwise_sqrt(v) * step.correction + step.epsilon);
   }
+}
+
+static void NAME(ck_descend)(float *weights, float *velocity, const int64_t *sums, size_t count, ck_descent_step step) {
+  for (size_t i = 0; i < count; ++i) {
+    float w = weights[i];
+    float g = (float)(NAME(whole)(sums[i]) * step.unit) + step.decay * w;
+    if (velocity) {
+      float u = step.momentum * velocity[i] + g;
+      velocity[i] = u;
+      g = step.nesterov ? g + step.momentum * u : u;
+    }
+    weights[i] = w - step.rate * g;
+  }
+}
+
+static double NAME(ck_square_sum)(const int64_t *values, size_t count, double unit) {
+  double sums[8] = {0};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int j = 0; j < 8; ++j) {
+      double x = NAME(whole)(values[i + j]) * unit;
+      sums[j] += x * x;
+    }
+  for (int j = 0; i < count; ++i, ++j) {
+    double x = NAME(whole)(values[i]) * unit;
+    sums[j] += x * x;
+  }
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 // Sixteen sums of products with odd numbers, one for each index modulo 16, so that exchanged values show.
@@ -286,5 +392,8 @@ static uint64_t NAME(ck_digest)(const float *values, size_t count) {
 #undef V16
 #undef TILE
 #undef EACH
+#undef GRADIENT
+#undef SELU_SCALE
+#undef SELU_ALPHA
 #undef DEPTH
 #undef INLINE

@@ -64,27 +64,6 @@ package struct JobDescription: Codable, Sendable, Equatable {
         package init() {}
     }
 
-    /// The function that a dense layer applies to its sums.
-    package enum Activation: String, Codable, Sendable, CaseIterable { case relu, tanh, sigmoid, softmax, linear }
-
-    /// One layer of the model. `rate` is the share of values that dropout sets to zero while training.
-    package enum Layer: Codable, Sendable, Equatable {
-        case dense(units: Int, activation: Activation)
-        case dropout(rate: Double)
-    }
-
-    /// The rule by which a step's gradient updates the weights, with its parameters.
-    package enum Optimizer: Codable, Sendable, Equatable {
-        case sgd(learningRate: Double)
-        case adam(learningRate: Double, beta1: Double, beta2: Double, epsilon: Double)
-    }
-
-    /// The loss that training minimises. The raw values are the names in job files.
-    package enum Loss: String, Codable, Sendable, CaseIterable {
-        case binary = "binary_crossentropy"
-        case categorical = "categorical_crossentropy"
-    }
-
     /// What `train` of a job file asks for: the model, and how it is trained.
     package struct Training: Codable, Sendable, Equatable {
         /// L, the number of logical streams of samples.
@@ -92,8 +71,10 @@ package struct JobDescription: Codable, Sendable, Equatable {
         /// About how many samples one step has, of all lanes.
         package var batch = 100
         package var epochs = 5
-        package var optimizer = Optimizer.adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+        package var optimizer = Optimizer.adam(AdaptiveMoments())
         package var loss = Loss.binary
+        package var lossSettings = LossSettings()
+        package var course = TrainingCourseSettings()
         package var layers: [Layer] = []
         package var shuffle = Shuffle.automatic
         /// Whether each epoch ends with a pass over the whole training part; otherwise its loss is that of the steps.
@@ -236,6 +217,8 @@ extension JobDescription.Training {
         try keys.read(.epochs, into: &epochs)
         try keys.read(.optimizer, into: &optimizer)
         try keys.read(.loss, into: &loss)
+        try keys.read(.lossSettings, into: &lossSettings)
+        try keys.read(.course, into: &course)
         try keys.read(.layers, into: &layers)
         try keys.read(.shuffle, into: &shuffle)
         try keys.read(.evaluatesTrain, into: &evaluatesTrain)

@@ -10,11 +10,14 @@ package enum Exactness: String, Codable, Sendable, CaseIterable {
 /// in it.
 package struct TrainingPlan: Codable, Sendable, Equatable {
     /// The format that is written.
-    package static let currentFormat = 2
+    package static let currentFormat = 3
 
     package var layers: [JobDescription.Layer]
     package var optimizer: JobDescription.Optimizer
     package var loss: JobDescription.Loss
+    package var lossSettings: JobDescription.LossSettings
+    /// How it goes on from step to step and from epoch to epoch.
+    package var course: TrainingCourseSettings
     /// Samples of all lanes in one step.
     package var batch: Int
     package var epochs: Int
@@ -30,6 +33,8 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         layers = training.layers
         optimizer = training.optimizer
         loss = training.loss
+        lossSettings = training.lossSettings
+        course = training.course
         batch = training.batch
         epochs = training.epochs
         self.seed = seed
@@ -40,18 +45,19 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
 
     /// The number of classes that the model distinguishes; nil where its last layer does not determine it.
     package var classes: Int? {
-        guard case .dense(let units, _)? = layers.last else { return nil }
+        guard case .dense(let units, _, _)? = layers.last else { return nil }
         return max(2, units)
     }
 
     /// The units of a last layer whose scores are one for each class; nil for other last layers.
     package var outputUnits: Int? {
-        guard case .dense(let units, .softmax)? = layers.last else { return nil }
+        guard case .dense(let units, .softmax, _)? = layers.last else { return nil }
         return units
     }
 
     private enum CodingKeys: CodingKey {
-        case format, layers, optimizer, loss, batch, epochs, seed, exactness, shuffle, evaluatesTrain
+        case format, layers, optimizer, loss, lossSettings, course, batch, epochs, seed, exactness, shuffle,
+            evaluatesTrain
     }
 
     package init(from decoder: any Decoder) throws {
@@ -68,6 +74,9 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         optimizer =
             try keys.decodeIfPresent(JobDescription.Optimizer.self, forKey: .optimizer) ?? defaults.optimizer
         loss = try keys.decodeIfPresent(JobDescription.Loss.self, forKey: .loss) ?? defaults.loss
+        lossSettings =
+            try keys.decodeIfPresent(JobDescription.LossSettings.self, forKey: .lossSettings) ?? defaults.lossSettings
+        course = try keys.decodeIfPresent(TrainingCourseSettings.self, forKey: .course) ?? defaults.course
         batch = try keys.decodeIfPresent(Int.self, forKey: .batch) ?? defaults.batch
         epochs = try keys.decodeIfPresent(Int.self, forKey: .epochs) ?? defaults.epochs
         seed = try keys.decode(UInt64.self, forKey: .seed)
@@ -82,6 +91,8 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         try keys.encode(layers, forKey: .layers)
         try keys.encode(optimizer, forKey: .optimizer)
         try keys.encode(loss, forKey: .loss)
+        try keys.encode(lossSettings, forKey: .lossSettings)
+        try keys.encode(course, forKey: .course)
         try keys.encode(batch, forKey: .batch)
         try keys.encode(epochs, forKey: .epochs)
         try keys.encode(seed, forKey: .seed)

@@ -2,13 +2,14 @@ package import Bytes
 
 /// The bytes of a training state, big-endian.
 ///
-/// Format 3 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
-/// array with its length. Format 2 lacked the epoch's running loss and weight. Format 1 began with another magic
-/// number, named nothing, and always had two moments and two powers; both are still read. A state that does not fit the
+/// Format 4 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
+/// array with its length. Format 3 lacked the training's course and the best parameters, format 2 the epoch's running
+/// loss and weight too. Format 1 began with another magic number, named nothing, and always had two moments and two
+/// powers; all are still read. A state that does not fit the
 /// model and the optimiser in every array is an error: the arithmetic relies on their lengths.
 package enum Checkpoint {
     /// The format that is written.
-    package static let currentFormat: UInt32 = 3
+    package static let currentFormat: UInt32 = 4
     /// BLCF
     private static let magic: UInt32 = 0x424C_4346
     /// BLCK, without a format after it.
@@ -18,7 +19,8 @@ package enum Checkpoint {
     package static func encode(_ state: TrainingState) -> [UInt8] {
         var writer = Writer()
         writer.bytes.reserveCapacity(
-            4 * (state.parameters.count + state.optimizer.slots.count) + 64 * state.tensors.count + 256)
+            4 * (state.parameters.count + state.optimizer.slots.count + state.best.count) + 64 * state.tensors.count
+                + 256)
         writer.put(magic)
         writer.put(currentFormat)
         writer.put(state.step)
@@ -34,7 +36,8 @@ package enum Checkpoint {
             writer.put(Int32(tensor.shape.count))
             for extent in tensor.shape { writer.put(Int64(extent)) }
         }
-        for array in [state.parameters, state.optimizer.slots] {
+        writer.put(state.course)
+        for array in [state.parameters, state.optimizer.slots, state.best] {
             writer.put(Int64(array.count))
             for value in array { writer.put(value.bitPattern) }
         }
@@ -43,9 +46,19 @@ package enum Checkpoint {
 
     /// Reads a state of this model and this optimiser. Nothing is allocated beyond the size of the bytes.
     ///
+    /// - Parameter keepsBest: whether the parameters of the best epoch are kept; a state without them begins with its
+    ///   own.
     /// - Throws: `InputError` where the bytes are not a checkpoint, or one of another model or optimiser.
     package static func decode(
-        _ bytes: [UInt8], tensors: [TensorSpec], _ optimizer: any Optimizer
+        _ bytes: [UInt8], tensors: [TensorSpec], _ optimizer: any Optimizer, keepsBest: Bool = false
+    ) throws(InputError) -> TrainingState {
+        var state = try decode(whole: bytes, tensors: tensors, optimizer, keepsBest: keepsBest)
+        if keepsBest, state.best.isEmpty { state.best = state.parameters }
+        return state
+    }
+
+    private static func decode(
+        whole bytes: [UInt8], tensors: [TensorSpec], _ optimizer: any Optimizer, keepsBest: Bool
     ) throws(InputError) -> TrainingState {
         var reader = ByteReader(bytes.span.bytes)
         let found = try reader.u32()
@@ -56,7 +69,12 @@ package enum Checkpoint {
         }
         if found == magicOfFormat1 { return try decodeFormat1(&reader, tensors: tensors, optimizer) }
         let format = try reader.u32()
-        guard (2...currentFormat).contains(format) else {
+        guard format >= 2 else {
+            throw InputError(
+                .corrupt, "the format of a checkpoint is invalid", expected: "2 to \(currentFormat)",
+                found: "\(format)")
+        }
+        guard format <= currentFormat else {
             throw InputError(
                 .unsupported, "the checkpoint was written by a newer version of Beamline",
                 expected: "a format up to \(currentFormat)", found: "\(format)")
@@ -75,16 +93,22 @@ package enum Checkpoint {
             try expect(tensor.shape.count, Int(try reader.i32()), "axes of \(tensor.name)")
             for extent in tensor.shape { try expect(extent, Int(try reader.i64()), "extent of \(tensor.name)") }
         }
+        let course = format < 4 ? TrainingCourse() : try course(&reader)
         let count = tensors.parameterCount
         let parameters = try floats(&reader, count: count, length: Int(try reader.i64()), "parameters")
         let slots = try floats(
             &reader, count: count * optimizer.slots.count, length: Int(try reader.i64()),
             "values of \(optimizer.slots.joined(separator: " and "))")
+        var best: [Float] = []
+        if format >= 4 {
+            best = try floats(
+                &reader, count: keepsBest ? count : 0, length: Int(try reader.i64()), "parameters of the best epoch")
+        }
         try expect(0, reader.remaining, "bytes after the end")
         return TrainingState(
             tensors: tensors, optimizerName: optimizer.name, step: step, parameters: parameters,
             optimizer: OptimizerState(slots: slots, scalars: scalars), exponents: exponents, epochLoss: epochLoss,
-            epochWeight: epochWeight)
+            epochWeight: epochWeight, course: course, best: best)
     }
 
     private static func decodeFormat1(
@@ -120,6 +144,17 @@ package enum Checkpoint {
         mutating func put<T: FixedWidthInteger>(_ value: T) {
             withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
         }
+
+        mutating func put(_ course: TrainingCourse) {
+            put(Int64(course.epochs))
+            put(Int64(course.bestEpoch))
+            put(course.factor.bitPattern)
+            for best in [course.plateau, course.stopping] {
+                // An absent value is NaN, which no metric is.
+                put((best.value ?? .nan).bitPattern)
+                put(Int64(best.epochsSince))
+            }
+        }
     }
 
     private static func step(_ reader: inout ByteReader) throws(InputError) -> Int64 {
@@ -128,6 +163,29 @@ package enum Checkpoint {
             throw InputError(.corrupt, "the step of a checkpoint is invalid", expected: "0 to 2^53", found: "\(step)")
         }
         return step
+    }
+
+    private static func course(_ reader: inout ByteReader) throws(InputError) -> TrainingCourse {
+        func number(_ reader: inout ByteReader) throws(InputError) -> Int {
+            let number = try reader.i64()
+            guard (0...1 << 32).contains(number) else {
+                throw InputError(
+                    .corrupt, "a number of epochs in a checkpoint is invalid", expected: "0 to 2^32",
+                    found: "\(number)")
+            }
+            return Int(number)
+        }
+        func best(_ reader: inout ByteReader) throws(InputError) -> TrainingCourse.Best {
+            let value = try reader.f64()
+            return TrainingCourse.Best(value: value.isFinite ? value : nil, epochsSince: try number(&reader))
+        }
+        var course = TrainingCourse()
+        course.epochs = try number(&reader)
+        course.bestEpoch = try number(&reader)
+        course.factor = try scalar(&reader)
+        course.plateau = try best(&reader)
+        course.stopping = try best(&reader)
+        return course
     }
 
     private static func scalar(_ reader: inout ByteReader) throws(InputError) -> Double {

@@ -73,7 +73,7 @@ package struct MetricSums: Sendable {
         let predicted = outputs == 1 ? (scores[row] >= 0.5 ? 1 : 0) : best
         sums[index(.events)] += 1
         sums[index(.correct)] += predicted == truth ? 1 : 0
-        sums[index(.loss)] += Loss.fixedPoint(probability: loss.probability(of: label, scores, sample: sample))
+        sums[index(.loss)] += loss.fixedPoint(scores, sample: sample, label: label)
         if truth >= 0, truth < confusionSide { sums[confusionIndex(truth) + predicted] += 1 }
     }
 

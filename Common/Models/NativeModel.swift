@@ -12,7 +12,10 @@ package struct NativeModel: TrainableModel {
         ///   - index: the number of transform layers before it.
         ///   - parameters: where the layer's tensors lie among the model's.
         case transform(any TransformLayer, index: Int, parameters: Range<Int>)
-        case inPlace(any InPlaceLayer)
+        /// - Parameter keepsInput: whether the layer overwrites a copy of its input.
+        case inPlace(any InPlaceLayer, keepsInput: Bool)
+        /// Adds what an earlier stage made, by its index.
+        case add(stage: Int)
     }
 
     /// The most parameters that a model may have: 2 GiB of them.
@@ -20,6 +23,8 @@ package struct NativeModel: TrainableModel {
 
     /// The number of features of one sample.
     package let inputs: Int
+    /// The layers as the job has them.
+    package let layers: [JobDescription.Layer]
     package let loss: Loss
     package let tensors: [TensorSpec]
     /// The layers, in order.
@@ -37,67 +42,31 @@ package struct NativeModel: TrainableModel {
     ///   - inputs: the number of features of one sample.
     ///   - layers: with at least one dense layer. Dropout layers in a row are one; those after the last dense layer are
     ///     left out.
-    /// - Throws: `InputError` with `.limit` for too many parameters, with `.input` where no layer is dense.
-    package init(inputs: Int, layers: [JobDescription.Layer]) throws(InputError) {
-        var builder = Builder(width: inputs)
-        for layer in layers {
-            switch layer {
-            case .dropout(let rate): builder.dropout = 1 - (1 - builder.dropout) * (1 - rate)
-            case .dense(let units, let activation): try builder.dense(units: units, activation)
-            }
+    ///   - loss: what is minimised; nil for the cross-entropy of as many scores as the last layer gives.
+    /// - Throws: `InputError` with `.limit` for too many parameters, with `.input` where no layer is dense, or a layer
+    ///   does not fit those before it.
+    package init(inputs: Int, layers: [JobDescription.Layer], loss: Loss? = nil) throws(InputError) {
+        let sources = Set(layers.compactMap { if case .add(let layer) = $0 { layer } else { nil } })
+        var builder = ModelBuilder(width: inputs)
+        for (position, layer) in layers.enumerated() {
+            try builder.append(layer, position: position, isSource: sources.contains(position))
         }
-        guard builder.index > 0 else {
+        guard builder.denseCount > 0 else {
             throw InputError(.input, "the model has no dense layer", expected: "at least one")
         }
         self.inputs = inputs
-        loss = Loss(outputs: builder.width)
+        self.layers = layers
+        self.loss = loss ?? Loss(outputs: builder.width)
+        guard self.loss.outputs == builder.width else {
+            throw InputError(
+                .input, "the loss does not fit the model's last layer", expected: "\(self.loss.outputs) units",
+                found: "\(builder.width)")
+        }
         tensors = builder.tensors
         stages = builder.stages
     }
 
-    /// The model while its layers are added.
-    private struct Builder {
-        var width: Int
-        var index = 0
-        var parameters = 0
-        var dropout = 0.0
-        var stages: [Stage] = []
-        var tensors: [TensorSpec] = []
-
-        init(width: Int) { self.width = width }
-
-        mutating func dense(units: Int, _ activation: JobDescription.Activation) throws(InputError) {
-            let (weights, isTooLarge) = units.multipliedReportingOverflow(by: width)
-            guard units > 0, width > 0, !isTooLarge,
-                weights <= NativeModel.maxParameters - parameters - min(units, NativeModel.maxParameters - parameters)
-            else {
-                throw InputError(
-                    .limit, "dense layer \(index + 1) is too large",
-                    expected: "at most \(NativeModel.maxParameters) parameters in the model",
-                    found: "\(width) inputs and \(units) units after \(parameters) parameters")
-            }
-            if dropout > 0 {
-                stages.append(.inPlace(Dropout(inputShape: [width], rate: dropout, stream: index)))
-                dropout = 0
-            }
-            add(Dense(inputs: width, units: units))
-            if let layer = activation.layer([units]) { stages.append(.inPlace(layer)) }
-        }
-
-        private mutating func add(_ layer: some TransformLayer) {
-            let count = layer.tensors.parameterCount
-            stages.append(.transform(layer, index: index, parameters: parameters..<parameters + count))
-            tensors += layer.tensors.map { tensor in
-                TensorSpec("\(type(of: layer).kind)\(index + 1).\(tensor.name)", shape: tensor.shape)
-            }
-            index += 1
-            parameters += count
-            width = layer.outputs
-        }
-    }
-
-    /// The parameters with which training begins: weights after Glorot and Bengio, drawn for each dense layer from a
-    /// random stream of its own; biases 0.
+    /// The parameters with which training begins, drawn for each layer from a random stream of its own.
     package func initialParameters(seed: UInt64) -> [Float] {
         var parameters = [Float](repeating: 0, count: tensors.parameterCount)
         for case .transform(let layer, let index, let range) in stages {

@@ -11,6 +11,8 @@ package final class NativeWorkspace: ModelWorkspace {
     private let gradients: [Lines]
     /// The index in `values` of what each stage makes.
     private let levels: [Int]
+    /// By level, the gradients that come back from layers that added it; nil where no layer does.
+    private let skips: [Lines?]
     /// `[capacity, outputs]`, without gaps.
     private let scores: AlignedBuffer
     private let scratch: AlignedBuffer
@@ -56,12 +58,15 @@ package final class NativeWorkspace: ModelWorkspace {
             case .transform(let layer, _, _):
                 widths.append(layer.outputs)
                 scratchCount = max(scratchCount, layer.scratchCount)
-            case .inPlace(let layer):
-                if layer.keepsInput { widths.append(layer.outputs) }
+            case .inPlace(let layer, let keepsInput):
+                if keepsInput { widths.append(layer.outputs) }
+            case .add: widths.append(widths[widths.count - 1])
             }
             levels.append(widths.count - 1)
         }
-        let floatsPerSample = 2 * widths.reduce(0) { $0 + NativeModel.lineLength($1) } + model.outputs
+        let added = Set(model.stages.compactMap { if case .add(let stage) = $0 { levels[stage] } else { nil } })
+        let skipped = added.reduce(0) { $0 + NativeModel.lineLength(widths[$1]) }
+        let floatsPerSample = skipped + 2 * widths.reduce(0) { $0 + NativeModel.lineLength($1) } + model.outputs
         let (floats, isTooLarge) = floatsPerSample.multipliedReportingOverflow(by: max(1, capacity))
         guard !isTooLarge, floats <= Self.maxBytes / MemoryLayout<Float>.stride else {
             throw InputError(
@@ -77,6 +82,9 @@ package final class NativeWorkspace: ModelWorkspace {
         self.scratchCount = scratchCount
         values = widths.map { Lines(width: $0, capacity: capacity) }
         gradients = widths.map { Lines(width: $0, capacity: capacity) }
+        skips = widths.enumerated().map { level, width in
+            added.contains(level) ? Lines(width: width, capacity: capacity) : nil
+        }
         scores = Self.zeroes(capacity * model.outputs)
         scratch = Self.zeroes(scratchCount)
         parameterCount = model.tensors.parameterCount
@@ -204,11 +212,13 @@ package final class NativeWorkspace: ModelWorkspace {
                 var output = values[level].lines(all).mutableSpan
                 layer.forward(
                     UnsafeBufferPointer(input).span, to: &output, parameters: parameters.extracting(range),
-                    scratch: &scratch, samples: samples)
-            case .inPlace(let layer):
+                    scratch: &scratch, samples: samples, segments: segments)
+            case .inPlace(let layer, _):
                 if level > before { _ = values[level].lines(all).update(from: input) }
                 var current = values[level].lines(all).mutableSpan
                 layer.forward(&current, samples: samples, segments: segments)
+            case .add(let stage):
+                Self.sum(input, values[levels[stage]].lines(all), to: values[level].lines(all))
             }
             before = level
         }
@@ -219,35 +229,63 @@ package final class NativeWorkspace: ModelWorkspace {
         Self.copy(samples, of: model.outputs, from: source, every: last.length, to: target, every: model.outputs)
     }
 
+    /// Adds value by value.
+    private static func sum(
+        _ first: UnsafeMutableBufferPointer<Float>, _ second: UnsafeMutableBufferPointer<Float>,
+        to result: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(first.count == result.count && second.count == result.count)
+        for index in 0..<result.count { result[index] = first[index] + second[index] }
+    }
+
     /// Goes from the gradient at the input of the last activation, which lies in the last of `gradients`, to that at
     /// the output of the first layer with tensors.
     private func backward(samples: Int, parameters: Span<Float>, segments: [BatchSegment]) {
         let all = 0..<samples
-        var scratch = scratchMemory.mutableSpan
         guard let first = model.stages.firstIndex(where: { if case .transform = $0 { true } else { false } }) else {
             return
         }
+        for skip in skips { skip?.lines(all).update(repeating: 0) }
         for index in model.stages.indices.reversed() {
             let level = levels[index]
-            let before = index > 0 ? levels[index - 1] : 0
-            switch model.stages[index] {
-            case .inPlace(let layer):
-                // The loss gives the gradient beyond the last activation.
-                guard level < values.count - 1 else { continue }
+            // Nobody wants the gradient at the model's input.
+            guard index >= first else { return }
+            // Once for a level: at the stage that makes it last.
+            if let skip = skips[level], index + 1 == levels.count || levels[index + 1] > level {
+                let own = gradients[level].lines(all)
+                Self.sum(own, skip.lines(all), to: own)
+            }
+            guard index > first else { return }
+            backward(stage: index, samples: samples, parameters: parameters, segments: segments)
+        }
+    }
+
+    /// Goes from the gradient at a stage's output to that at its input.
+    private func backward(stage index: Int, samples: Int, parameters: Span<Float>, segments: [BatchSegment]) {
+        let all = 0..<samples
+        let level = levels[index]
+        let before = index > 0 ? levels[index - 1] : 0
+        switch model.stages[index] {
+        case .inPlace(let layer, _):
+            // The loss gives the gradient beyond the last activation.
+            if index < model.stages.count - 1 {
                 var gradient = gradients[level].lines(all).mutableSpan
                 layer.backward(
-                    &gradient, output: UnsafeBufferPointer(values[level].lines(all)).span, samples: samples,
-                    segments: segments)
-                if level > before { _ = gradients[before].lines(all).update(from: gradients[level].lines(all)) }
-            case .transform(let layer, _, let range):
-                // Nobody wants the gradient at the model's input.
-                guard index > first else { return }
-                var next = gradients[before].lines(all).mutableSpan
-                layer.inputGradient(
-                    UnsafeBufferPointer(gradients[level].lines(all)).span,
-                    input: UnsafeBufferPointer(values[before].lines(all)).span, to: &next,
-                    parameters: parameters.extracting(range), scratch: &scratch, samples: samples)
+                    &gradient, input: UnsafeBufferPointer(values[before].lines(all)).span,
+                    output: UnsafeBufferPointer(values[level].lines(all)).span, samples: samples, segments: segments)
             }
+            if level > before { _ = gradients[before].lines(all).update(from: gradients[level].lines(all)) }
+        case .add(let stage):
+            let gradient = gradients[level].lines(all)
+            _ = gradients[before].lines(all).update(from: gradient)
+            if let skip = skips[levels[stage]]?.lines(all) { Self.sum(skip, gradient, to: skip) }
+        case .transform(let layer, _, let range):
+            var scratch = scratchMemory.mutableSpan
+            var next = gradients[before].lines(all).mutableSpan
+            layer.inputGradient(
+                UnsafeBufferPointer(gradients[level].lines(all)).span,
+                input: UnsafeBufferPointer(values[before].lines(all)).span, to: &next,
+                parameters: parameters.extracting(range), scratch: &scratch, samples: samples, segments: segments)
         }
     }
 }

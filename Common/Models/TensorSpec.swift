@@ -5,13 +5,18 @@ package struct TensorSpec: Codable, Sendable, Equatable {
     /// The extent of each axis, each at least 1; the values lie in C order. An input or output of a model leaves out
     /// the axis of samples.
     package var shape: [Int]
+    /// For a running statistic, which no optimiser updates: the share of it that each step replaces. Its gradient is
+    /// its distance from what replaces it. nil for a tensor that is trained, and for an input or output.
+    package var momentum: Double?
 
     /// Creates the description of a tensor.
     ///
     /// - Parameters:
     ///   - name: what errors and requests call it.
     ///   - shape: the extent of each axis; `[]` is a single number.
-    package init(_ name: String, shape: [Int]) {
+    ///   - momentum: for a running statistic, the share of it that each step replaces.
+    package init(_ name: String, shape: [Int], momentum: Double? = nil) {
+        self.momentum = momentum
         self.name = name
         self.shape = shape
     }

@@ -83,6 +83,10 @@ extension TrainingPlan {
                 .unsupported, "the layers of the model take one flat input",
                 found: schema.inputs.map(\.name).joined(separator: ", "))
         }
-        return try NativeModel(inputs: schema.flatWidth, layers: layers)
+        let loss: Loss? =
+            if case .dense(let units, _, _)? = layers.last {
+                Loss(self.loss, lossSettings, outputs: units)
+            } else { nil }
+        return try NativeModel(inputs: schema.flatWidth, layers: layers, loss: loss)
     }
 }

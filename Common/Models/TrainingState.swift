@@ -19,6 +19,10 @@ package struct TrainingState: Sendable, Equatable {
     /// The summed loss of this epoch's steps so far, times `Loss.fixedPointUnit`, and the summed weight.
     package var epochLoss: Int64 = 0
     package var epochWeight: Int64 = 0
+    /// What the epochs' metrics have made of the training.
+    package var course = TrainingCourse()
+    /// The parameters after the best epoch, where the plan restores them; else empty.
+    package var best: [Float] = []
 
     /// The exponent with which each tensor begins: 40 bits after the point.
     private static let startExponent: Int32 = 40
@@ -27,20 +31,26 @@ package struct TrainingState: Sendable, Equatable {
 
     /// The state before the first step.
     ///
-    /// - Parameter seed: determines the initial parameters.
-    package init(_ model: some TrainableModel, _ optimizer: any Optimizer, seed: UInt64) {
+    /// - Parameters:
+    ///   - seed: determines the initial parameters.
+    ///   - keepsBest: whether the parameters of the best epoch are kept.
+    package init(_ model: some TrainableModel, _ optimizer: any Optimizer, seed: UInt64, keepsBest: Bool = false) {
         tensors = model.tensors
         optimizerName = optimizer.name
         parameters = model.initialParameters(seed: seed)
         self.optimizer = OptimizerState(optimizer, parameterCount: parameters.count)
         exponents = .init(repeating: Self.startExponent, count: model.tensors.count)
+        if keepsBest { best = parameters }
     }
 
     /// A state of known content.
     init(
         tensors: [TensorSpec], optimizerName: String, step: Int64, parameters: [Float], optimizer: OptimizerState,
-        exponents: [Int32], epochLoss: Int64 = 0, epochWeight: Int64 = 0
+        exponents: [Int32], epochLoss: Int64 = 0, epochWeight: Int64 = 0, course: TrainingCourse = TrainingCourse(),
+        best: [Float] = []
     ) {
+        self.course = course
+        self.best = best
         self.tensors = tensors
         self.optimizerName = optimizerName
         self.step = step
@@ -90,22 +100,56 @@ package struct TrainingState: Sendable, Equatable {
     /// - Parameters:
     ///   - sums: for each parameter the sum over all samples of its gradient, times 2^e of its tensor.
     ///   - weight: the summed weight of the samples; with 0 the parameters stay as they are.
-    ///   - ranges: where each tensor lies in the parameters.
+    ///   - rate: the learning rate of this step.
+    ///   - clipNorm: the largest norm of the whole gradient; a longer one is scaled down to it.
     package mutating func apply(
-        _ sums: Span<Int64>, weight: Double, _ optimizer: any Optimizer, ranges: [Range<Int>]
+        _ sums: Span<Int64>, weight: Double, _ optimizer: any Optimizer, rate: Double, clipNorm: Double? = nil
     ) {
+        let ranges = tensors.ranges
         precondition(ranges.count == exponents.count && sums.count >= parameters.count)
         step += 1
         guard weight > 0 else { return }
         optimizer.beginStep(&self.optimizer)
+        let units = exponents.map { Double(sign: .plus, exponent: -Int($0), significand: 1) / weight }
+        let scale = clipNorm.map { clipScale($0, sums, units, ranges) } ?? 1
         for (tensor, range) in ranges.enumerated() {
-            let unit = Double(sign: .plus, exponent: -Int(exponents[tensor]), significand: 1) / weight
-            optimizer.update(&parameters, in: range, sums: sums, unit: unit, state: &self.optimizer)
+            if let momentum = tensors[tensor].momentum {
+                let unit = momentum * units[tensor]
+                for index in range { parameters[index] -= Float(Double(sums[index]) * unit) }
+            } else {
+                optimizer.update(
+                    &parameters, in: range, sums: sums, unit: units[tensor] * scale, rate: rate, state: &self.optimizer)
+            }
             adapt(tensor, sums, in: range)
         }
     }
 
-    /// A digest of the whole state, in hexadecimal: equal for members that are to go on together.
+    /// What the gradient is multiplied by so that its norm is at most `limit`: it follows from the reduced sums alone.
+    private func clipScale(_ limit: Double, _ sums: Span<Int64>, _ units: [Double], _ ranges: [Range<Int>]) -> Double {
+        var square = 0.0
+        for (tensor, range) in ranges.enumerated() where tensors[tensor].momentum == nil {
+            square += sums.extracting(range).withUnsafeBufferPointer { sums in
+                sums.baseAddress.map { ck_square_sum($0, sums.count, units[tensor]) } ?? 0
+            }
+        }
+        let norm = square.squareRoot()
+        return norm > limit ? limit / norm : 1
+    }
+
+    /// Takes the metrics of an epoch's validation part, once: an epoch that was taken before changes nothing.
+    ///
+    /// - Parameter epoch: the epoch's number, from 1.
+    package mutating func endEpoch(_ epoch: Int, _ metrics: PartMetrics, _ settings: TrainingCourseSettings) {
+        guard course.epochs < epoch else { return }
+        let isBest = course.end(epoch: epoch, metrics, settings)
+        if isBest, !best.isEmpty { best = parameters }
+    }
+
+    /// The parameters of the trained model: those of the best epoch where the plan restores them.
+    package var finalParameters: [Float] { best.isEmpty || course.bestEpoch == 0 ? parameters : best }
+
+    /// A digest of the state, in hexadecimal: equal for members that are to go on together. What the epochs' metrics
+    /// made of it is left out: at an epoch's end one member may have them already, and the others take them next.
     package var digest: String {
         var hash = FNV1a()
         hash.combine(UInt64(bitPattern: step))

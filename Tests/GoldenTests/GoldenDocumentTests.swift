@@ -32,7 +32,9 @@ import Wire
         var training = JobDescription.Training()
         (training.lanes, training.batch, training.epochs) = (6, 60, 9)
         training.loss = .categorical
-        training.optimizer = .adam(learningRate: 0.002, beta1: 0.8, beta2: 0.9, epsilon: 0.0001)
+        var adam = JobDescription.AdaptiveMoments(learningRate: 0.002)
+        (adam.beta1, adam.beta2, adam.epsilon) = (0.8, 0.9, 0.0001)
+        training.optimizer = .adam(adam)
         training.layers = [
             .dense(units: 12, activation: .tanh), .dropout(rate: 0.25), .dense(units: 3, activation: .softmax),
         ]

@@ -34,21 +34,6 @@ import Testing
         #expect(job.features.padding == .value(0))
     }
 
-    /// Every kind of layer has a key. A new case does not compile until it stands here.
-    @Test func everyLayerHasAKey() throws {
-        func text(_ layer: JobDescription.Layer) -> String {
-            switch layer {
-            case .dense(let units, let activation): "dense: {units: \(units), activation: \(activation.rawValue)}"
-            case .dropout(let rate): "dropout: \(rate)"
-            }
-        }
-        let last = JobDescription.Layer.dense(units: 1, activation: .sigmoid)
-        for layer in [.dense(units: 3, activation: .tanh), .dropout(rate: 0.25)] as [JobDescription.Layer] {
-            let file = Self.good.replacingOccurrences(of: "dropout: 0.5", with: text(layer))
-            #expect(try JobFileParser.parse(file, baseDirectory: "/").job.train?.layers.suffix(2) == [layer, last])
-        }
-    }
-
     @Test func trainingKeysAreReadAndChecked() throws {
         let keys = "train:\n  lanes: 16\n  batch: 4\n  shuffle: 5000\n  seed: 7\n  evaluate: [train, validation]"
         let file = Self.good.replacingOccurrences(of: "train:", with: keys)

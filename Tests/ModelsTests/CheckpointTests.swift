@@ -4,8 +4,8 @@ import Models
 import Testing
 
 @Suite struct CheckpointTests {
-    static let adam = Adam(learningRate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
-    static let sgd = SGD(learningRate: 0.1)
+    static let adam = Adam(.init(learningRate: 0.1), decoupled: false)
+    static let sgd = SGD(.init(learningRate: 0.1))
 
     private func model() throws -> NativeModel {
         try NativeModel(
@@ -15,7 +15,7 @@ import Testing
     private func state(_ optimizer: any Optimizer) throws -> TrainingState {
         var state = TrainingState(try model(), optimizer, seed: 5)
         let sums = state.parameters.indices.map { Int64($0) << 36 }
-        state.apply(sums.span, weight: 3, optimizer, ranges: state.tensors.ranges)
+        state.apply(sums.span, weight: 3, optimizer, rate: 0.1)
         return state
     }
 
@@ -114,17 +114,28 @@ import Testing
 
     @Test func aNewerFormatIsNamed() throws {
         var bytes = Checkpoint.encode(try state(Self.adam))
-        bytes[7] = 4
+        bytes[7] = 5
         let error = #expect(throws: InputError.self) { try decode(bytes) }
         #expect(error?.description.contains("newer version") == true)
     }
 
-    /// Format 2 had no running loss between the step and the optimiser.
-    @Test func format2IsRead() throws {
+    /// Format 3 had no course of the training before the arrays and no best parameters after them; format 2 had no
+    /// running loss between the step and the optimiser either.
+    @Test func earlierFormatsAreRead() throws {
         var whole = try state(Self.adam)
         whole.addToEpoch(loss: 12, weight: 3, isFirst: true)
         var bytes = Checkpoint.encode(whole)
         #expect(try decode(bytes) == whole && whole.runningMetrics.events == 3)
+        bytes.removeLast(8)
+        let arrays = 2 * 8 + 4 * (whole.parameters.count + whole.optimizer.slots.count)
+        bytes.removeSubrange(bytes.count - arrays - 56..<bytes.count - arrays)
+        bytes[7] = 3
+        #expect(try decode(bytes) == whole)
+        let kept = try Checkpoint.decode(bytes, tensors: whole.tensors, Self.adam, keepsBest: true)
+        #expect(kept.best == whole.parameters && kept.course == TrainingCourse())
+        bytes[7] = 0
+        let error = #expect(throws: InputError.self) { try decode(bytes) }
+        #expect(error?.description.contains("newer") == false)
         bytes[7] = 2
         bytes.removeSubrange(16..<32)
         whole.addToEpoch(loss: 0, weight: 0, isFirst: true)

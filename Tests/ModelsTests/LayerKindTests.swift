@@ -15,7 +15,11 @@ import Testing
         switch layer {
         case nil: .dense(units: 3, activation: .tanh)
         case .dense: .dropout(rate: 0.25)
-        case .dropout: nil
+        case .dropout: .activation(.gelu)
+        case .activation: .batchNorm(momentum: 0.2, epsilon: 1e-3)
+        case .batchNorm: .layerNorm(epsilon: 1e-3)
+        case .layerNorm: .add(layer: 0)
+        case .add: nil
         }
     }
 

@@ -38,7 +38,7 @@ import Testing
         do {
             var span = gradient.mutableSpan
             layer.backward(
-                &span, output: output.span, samples: samples,
+                &span, input: output.span, output: output.span, samples: samples,
                 segments: [BatchSegment(rows: 0..<samples, random: random)])
         }
         return values(gradient, of: width)
@@ -83,7 +83,8 @@ import Testing
         do {
             var target = output.mutableSpan
             var memory = scratch.mutableSpan
-            layer.forward(input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2)
+            layer.forward(
+                input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2, segments: nil)
         }
         #expect(values(output, of: 3) == [-0.5, -1.5, 0, 3.5, 7.5, 14])
         do {
@@ -97,7 +98,8 @@ import Testing
             var target = back.mutableSpan
             var memory = scratch.mutableSpan
             layer.inputGradient(
-                error.span, input: input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2)
+                error.span, input: input.span, to: &target, parameters: parameters.span, scratch: &memory, samples: 2,
+                segments: [BatchSegment(rows: 0..<2, random: 1)])
         }
         #expect(values(back, of: 2) == [11, 14, -2, -2])
     }

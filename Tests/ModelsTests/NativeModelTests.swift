@@ -160,16 +160,16 @@ import Testing
         // One tensor of two numbers; the mean gradients are 0.5 and -2.
         let sums: [Int64] = [1, -4]
         var parameters: [Float] = [1, 1]
-        let sgd = SGD(learningRate: 0.1)
+        let sgd = SGD(.init(learningRate: 0.1))
         var state = OptimizerState(sgd, parameterCount: 2)
         sgd.beginStep(&state)
-        sgd.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, state: &state)
+        sgd.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, rate: 0.1, state: &state)
         #expect(abs(parameters[0] - 0.95) < 1e-6 && abs(parameters[1] - 1.2) < 1e-6 && state.slots.isEmpty)
         parameters = [1, 1]
-        let adam = Adam(learningRate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+        let adam = Adam(.init(learningRate: 0.1), decoupled: false)
         state = OptimizerState(adam, parameterCount: 2)
         adam.beginStep(&state)
-        adam.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, state: &state)
+        adam.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, rate: 0.1, state: &state)
         // The first step of Adam goes by the learning rate against the gradient's sign.
         #expect(abs(parameters[0] - 0.9) < 1e-5 && abs(parameters[1] - 1.1) < 1e-5)
         #expect(abs(state.slots[0] - 0.05) < 1e-7 && abs(state.slots[1] + 0.2) < 1e-7)

@@ -18,7 +18,6 @@ import Testing
         "hello": "join", "goodbye": "leave", "beat beats": "heartbeat", "dismissed dismisses dismiss": "drained",
         "say says said saying tell tells told telling": "log, report, declare, state, send or show, as it means",
         "hear hears heard": "receive, handle",
-        "patience": "timeout, maxAttempts or factor, as it means",
         "place places": "replica, index, offset or path, as it means",
         "believable": "plausible",
         "roomy": "workersWithCapacity",
@@ -166,7 +165,7 @@ import Testing
                     log("the site tells a size")
                 }
                 // Old spelling, accepted for ever.
-                let patience = "patience"
+                let hello = "hello"
                 let placeholder = 1  // placement is another word
                 struct FormatError {}
                 // it makes no sense, at most

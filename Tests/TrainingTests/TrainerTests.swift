@@ -22,7 +22,8 @@ struct Plans: Sendable {
 
     func state(_ checkpoint: [UInt8]) throws -> TrainingState {
         try Checkpoint.decode(
-            checkpoint, tensors: try training.model(data.schema).tensors, training.optimizer.implementation)
+            checkpoint, tensors: try training.model(data.schema).tensors, training.optimizer.implementation,
+            keepsBest: training.course.restoresBest)
     }
 
     func cache(_ rows: [RawBlock]) -> RowCache {
@@ -66,7 +67,7 @@ struct Plans: Sendable {
         let (blocks, rows) = blocks(sizes)
         var training = JobDescription.Training()
         (training.lanes, training.batch, training.epochs) = (lanes, batch, epochs)
-        training.optimizer = .adam(learningRate: rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7)
+        training.optimizer = .adam(.init(learningRate: rate))
         training.layers = [
             .dense(units: 16, activation: .relu), .dropout(rate: 0.2), .dense(units: 8, activation: .tanh),
             .dense(units: 1, activation: .sigmoid),
@@ -159,7 +160,8 @@ struct Plans: Sendable {
         #expect(try train(plans, rows, members: 3).evaluation == report)
         #expect(report.test.metrics == alone.test && report.test.metrics.events == 123)
         #expect(report.train.metrics.events == 528 && report.train.metrics.auc != nil)
-        // Every event of a part is in its matrix and in each histogram; the last epoch's training part was another pass.
+        // Every event of a part is in its matrix and in each histogram.
+        // The last epoch's training part was another pass.
         for part in [report.train, report.test] {
             let confusion = try #require(part.confusion)
             let histogram = try #require(part.histograms?.first)
@@ -178,6 +180,42 @@ struct Plans: Sendable {
         #expect(part.test == nil && !part.checkpoint.isEmpty)
         let rest = try train(plans, rows, members: 2, from: part.checkpoint)
         #expect(rest.checkpoint == whole.checkpoint && rest.test == whole.test)
+    }
+
+    /// A training of all kinds of layers that its metrics shape and end: the same for any membership and instruction
+    /// set, and through a checkpoint in mid epoch.
+    @Test func aTrainingThatFollowsItsMetricsIsTheSameForAnyMembership() throws {
+        var (plans, rows) = plans(Self.sizes, epochs: 40, rate: 0.1)
+        var early = TrainingCourseSettings.EarlyStopping()
+        early.patience = 2
+        plans.training.course.earlyStopping = early
+        plans.training.course.schedule = .plateau(metric: .auc, factor: 0.5, patience: 0, threshold: 0)
+        plans.training.course.clipNorm = 0.5
+        plans.training.course.warmup = 0.5
+        plans.training.layers = [
+            .dense(units: 8, activation: .gelu), .batchNorm(momentum: 0.1, epsilon: 1e-5), .dropout(rate: 0.1),
+            .dense(units: 8, activation: .silu), .add(layer: 0), .layerNorm(epsilon: 1e-5),
+            .dense(units: 1, activation: .sigmoid),
+        ]
+        let whole = try train(plans, rows, members: 1)
+        let state = try plans.state(whole.checkpoint)
+        #expect(whole.epochs.count < 40 && state.course.epochs == whole.epochs.count)
+        #expect(state.course.bestEpoch == whole.epochs.count - 2 && state.course.factor < 1)
+        #expect(state.finalParameters != state.parameters)
+        let steps = state.step / Int64(whole.epochs.count)
+        for (members, threads) in [(1, 2), (2, 2), (3, 1)] {
+            let other = try train(plans, rows, members: members, threads: threads)
+            #expect(other.checkpoint == whole.checkpoint && other.evaluation == whole.evaluation, "\(members)")
+        }
+        for set in InstructionSet.allCases where InstructionSet.use(set) == set {
+            #expect(try train(plans, rows, members: 1).checkpoint == whole.checkpoint, "\(set.name)")
+        }
+        InstructionSet.use(.avx512)
+        for step in [steps + 1, 2 * steps] {
+            let part = try train(plans, rows, members: 2, stopAt: step)
+            let rest = try train(plans, rows, members: 3, from: part.checkpoint)
+            #expect(rest.checkpoint == whole.checkpoint && rest.evaluation == whole.evaluation, "after step \(step)")
+        }
     }
 
     /// One round of members that may have something from an earlier one; what each has afterwards.

@@ -64,6 +64,10 @@ package struct MemberMachine: Sendable {
         var pace: ReportPace?
         /// Metrics of the training part of the epoch that is being evaluated.
         var train: PartMetrics?
+        /// The epoch whose validation metrics this round has computed last.
+        var evaluated: Int?
+        /// Those metrics ended the training before its last epoch.
+        var endsTraining = false
         /// Metrics from all members' statements.
         var stated: [EpochMetrics] = []
 
@@ -137,7 +141,8 @@ package struct MemberMachine: Sendable {
         let metrics = keep(outcome, of: operation)
         guard attempt?.isEnding == false else { return closeAttempt() }
         switch outcome {
-        case .loaded(let steps, let epochs): return loaded(stepsPerEpoch: steps, epochs: epochs)
+        case .loaded(let steps, let epochs, let followsMetrics):
+            return loaded(PlanFacts(stepsPerEpoch: steps, epochs: epochs, followsMetrics: followsMetrics), outcome)
         case .connected: return connected()
         case .exchanged(let statements): return exchanged(statements)
         case .restored(let step): return restored(step: step, operation, now: now)
@@ -254,13 +259,15 @@ package struct MemberMachine: Sendable {
             }
             memory = Memory(order: attempt.order, step: step, epochs: epochs)
         case .stepped: memory?.step += 1
-        case .evaluated(let part):
+        case .evaluated(let part, let endsTraining):
             if operation == .evaluate(.train) { attempt?.train = part }
             guard operation == .evaluate(.validation), let plan = attempt?.plan, let train = attempt?.train,
                 let step = memory?.step
             else { return nil }
             let metrics = EpochMetrics(epoch: plan.epochs(after: step), train: train, validation: part)
-            memory?.epochs.append(metrics)
+            attempt?.evaluated = metrics.epoch
+            attempt?.endsTraining = endsTraining
+            if !isKnown(metrics.epoch) { memory?.epochs.append(metrics) }
             return metrics
         case .loaded, .connected, .exchanged, .started, .reported, .interrupted, .failed: break
         }
@@ -269,12 +276,11 @@ package struct MemberMachine: Sendable {
 
     // MARK: The course of a round
 
-    private mutating func loaded(stepsPerEpoch: Int64, epochs: Int) -> [MemberDirective] {
-        guard let plan = PlanFacts(stepsPerEpoch: stepsPerEpoch, epochs: epochs) else {
-            return leave(
-                MemberFailure("invalid plan: \(epochs) epochs of \(stepsPerEpoch) steps each", cause: .job))
+    private mutating func loaded(_ plan: PlanFacts?, _ outcome: OperationOutcome) -> [MemberDirective] {
+        guard let plan else {
+            return leave(MemberFailure("invalid plan: \(outcome)", cause: .job))
         }
-        guard stepsPerEpoch > 0 else {
+        guard plan.stepsPerEpoch > 0 else {
             return leave(MemberFailure("no event is in the training part", cause: .job))
         }
         attempt?.plan = plan
@@ -337,7 +343,7 @@ package struct MemberMachine: Sendable {
         guard let plan = attempt?.plan, let step = memory?.step else { return [] }
         let epoch = plan.epochs(after: step)
         if plan.endsEpoch(step), !isEvaluated(epoch) { return perform(.evaluate(.train)) }
-        if epoch >= plan.epochs { return perform(.report) }
+        if epoch >= plan.epochs || attempt?.endsTraining == true { return perform(.report) }
         guard attempt?.position == epoch else {
             attempt?.position = epoch
             return perform(.startEpoch(epoch, stepsDone: step - Int64(epoch) * plan.stepsPerEpoch))
@@ -346,8 +352,14 @@ package struct MemberMachine: Sendable {
     }
 
     /// Whether this member or the coordinator has the metrics of an epoch, counted from 1.
-    private func isEvaluated(_ epoch: Int) -> Bool {
+    private func isKnown(_ epoch: Int) -> Bool {
         epoch <= attempt?.order.epochs ?? 0 || memory?.epochs.contains { $0.epoch == epoch } == true
+    }
+
+    /// Whether the metrics of an epoch need not be computed. Where the training follows them, a round that begins at an
+    /// epoch's end computes them again: not every member's state may have taken them.
+    private func isEvaluated(_ epoch: Int) -> Bool {
+        attempt?.plan?.followsMetrics == true ? attempt?.evaluated == epoch : isKnown(epoch)
     }
 
     private mutating func stepped(loss: Double, now: Double) -> [MemberDirective] {
@@ -426,6 +438,7 @@ package struct MemberMachine: Sendable {
             return attempt.position == plan.epochs(after: memory.step) ? nil : "its lanes are not in the step's epoch"
         }
         guard attempt.operation == nil || attempt.operation == .report else { return nil }
-        return memory.step == plan.lastStep ? nil : "it reports or has finished before the last step"
+        return memory.step == plan.lastStep || attempt.endsTraining
+            ? nil : "it reports or has finished before the last step"
     }
 }

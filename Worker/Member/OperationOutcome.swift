@@ -2,7 +2,8 @@ package import Cluster
 
 /// How a member's operation ended.
 package enum OperationOutcome: Equatable, Sendable {
-    case loaded(stepsPerEpoch: Int64, epochs: Int)
+    /// - Parameter followsMetrics: whether the metrics of each epoch change how the training goes on.
+    case loaded(stepsPerEpoch: Int64, epochs: Int, followsMetrics: Bool = false)
     case connected
     /// All members' statements, by rank.
     case exchanged([RoundStatement])
@@ -11,7 +12,8 @@ package enum OperationOutcome: Equatable, Sendable {
     case started
     /// The step is applied. `loss` is the mean over its samples.
     case stepped(loss: Double)
-    case evaluated(PartMetrics)
+    /// - Parameter endsTraining: whether these metrics, of the validation part, end the training before its last epoch.
+    case evaluated(PartMetrics, endsTraining: Bool = false)
     /// `truncated` counts the values beyond the padding that were left out of the features, in all parts.
     case reported(EvaluationReport, truncated: Int64)
     /// The operation ended early because the round was interrupted. The state in memory is unchanged.

@@ -6,14 +6,17 @@ package struct PlanFacts: Equatable, Sendable {
     package let epochs: Int
     /// Steps of the whole training.
     package let lastStep: Int64
+    /// Whether the metrics of each epoch change how the training goes on.
+    package let followsMetrics: Bool
 
     /// - Returns: nil where the numbers are negative, or their product does not fit 64 bits.
-    package init?(stepsPerEpoch: Int64, epochs: Int) {
+    package init?(stepsPerEpoch: Int64, epochs: Int, followsMetrics: Bool = false) {
         let (lastStep, overflow) = stepsPerEpoch.multipliedReportingOverflow(by: Int64(epochs))
         guard stepsPerEpoch >= 0, epochs >= 0, !overflow else { return nil }
         self.stepsPerEpoch = stepsPerEpoch
         self.epochs = epochs
         self.lastStep = lastStep
+        self.followsMetrics = followsMetrics
     }
 
     /// Whole epochs that a state after `step` has seen.

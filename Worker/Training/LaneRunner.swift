@@ -105,7 +105,7 @@ final class LaneRunner: @unchecked Sendable {
 
     /// Adds the metrics of the lane's samples of a part.
     func evaluate(
-        _ part: SplitPart, _ state: TrainingState, _ work: ThreadWork, _ sums: MetricSums
+        _ part: SplitPart, _ parameters: [Float], _ work: ThreadWork, _ sums: MetricSums
     ) throws(InputError) {
         if part == .test {
             // What was left out of a block is counted by the first lane that has a piece of it.
@@ -120,14 +120,14 @@ final class LaneRunner: @unchecked Sendable {
             for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.evaluationBatch) {
                 let end = min(start + Self.evaluationBatch, range.upperBound)
                 assembler.assemble(start..<end, of: samples, into: &work.batch)
-                try addMetrics(state, work, sums)
+                try addMetrics(parameters, work, sums)
             }
         }
     }
 
-    private func addMetrics(_ state: TrainingState, _ work: ThreadWork, _ sums: MetricSums) throws(InputError) {
+    private func addMetrics(_ parameters: [Float], _ work: ThreadWork, _ sums: MetricSums) throws(InputError) {
         let workspace = work.workspace
-        let scores = try workspace.scores(of: work.batch, parameters: state.parameters.span)
+        let scores = try workspace.scores(of: work.batch, parameters: parameters.span)
         var totals = work.metrics.mutableSpan
         for sample in 0..<work.batch.sampleCount {
             sums.add(scores, sample: sample, label: work.batch.labels[sample], to: &totals)

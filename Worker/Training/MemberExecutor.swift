@@ -94,7 +94,9 @@ package final class MemberExecutor: @unchecked Sendable {
             let plan = try environment.load(order)
             self.attempt?.plan = plan
             try environment.preload(order, plan)
-            return .loaded(stepsPerEpoch: plan.schedule.stepsPerEpoch, epochs: plan.training.epochs)
+            return .loaded(
+                stepsPerEpoch: plan.schedule.stepsPerEpoch, epochs: plan.training.epochs,
+                followsMetrics: plan.training.course.followsMetrics)
         case .connect:
             self.attempt?.group = try environment.connect(order)
             return .connected
@@ -113,7 +115,8 @@ package final class MemberExecutor: @unchecked Sendable {
             if part == .train, attempt.plan?.training.evaluatesTrain == false {
                 return .evaluated(trainer.state.runningMetrics)
             }
-            return .evaluated(try trainer.evaluate(part) { environment.isStopped })
+            let metrics = try trainer.evaluate(part) { environment.isStopped }
+            return .evaluated(metrics, endsTraining: part == .validation && trainer.endEpoch(metrics))
         case .report:
             let (report, truncated) = try needed(trainer, for: operation).report { environment.isStopped }
             return .reported(report, truncated: truncated)

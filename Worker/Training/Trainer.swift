@@ -22,6 +22,7 @@ package final class Trainer {
     private let schedule: LaneSchedule
     private let model: any TrainableModel
     private let optimizer: any Optimizer
+    private let rates: LearningRate
     private let layout: StepLayout
     private let group: any Communicator
     private let members: [String]
@@ -54,6 +55,9 @@ package final class Trainer {
         let model = try training.model(data.schema)
         self.model = model
         optimizer = training.optimizer.implementation
+        rates = LearningRate(
+            training.course, base: optimizer.learningRate, batch: training.batch,
+            stepsPerEpoch: Int64(schedule.stepsPerEpoch), epochs: training.epochs)
         let count = schedule.lanes.count
         let own = (0..<count).filter { owners[$0] == group.rank }
         let lanes = own.map {
@@ -89,9 +93,12 @@ package final class Trainer {
     ) throws -> TrainingState {
         let model = try training.model(data.schema)
         let optimizer = training.optimizer.implementation
-        func initial() -> TrainingState { TrainingState(model, optimizer, seed: training.seed) }
+        func initial() -> TrainingState {
+            TrainingState(model, optimizer, seed: training.seed, keepsBest: training.course.restoresBest)
+        }
         func decoded(_ bytes: [UInt8]) throws(InputError) -> TrainingState {
-            try Checkpoint.decode(bytes, tensors: model.tensors, optimizer)
+            try Checkpoint.decode(
+                bytes, tensors: model.tensors, optimizer, keepsBest: training.course.restoresBest)
         }
         switch start {
         case .initial: return initial()
@@ -171,7 +178,9 @@ package final class Trainer {
             state.addToEpoch(
                 loss: buffer[layout.loss], weight: buffer[layout.weight],
                 isFirst: state.step % max(1, schedule.stepsPerEpoch) == 0)
-            state.apply(UnsafeBufferPointer(buffer).span, weight: weight, optimizer, ranges: layout.ranges)
+            state.apply(
+                UnsafeBufferPointer(buffer).span, weight: weight, optimizer,
+                rate: rates.rate(step: state.step, plateau: state.course.factor), clipNorm: training.course.clipNorm)
             return weight > 0 ? Double(buffer[layout.loss]) / Loss.fixedPointUnit / weight : 0
         }
     }
@@ -208,8 +217,17 @@ package final class Trainer {
     ///
     /// - Parameter isStopped: asked before each lane; true ends the computation with `RoundStopped`.
     package func evaluate(_ part: SplitPart, isStopped: @escaping @Sendable () -> Bool) throws -> PartMetrics {
-        try sum(part, .epoch, isStopped)
+        try sum(part, .epoch, state.parameters, isStopped)
         return metricSums.metrics(UnsafeBufferPointer(metricTotals.values).span)
+    }
+
+    /// Lets the state take the metrics of the validation part at an epoch's end; once, however often they are computed.
+    ///
+    /// - Returns: whether the training ends here, before its last epoch.
+    package func endEpoch(_ validation: PartMetrics) -> Bool {
+        let steps = Int64(max(1, schedule.stepsPerEpoch))
+        state.endEpoch(Int(state.step / steps), validation, training.course)
+        return state.course.isOver(training.course)
     }
 
     /// Computes the report of the model with all members: a pass over the training part and one over the test part.
@@ -217,26 +235,27 @@ package final class Trainer {
     /// - Parameter isStopped: asked before each lane; true ends the computation with `RoundStopped`.
     /// - Returns: the report, and the values beyond the padding that were left out of the features of all members.
     package func report(isStopped: @escaping @Sendable () -> Bool) throws -> (EvaluationReport, truncated: Int64) {
-        try sum(.train, .report, isStopped)
+        let parameters = state.finalParameters
+        try sum(.train, .report, parameters, isStopped)
         let train = [Int64](metricTotals.values)
-        try sum(.test, .report, isStopped)
+        try sum(.test, .report, parameters, isStopped)
         let test = UnsafeBufferPointer(metricTotals.values)
         return (EvaluationReport(metricSums, train: train.span, test: test.span), test[metricSums.callerSlot])
     }
 
     /// Sums a part's metrics over all members, into `metricTotals`.
     private func sum(
-        _ part: SplitPart, _ detail: MetricSums.Detail, _ isStopped: @escaping @Sendable () -> Bool
+        _ part: SplitPart, _ detail: MetricSums.Detail, _ parameters: [Float],
+        _ isStopped: @escaping @Sendable () -> Bool
     ) throws {
         try prepare(detail)
         let lanes = lanes
-        let state = state
         let sums = metricSums
         try parallel { work in
             work.reset(sums)
             for index in work.lanes {
                 if isStopped() { throw RoundStopped() }
-                try lanes[index].evaluate(part, state, work, sums)
+                try lanes[index].evaluate(part, parameters, work, sums)
             }
         }
         let buffer = metricTotals.values

@@ -56,6 +56,22 @@ void ck_logistic(float *values, size_t count);
 // The natural logarithm in double, of a float above 0; NaN below, -infinity at 0.
 double ck_log_double(float value);
 
+// Activations of each value; the error of SELU, SiLU and GELU stays below 1 ulp, that of ELU below 0.51.
+//   elu: x above 0, else exp(x) - 1;  selu: 1.0507 x above 0, else 1.0507 * 1.6733 (exp(x) - 1)
+//   leaky_relu: x above 0, else 0.01 x;  silu: x / (1 + exp(-x))
+//   gelu: x times the normal distribution's share below x
+void ck_elu(float *values, size_t count);
+void ck_selu(float *values, size_t count);
+void ck_leaky_relu(float *values, size_t count);
+void ck_silu(float *values, size_t count);
+void ck_gelu(float *values, size_t count);
+// The gradient at an activation's input from that at its output, in place.
+void ck_elu_gradient(float *gradient, const float *output, size_t count);
+void ck_selu_gradient(float *gradient, const float *output, size_t count);
+void ck_leaky_relu_gradient(float *gradient, const float *output, size_t count);
+void ck_silu_gradient(float *gradient, const float *input, size_t count);
+void ck_gelu_gradient(float *gradient, const float *input, size_t count);
+
 // max(x, 0), and the gradient that passes through it from the output.
 void ck_relu(float *values, size_t count);
 void ck_relu_gradient(float *gradient, const float *output, size_t count);
@@ -74,11 +90,27 @@ void ck_add_whole(int64_t *sums, const int64_t *values, size_t count);
 // A number with as many bits as the largest size of a whole number.
 uint64_t ck_largest_magnitude(const int64_t *values, size_t count);
 
-// Adam's update; g = sum * unit.
-//   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g g,  w -= step m / (sqrt(v) correction + epsilon)
-// where step is the rate over 1 - beta1^t, and correction 1 / sqrt(1 - beta2^t).
-void ck_adam(float *weights, float *first, float *second, const int64_t *sums, size_t count, double unit, float beta1,
-             float beta2, float step, float correction, float epsilon);
+// A step of Adam; g = sum unit + decay w.
+//   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g g,
+//   w = keep w - rate m / (sqrt(v) correction + epsilon)
+// where rate is the learning rate over 1 - beta1^t, and correction 1 / sqrt(1 - beta2^t).
+typedef struct {
+  double unit;
+  float beta1, beta2, rate, correction, epsilon, decay, keep;
+} ck_adam_step;
+void ck_adam(float *weights, float *first, float *second, const int64_t *sums, size_t count, ck_adam_step step);
+
+// A step of gradient descent; g = sum unit + decay w. Without a velocity w -= rate g; with one
+//   u = momentum u + g,  w -= rate u, or rate (g + momentum u) where nesterov is not 0.
+typedef struct {
+  double unit;
+  float momentum, rate, decay;
+  int nesterov;
+} ck_descent_step;
+void ck_descend(float *weights, float *velocity, const int64_t *sums, size_t count, ck_descent_step step);
+
+// The sum of (value unit)^2, in eight sums of every eighth value.
+double ck_square_sum(const int64_t *values, size_t count, double unit);
 
 // A hash of the values' bits that differs, but for one chance in 2^61, where they do; below 2^61.
 uint64_t ck_digest(const float *values, size_t count);

@@ -1,5 +1,5 @@
 import CKernels
-import Cluster
+package import Cluster
 
 /// A fully connected layer: each output is a weighted sum of all inputs plus a bias.
 package struct Dense: TransformLayer, Equatable {
@@ -11,9 +11,11 @@ package struct Dense: TransformLayer, Equatable {
     package let scratchCount: Int
     private let rows: Int
     private let columns: Int
+    private let initializer: WeightInitializer
 
     /// Creates a layer of `units` outputs.
-    package init(inputs: Int, units: Int) {
+    package init(inputs: Int, units: Int, initializer: JobDescription.Initializer = .glorotUniform) {
+        self.initializer = WeightInitializer(initializer)
         inputShape = [inputs]
         outputShape = [units]
         tensors = [TensorSpec("weights", shape: [units, inputs]), TensorSpec("biases", shape: [units])]
@@ -29,19 +31,15 @@ package struct Dense: TransformLayer, Equatable {
     /// Values of the weights, which lie before the biases.
     private var weightCount: Int { rows * columns }
 
-    /// Sets uniform weights after Glorot and Bengio, from counter-based random numbers; the biases stay 0.
+    /// Draws the weights by the layer's initializer.
     package func initialise(_ parameters: inout MutableSpan<Float>, key: UInt64) {
-        let limit = (6 / Float(columns + rows)).squareRoot()
-        for index in 0..<weightCount {
-            let draw = Float(mix(key ^ mix(UInt64(index))) >> 40) / 16_777_216
-            parameters[index] = (2 * draw - 1) * limit
-        }
+        initializer.fill(&parameters, inputs: columns, units: rows, key: key)
     }
 
     /// Computes `input · weightsᵀ + biases`, `[samples, units]`; traps where an array is too small.
     package func forward(
         _ input: Span<Float>, to output: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int
+        scratch: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?
     ) {
         precondition(input.count >= samples * inputLine && output.count >= samples * outputLine)
         precondition(parameters.count == weightCount + rows && scratch.count >= scratchCount)
@@ -89,7 +87,7 @@ package struct Dense: TransformLayer, Equatable {
     /// The weighted sum of the errors at the outputs.
     package func inputGradient(
         _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int
+        scratch: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]
     ) {
         precondition(gradient.count >= samples * outputLine && result.count >= samples * inputLine)
         precondition(parameters.count == weightCount + rows && scratch.count >= scratchCount)
@@ -116,6 +114,6 @@ package struct Dense: TransformLayer, Equatable {
     ) {
         graph.tensor("weights\(index)", shape: [rows, columns], parameters.prefix(weightCount))
         graph.tensor("biases\(index)", shape: [rows], parameters.suffix(rows))
-        graph.node("Gemm", [input, "weights\(index)", "biases\(index)"], output, attributes: [("transB", 1)])
+        graph.node("Gemm", [input, "weights\(index)", "biases\(index)"], output, attributes: [("transB", .whole(1))])
     }
 }

@@ -13,14 +13,14 @@ package struct Dropout: InPlaceLayer, Equatable {
     ///
     /// - Parameters:
     ///   - rate: the share of values to zero, from 0 to below 1.
-    ///   - stream: the number of transform layers before this one.
+    ///   - stream: another number for each layer of a model.
     package init(inputShape: [Int], rate: Double, stream: Int) {
         self.inputShape = inputShape
         self.rate = rate
         self.stream = stream
     }
 
-    package var onnxOperator: String? { nil }
+    package var isExported: Bool { false }
     package var keepsInput: Bool { true }
 
     /// Drops and scales values by the segments' keys; does nothing where there are no segments.
@@ -30,10 +30,14 @@ package struct Dropout: InPlaceLayer, Equatable {
 
     /// The same keys drop the same values of the gradient: dropped inputs pass none.
     package func backward(
-        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+        _ gradient: inout MutableSpan<Float>, input: Span<Float>, output: Span<Float>, samples: Int,
+        segments: [BatchSegment]
     ) {
         drop(&gradient, segments)
     }
+
+    /// Nothing: the layer only works in training.
+    package func export(to graph: inout ONNXGraph, input: String, output: String) {}
 
     private func drop(_ values: inout MutableSpan<Float>, _ segments: [BatchSegment]) {
         let threshold = UInt32(min(rate * 4_294_967_296, 4_294_967_295))

@@ -21,9 +21,9 @@ extension Layer {
 
 /// A layer that overwrites its input with its output and has no tensors: activations, dropout.
 package protocol InPlaceLayer: Layer {
-    /// The ONNX operator that computes the layer; nil where the layer does nothing outside of training.
-    var onnxOperator: String? { get }
-    /// Whether the layer before needs its own output when it goes back: then this layer overwrites a copy.
+    /// Whether the layer does something outside of training.
+    var isExported: Bool { get }
+    /// Whether its input must be there when it, or the layer before, goes back: then it overwrites a copy.
     var keepsInput: Bool { get }
 
     /// Turns the input into the output.
@@ -35,12 +35,24 @@ package protocol InPlaceLayer: Layer {
 
     /// Turns the gradient at the output into the gradient at the input, lines like the values.
     ///
-    /// - Parameter output: what `forward` made.
-    func backward(_ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment])
+    /// - Parameters:
+    ///   - input: what `forward` was given where the layer keeps its input; else the output.
+    ///   - output: what `forward` made.
+    func backward(
+        _ gradient: inout MutableSpan<Float>, input: Span<Float>, output: Span<Float>, samples: Int,
+        segments: [BatchSegment])
+
+    /// Appends the layer's operators to an ONNX graph.
+    ///
+    /// - Parameters:
+    ///   - input: the name of the value that comes in.
+    ///   - output: the name that the layer's result must have.
+    func export(to graph: inout ONNXGraph, input: String, output: String)
 }
 
 extension InPlaceLayer {
     package var outputShape: [Int] { inputShape }
+    package var isExported: Bool { true }
     package var keepsInput: Bool { false }
 }
 
@@ -55,6 +67,11 @@ extension JobDescription.Activation {
         case .tanh: Tanh(inputShape: shape)
         case .sigmoid: Sigmoid(inputShape: shape)
         case .softmax: Softmax(inputShape: shape)
+        case .elu: Elementwise(.elu, inputShape: shape)
+        case .selu: Elementwise(.selu, inputShape: shape)
+        case .leakyReLU: Elementwise(.leakyReLU, inputShape: shape)
+        case .silu: Elementwise(.silu, inputShape: shape)
+        case .gelu: Elementwise(.gelu, inputShape: shape)
         }
     }
 }

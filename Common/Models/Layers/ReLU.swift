@@ -7,8 +7,6 @@ package struct ReLU: InPlaceLayer, Equatable {
     /// Creates the activation of samples of this shape.
     package init(inputShape: [Int]) { self.inputShape = inputShape }
 
-    package var onnxOperator: String? { "Relu" }
-
     /// Replaces negative values by 0.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         values.withUnsafeMutableBufferPointer { values in
@@ -18,7 +16,8 @@ package struct ReLU: InPlaceLayer, Equatable {
 
     /// Passes the gradient where the output is positive.
     package func backward(
-        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+        _ gradient: inout MutableSpan<Float>, input: Span<Float>, output: Span<Float>, samples: Int,
+        segments: [BatchSegment]
     ) {
         precondition(output.count >= gradient.count)
         gradient.withUnsafeMutableBufferPointer { gradient in
@@ -27,5 +26,10 @@ package struct ReLU: InPlaceLayer, Equatable {
                 ck_relu_gradient(start, output, gradient.count)
             }
         }
+    }
+
+    /// One operator.
+    package func export(to graph: inout ONNXGraph, input: String, output: String) {
+        graph.node("Relu", [input], output)
     }
 }

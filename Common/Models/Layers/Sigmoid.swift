@@ -7,8 +7,6 @@ package struct Sigmoid: InPlaceLayer, Equatable {
     /// Creates the activation of samples of this shape.
     package init(inputShape: [Int]) { self.inputShape = inputShape }
 
-    package var onnxOperator: String? { "Sigmoid" }
-
     /// Replaces each value by its logistic function.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         values.withUnsafeMutableBufferPointer { values in
@@ -18,12 +16,18 @@ package struct Sigmoid: InPlaceLayer, Equatable {
 
     /// The derivative is y (1 - y), from the output y.
     package func backward(
-        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
+        _ gradient: inout MutableSpan<Float>, input: Span<Float>, output: Span<Float>, samples: Int,
+        segments: [BatchSegment]
     ) {
         precondition(output.count >= gradient.count)
         for index in 0..<gradient.count {
             let y = output[index]
             gradient[index] *= y * (1 - y)
         }
+    }
+
+    /// One operator.
+    package func export(to graph: inout ONNXGraph, input: String, output: String) {
+        graph.node("Sigmoid", [input], output)
     }
 }

@@ -7,8 +7,6 @@ package struct Softmax: InPlaceLayer, Equatable {
     /// Creates the activation of samples of this shape.
     package init(inputShape: [Int]) { self.inputShape = inputShape }
 
-    package var onnxOperator: String? { "Softmax" }
-
     /// Replaces the values of each sample by their share of the exponentials, the largest subtracted first.
     package func forward(_ values: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?) {
         guard let units = inputShape.last, units > 0 else { return }
@@ -33,10 +31,25 @@ package struct Softmax: InPlaceLayer, Equatable {
         }
     }
 
-    /// Passes the gradient on as it is. As the last activation the layer is not asked, since the loss gives the
-    /// gradient at its input; between other layers this straight-through estimate is what models have been trained
-    /// with.
+    /// The derivative of output i is y_i (g_i - sum of g y). As the last activation the layer is not asked, since the
+    /// loss gives the gradient at its input.
     package func backward(
-        _ gradient: inout MutableSpan<Float>, output: Span<Float>, samples: Int, segments: [BatchSegment]
-    ) {}
+        _ gradient: inout MutableSpan<Float>, input: Span<Float>, output: Span<Float>, samples: Int,
+        segments: [BatchSegment]
+    ) {
+        guard let units = inputShape.last, units > 0 else { return }
+        let line = NativeModel.lineLength(inputs)
+        for sample in 0..<samples {
+            for start in stride(from: sample * line, to: sample * line + inputs, by: units) {
+                var sum: Float = 0
+                for index in start..<start + units { sum += gradient[index] * output[index] }
+                for index in start..<start + units { gradient[index] = output[index] * (gradient[index] - sum) }
+            }
+        }
+    }
+
+    /// One operator, over the last axis.
+    package func export(to graph: inout ONNXGraph, input: String, output: String) {
+        graph.node("Softmax", [input], output, attributes: [("axis", .whole(-1))])
+    }
 }

@@ -18,11 +18,13 @@ package protocol TransformLayer: Layer {
     func initialise(_ parameters: inout MutableSpan<Float>, key: UInt64)
 
     /// Computes the output of each sample: a line for each line of the input.
+    ///
+    /// - Parameter segments: the lanes' samples, together all; nil outside of training.
     func forward(
         _ input: Span<Float>, to output: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int)
+        scratch: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?)
 
-    /// Computes the sum over samples of the gradient of each parameter.
+    /// Computes the sum over the samples of one segment of the gradient of each parameter.
     ///
     /// - Parameters:
     ///   - gradient: the lines of the gradient at the output.
@@ -35,7 +37,7 @@ package protocol TransformLayer: Layer {
     /// Computes the lines of the gradient at the input; left out for the first layer with tensors.
     func inputGradient(
         _ gradient: Span<Float>, input: Span<Float>, to result: inout MutableSpan<Float>, parameters: Span<Float>,
-        scratch: inout MutableSpan<Float>, samples: Int)
+        scratch: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment])
 
     /// Appends the layer's tensors and operators to an ONNX graph.
     ///
@@ -44,4 +46,11 @@ package protocol TransformLayer: Layer {
     ///   - input: the name of the value that comes in.
     ///   - output: the name that the layer's result must have.
     func export(to graph: inout ONNXGraph, parameters: ArraySlice<Float>, index: Int, input: String, output: String)
+}
+
+extension TransformLayer {
+    /// The name of one of the layer's tensors in an ONNX graph.
+    ///
+    /// - Parameter index: the number of transform layers before this one.
+    func exportedName(of tensor: TensorSpec, index: Int) -> String { "\(tensor.name)\(index)" }
 }

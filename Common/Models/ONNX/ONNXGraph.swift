@@ -2,6 +2,13 @@ import Foundation
 
 /// An ONNX graph while layers add their tensors and operators to it.
 package struct ONNXGraph: Sendable {
+    /// The value of an operator's attribute.
+    package enum Attribute: Sendable {
+        case whole(Int64)
+        case wholes([Int64])
+        case real(Float)
+    }
+
     private(set) var proto = Onnx_GraphProto()
 
     init(name: String) { proto.name = name }
@@ -27,15 +34,20 @@ package struct ONNXGraph: Sendable {
     ///   - type: the operator's name in the ONNX standard.
     ///   - inputs: the names of the values that it takes.
     ///   - output: the name of the value that it gives.
-    ///   - attributes: its whole-number attributes.
+    ///   - attributes: its attributes.
     package mutating func node(
-        _ type: String, _ inputs: [String], _ output: String, attributes: [(name: String, value: Int64)] = []
+        _ type: String, _ inputs: [String], _ output: String, attributes: [(name: String, value: Attribute)] = []
     ) {
         var node = Onnx_NodeProto()
         (node.opType, node.input, node.output, node.name) = (type, inputs, [output], type + ":" + output)
         node.attribute = attributes.map { name, value in
             var attribute = Onnx_AttributeProto()
-            (attribute.name, attribute.i, attribute.type) = (name, value, 2)
+            attribute.name = name
+            switch value {
+            case .real(let value): (attribute.f, attribute.type) = (value, 1)
+            case .whole(let value): (attribute.i, attribute.type) = (value, 2)
+            case .wholes(let values): (attribute.ints, attribute.type) = (values, 7)
+            }
             return attribute
         }
         proto.node.append(node)

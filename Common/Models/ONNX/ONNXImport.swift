@@ -39,50 +39,104 @@ extension ONNXModel {
         normalisation.scale = try tensors.floats("scale").values
         normalisation.fill = try tensors.floats("fill").values
         let inputs = normalisation.offset.count
-        let (layers, parameters) = try layers(onnx.graph, tensors, inputs: inputs)
-        guard !layers.isEmpty, normalisation.scale.count == inputs, normalisation.fill.count == inputs else {
-            throw InputError(.unsupported, "the ONNX graph is not one that Beamline wrote")
+        guard normalisation.scale.count == inputs, normalisation.fill.count == inputs else {
+            throw InputError(
+                .corrupt, "the normalisation in the ONNX graph is incomplete", expected: "\(inputs) numbers each",
+                found: "\(normalisation.scale.count) and \(normalisation.fill.count)")
         }
-        return Imported(
-            model: try NativeModel(inputs: inputs, layers: layers), parameters: parameters, normalisation: normalisation
-        )
+        let model = try NativeModel(inputs: inputs, layers: try layers(onnx, tensors))
+        let parameters = try parameters(of: model, tensors)
+        try checkWiring(of: onnx.graph, model, parameters)
+        return Imported(model: model, parameters: parameters, normalisation: normalisation)
     }
 
-    /// The activations that have an ONNX operator, by its name.
-    private static let activations: [String: JobDescription.Activation] = {
-        var activations: [String: JobDescription.Activation] = [:]
-        for activation in JobDescription.Activation.allCases {
-            if let name = activation.layer([1])?.onnxOperator { activations[name] = activation }
-        }
-        return activations
-    }()
-
+    /// The layers that the file names; where it is of an earlier version, those of its operators.
     private static func layers(
-        _ graph: Onnx_GraphProto, _ tensors: Tensors, inputs: Int
-    ) throws(InputError) -> (layers: [JobDescription.Layer], parameters: [Float]) {
-        guard graph.node.count <= maxNodes else {
+        _ onnx: Onnx_ModelProto, _ tensors: Tensors
+    ) throws(InputError) -> [JobDescription.Layer] {
+        guard onnx.graph.node.count <= maxNodes else {
             throw InputError(
                 .limit, "the ONNX graph has too many operators", expected: "at most \(maxNodes)",
-                found: "\(graph.node.count)")
+                found: "\(onnx.graph.node.count)")
         }
+        guard let entry = onnx.metadataProps.first(where: { $0.key == layersKey }) else {
+            return try denseLayers(onnx.graph, tensors)
+        }
+        let layers: [JobDescription.Layer]
+        do { layers = try JSONDecoder().decode([JobDescription.Layer].self, from: Data(entry.value.utf8)) } catch {
+            throw InputError(
+                .corrupt, "the layers in the ONNX file cannot be read", object: layersKey, found: "\(error)")
+        }
+        guard layers.count <= maxNodes else {
+            throw InputError(
+                .limit, "the ONNX file has too many layers", expected: "at most \(maxNodes)",
+                found: "\(layers.count)")
+        }
+        return layers
+    }
+
+    /// The layers of a file that does not name them: dense ones, each perhaps with an activation.
+    private static func denseLayers(
+        _ graph: Onnx_GraphProto, _ tensors: Tensors
+    ) throws(InputError) -> [JobDescription.Layer] {
+        let activations: [String: JobDescription.Activation] = [
+            "Relu": .relu, "Tanh": .tanh, "Sigmoid": .sigmoid, "Softmax": .softmax,
+        ]
         var layers: [JobDescription.Layer] = []
-        var parameters: [Float] = []
-        var width = inputs
         for (position, node) in graph.node.enumerated() where node.opType == "Gemm" {
             let weights = try tensors.floats("weights\(layers.count)")
-            let biases = try tensors.floats("biases\(layers.count)")
-            guard weights.shape.count == 2, weights.shape[1] == width, biases.shape == [weights.shape[0]] else {
+            guard weights.shape.count == 2 else {
                 throw InputError(
-                    .corrupt, "a layer does not fit the one before it", object: "weights\(layers.count)",
-                    expected: "[units, \(width)] and [units]", found: "\(weights.shape) and \(biases.shape)")
+                    .corrupt, "the weights of a layer have the wrong shape", object: "weights\(layers.count)",
+                    expected: "two axes", found: "\(weights.shape)")
             }
             let next = position + 1 < graph.node.count ? graph.node[position + 1].opType : ""
             layers.append(.dense(units: weights.shape[0], activation: activations[next] ?? .linear))
-            parameters += weights.values
-            parameters += biases.values
-            width = weights.shape[0]
         }
-        return (layers, parameters)
+        guard !layers.isEmpty else {
+            throw InputError(.unsupported, "the ONNX graph is not one that Beamline wrote")
+        }
+        return layers
+    }
+
+    /// The values of all the model's tensors.
+    private static func parameters(of model: NativeModel, _ tensors: Tensors) throws(InputError) -> [Float] {
+        // Nothing is allocated for a model whose tensors are not there.
+        var parameters: [Float] = []
+        for case .transform(let layer, let index, _) in model.stages {
+            for tensor in layer.tensors {
+                let name = layer.exportedName(of: tensor, index: index)
+                let found = try tensors.floats(name)
+                guard found.shape == tensor.shape else {
+                    throw InputError(
+                        .corrupt, "a layer does not fit the one before it", object: name,
+                        expected: "\(tensor.shape)", found: "\(found.shape)")
+                }
+                parameters += found.values
+            }
+        }
+        return parameters
+    }
+
+    /// Checks that the operators are those that `export` writes for the model: what is computed from the layers is then
+    /// what the graph computes.
+    private static func checkWiring(
+        of graph: Onnx_GraphProto, _ model: NativeModel, _ parameters: [Float]
+    ) throws(InputError) {
+        var expected = ONNXGraph(name: graph.name)
+        appendNormalisation(to: &expected)
+        append(model, parameters, to: &expected)
+        let nodes = expected.proto.node
+        guard graph.node != nodes else { return }
+        let index = zip(graph.node, nodes).prefix { $0 == $1 }.count
+        func text(_ nodes: [Onnx_NodeProto]) -> String {
+            guard nodes.indices.contains(index) else { return "no operator" }
+            let node = nodes[index]
+            return "\(node.opType)(\(node.input.joined(separator: ", "))) -> \(node.output.joined(separator: ", "))"
+        }
+        throw InputError(
+            .unsupported, "the ONNX graph is not one that Beamline wrote: operator \(index + 1) differs",
+            expected: text(nodes), found: text(graph.node))
     }
 
     /// A graph's tensors by name.

@@ -1,5 +1,6 @@
 package import Bytes
 package import Features
+import FoundationEssentials
 import SwiftProtobuf
 
 /// A `NativeModel` with its normalisation as ONNX: input `features` [N, F] in Float32 with NaN for a missing value,
@@ -11,6 +12,8 @@ package enum ONNXModel {
     package static let inputName = DataSchema.flatName
     /// The name of the graph's output.
     package static let outputName = "scores"
+    /// The key under which the file has the model's layers, as the job description has them.
+    static let layersKey = "beamline.layers"
     /// ONNX's number of the type Float32.
     static let float32: Int32 = 1
 
@@ -36,11 +39,16 @@ package enum ONNXModel {
         graph.tensor("offset", shape: [model.inputs], normalisation.offset)
         graph.tensor("scale", shape: [model.inputs], normalisation.scale)
         graph.tensor("fill", shape: [model.inputs], normalisation.fill)
-        graph.node("IsNaN", [inputName], "missing")
-        graph.node("Sub", [inputName, "offset"], "shifted")
-        graph.node("Mul", ["shifted", "scale"], "scaled")
-        graph.node("Where", ["missing", "fill", "scaled"], "layer0")
+        appendNormalisation(to: &graph)
+        let layers: String
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            layers = String(decoding: try encoder.encode(model.layers), as: UTF8.self)
+        } catch { throw InputError(.corrupt, "the model's layers cannot be written", found: "\(error)") }
         append(model, parameters, to: &graph)
+        var entry = Onnx_StringStringEntryProto()
+        (entry.key, entry.value) = (layersKey, layers)
         var onnx = Onnx_ModelProto()
         onnx.irVersion = 8
         onnx.producerName = "beamline"
@@ -49,37 +57,59 @@ package enum ONNXModel {
         var set = Onnx_OperatorSetIdProto()
         set.version = opset
         onnx.opsetImport = [set]
+        onnx.metadataProps = [entry]
         do { return try onnx.serializedBytes() } catch {
             throw InputError(.limit, "the model cannot be written as ONNX", found: "\(error)")
         }
     }
 
+    /// Appends the operators that fill missing values and normalise the others.
+    static func appendNormalisation(to graph: inout ONNXGraph) {
+        graph.node("IsNaN", [inputName], "missing")
+        graph.node("Sub", [inputName, "offset"], "shifted")
+        graph.node("Mul", ["shifted", "scale"], "scaled")
+        graph.node("Where", ["missing", "fill", "scaled"], "layer0")
+    }
+
     /// Appends the layers that do something outside of training. Their values are named `layer0`, `layer1`, ...; where
     /// an activation follows, what comes between is `dense0`, ....
-    private static func append(_ model: NativeModel, _ parameters: [Float], to graph: inout ONNXGraph) {
-        let stages = model.stages.filter { stage in
-            if case .inPlace(let layer) = stage { layer.onnxOperator != nil } else { true }
+    static func append(_ model: NativeModel, _ parameters: [Float], to graph: inout ONNXGraph) {
+        let exported = model.stages.indices.filter { index in
+            if case .inPlace(let layer, _) = model.stages[index] { layer.isExported } else { true }
         }
+        /// The value that each stage gives; one that does nothing gives what came in.
+        var names: [String] = []
         var input = "layer0"
-        var transforms = 0
-        for (position, stage) in stages.enumerated() {
-            let isLast = position == stages.count - 1
+        var values = 0
+        for (index, stage) in model.stages.enumerated() {
+            let isLast = index == exported.last
+            var isActivated = false
+            if let next = exported.first(where: { $0 > index }), case .inPlace = model.stages[next] {
+                isActivated = true
+            }
             switch stage {
-            case .transform(let layer, let index, let range):
-                var isActivated = false
-                if !isLast, case .inPlace = stages[position + 1] { isActivated = true }
-                transforms += 1
+            case .transform(let layer, let number, let range):
+                values += 1
                 let output =
-                    isActivated ? "\(type(of: layer).kind)\(index)" : isLast ? outputName : "layer\(transforms)"
+                    isLast
+                    ? outputName : isActivated ? "\(type(of: layer).kind)\(number)" : "layer\(values)"
                 layer.export(
-                    to: &graph, parameters: parameters[range], index: index, input: input, output: output)
+                    to: &graph, parameters: parameters[range], index: number, input: input, output: output)
                 input = output
-            case .inPlace(let layer):
-                guard let name = layer.onnxOperator else { continue }
-                let output = isLast ? outputName : "layer\(transforms)"
-                graph.node(name, [input], output, attributes: name == "Softmax" ? [("axis", -1)] : [])
+            case .inPlace(let layer, _):
+                guard layer.isExported else { break }
+                // Several activations in a row have a number each.
+                let output =
+                    isLast ? outputName : names.last == "layer\(values)" ? "layer\(values).\(index)" : "layer\(values)"
+                layer.export(to: &graph, input: input, output: output)
+                input = output
+            case .add(let source):
+                values += 1
+                let output = isLast ? outputName : "layer\(values)"
+                graph.node("Add", [input, names[source]], output)
                 input = output
             }
+            names.append(input)
         }
     }
 }

@@ -9,6 +9,8 @@ package protocol Optimizer: Sendable {
     var slots: [String] { get }
     /// The first values of the numbers that it keeps.
     var initialScalars: [Double] { get }
+    /// The learning rate before any schedule.
+    var learningRate: Double { get }
 
     /// Begins a step, before the tensors are updated.
     func beginStep(_ state: inout OptimizerState)
@@ -20,9 +22,10 @@ package protocol Optimizer: Sendable {
     ///   - range: where the tensor lies in them.
     ///   - sums: for each parameter the sum of its gradients in fixed point.
     ///   - unit: what a sum is multiplied by to get the mean gradient.
+    ///   - rate: the learning rate of this step.
     ///   - state: what the optimiser keeps.
     func update(
-        _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double,
+        _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double, rate: Double,
         state: inout OptimizerState)
 }
 
@@ -52,9 +55,9 @@ extension JobDescription.Optimizer {
     /// The optimiser that the job asks for.
     package var implementation: any Optimizer {
         switch self {
-        case .sgd(let learningRate): SGD(learningRate: learningRate)
-        case .adam(let learningRate, let beta1, let beta2, let epsilon):
-            Adam(learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon)
+        case .sgd(let settings): SGD(settings)
+        case .adam(let settings): Adam(settings, decoupled: false)
+        case .adamW(let settings): Adam(settings, decoupled: true)
         }
     }
 }

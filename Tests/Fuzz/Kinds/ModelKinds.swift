@@ -24,17 +24,17 @@ extension Kind {
                     return .rejected
                 }
                 let sums = [Int64](repeating: 1 << 40, count: model.tensors.parameterCount)
-                state.apply(sums.span, weight: 1, optimizer, ranges: model.tensors.ranges)
+                state.apply(sums.span, weight: 1, optimizer, rate: 0.001)
                 return .whole
             })
     }
 
     /// Checkpoints of plain descent.
-    static let plainCheckpoint = checkpointKind("checkpoint-sgd", SGD(learningRate: 0.1))
+    static let plainCheckpoint = checkpointKind("checkpoint-sgd", SGD(.init(learningRate: 0.1)))
 
     /// Checkpoints with two moments.
     static let checkpoint = checkpointKind(
-        "checkpoint", Adam(learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-7))
+        "checkpoint", Adam(.init(learningRate: 0.001), decoupled: false))
 
     private static func onnxBytes() -> [UInt8] {
         guard let model else { return [] }
