@@ -4,7 +4,7 @@ package import Cluster
 ///
 ///     queued --> list --> survey --> specs --> train --> evaluate --> publish --> done
 ///     each stage: planning --(its plan is committed)--> working --(nothing left)--> the next stage's planning
-///     any but the last three --> failed | cancelled
+///     any but done --> failed | cancelled
 ///     failed | cancelled --(retry)--> planning of the stage that failed
 ///     paused: beside the stage; nothing is assigned and no round runs, receipts still count
 package struct JobMachine: Sendable {

@@ -75,7 +75,9 @@ import Testing
             try JSONSerialization.jsonObject(
                 with: Data(lines.split(separator: "\n").last.map(String.init)?.utf8 ?? "".utf8)) as? [String: Any]
         #expect(last?["stage"] as? String == "done")
-        // DELETE is the older spelling of cancel.
+        // DELETE is the older spelling of cancel. Without workers the job cannot end before it comes.
+        for worker in ["w1", "w2"] { cluster.send(SIGTERM, to: worker) }
+        try cluster.waitUntil("both left") { try cluster.workers().isEmpty }
         let paused = try cluster.submit(cluster.job(chunk: 1))
         _ = try TestCluster.run("/usr/bin/curl", ["-sf", "-X", "DELETE", "\(server)/api/v1/jobs/\(paused)"])
         #expect(try cluster.waitForEnd(paused) == "cancelled")
