@@ -88,6 +88,9 @@ struct SamplesCommand: AsyncParsableCommand {
         guard (0...4096).contains(readAhead) else {
             throw ValidationError("--read-ahead: expected 0 to 4096; found \(readAhead)")
         }
+        guard (16...1 << 30).contains(memoryMiB) else {
+            throw ValidationError("--memory-mib: expected 16 to \(1 << 30); found \(memoryMiB)")
+        }
     }
 
     func run() async throws {
@@ -103,7 +106,7 @@ struct SamplesCommand: AsyncParsableCommand {
         export.replaces = force
         export.threads = threads
         export.readAhead = readAhead
-        export.memoryBytes = max(16, memoryMiB) << 20
+        export.memoryBytes = memoryMiB << 20
         // Reading waits for sites: it has a thread that is not of the cooperative pool.
         let written = try await withCheckedThrowingContinuation {
             [export] (continuation: CheckedContinuation<[SampleExport.Written], any Error>) in

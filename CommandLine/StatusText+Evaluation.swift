@@ -9,8 +9,13 @@ extension StatusText {
     static func area(_ value: Double?) -> String { value.map { String(format: "%.5f", $0) } ?? "undefined (one class)" }
 
     /// What the finished model does on the test part, and how train and test compare.
-    static func lines(_ evaluation: EvaluationReport) -> [String] {
+    ///
+    /// - Parameter epochs: those that were trained.
+    static func lines(_ evaluation: EvaluationReport, epochs: Int) -> [String] {
         var lines: [String] = []
+        if let epoch = evaluation.epoch, epoch != epochs {
+            lines.append("the model is that of epoch \(epoch) of \(epochs), the best (early stopping)")
+        }
         if let areas = evaluation.test.metrics.classAUC {
             let shown = areas.prefix(maxClasses).enumerated().map { "\($0) \(area($1))" }
             lines.append("AUC by class: " + listed(shown, of: areas.count))

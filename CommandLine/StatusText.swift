@@ -65,7 +65,9 @@ enum StatusText {
         if let test = status.test {
             let accuracy = test.accuracy.map { String(format: "%.4f", $0) } ?? "undefined (no events)"
             lines.append("  test: AUC \(area(test.auc)), accuracy \(accuracy), \(test.events) events")
-            if let evaluation = status.evaluation { lines += self.lines(evaluation).map { "    " + $0 } }
+            if let evaluation = status.evaluation {
+                lines += self.lines(evaluation, epochs: status.metrics.count).map { "    " + $0 }
+            }
         }
         for node in status.published { lines.append("  published to \(node)") }
         for note in status.notes.prefix(40) { lines.append("  note: \(note)") }

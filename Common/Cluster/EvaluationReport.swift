@@ -39,6 +39,8 @@ package struct EvaluationReport: Codable, Sendable, Equatable {
     package static let newestFormat = 1
     private let format = Self.newestFormat
 
+    /// The epoch at whose end the model was as it is reported, from 1: the last one, or with early stopping the best.
+    package var epoch: Int?
     package var train = Part()
     package var test = Part()
     /// What the test part shows of each output; nil as the histograms.
@@ -54,6 +56,7 @@ extension EvaluationReport {
         let keys = try decoder.document(
             "the report of an evaluation", newest: Self.newestFormat, keyedBy: CodingKeys.self)
         self.init()
+        epoch = try keys.decodeIfPresent(Int.self, forKey: .epoch)
         try keys.read(.train, into: &train)
         try keys.read(.test, into: &test)
         outputs = try keys.decodeIfPresent([OutputReport].self, forKey: .outputs)

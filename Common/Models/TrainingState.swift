@@ -145,8 +145,11 @@ package struct TrainingState: Sendable, Equatable {
         if isBest, !best.isEmpty { best = parameters }
     }
 
-    /// The parameters of the trained model: those of the best epoch where the plan restores them.
-    package var finalParameters: [Float] { best.isEmpty || course.bestEpoch == 0 ? parameters : best }
+    /// Whether the trained model is that of the best epoch: where the plan restores it, and an epoch has a metric.
+    package var isBestRestored: Bool { !best.isEmpty && course.bestEpoch > 0 }
+
+    /// The parameters of the trained model.
+    package var finalParameters: [Float] { isBestRestored ? best : parameters }
 
     /// A digest of the state, in hexadecimal: equal for members that are to go on together. What the epochs' metrics
     /// made of it is left out: at an epoch's end one member may have them already, and the others take them next.

@@ -32,13 +32,17 @@ extension Coordinator {
         case .checkpoint(let digest, let step, let metrics):
             guard blobs.has(digest) else { return "its checkpoint is not at the coordinator" }
             guard steps.contains(step) else { return "its step is \(step)" }
-            guard metrics.allSatisfy(EvaluationCheck.isPlausible) else { return "its metrics are \(metrics)" }
+            if let wrong = metrics.first(where: { !EvaluationCheck.isPlausible($0) }) {
+                return "the metrics of epoch \(wrong.epoch) are not those of counted events"
+            }
             blobs.arrived(digest)
             return nil
         case .finished(let digest, let step, let test, let truncated, let evaluation):
             guard blobs.has(digest) else { return "its checkpoint is not at the coordinator" }
             guard steps.contains(step), truncated >= 0 else { return "its step is \(step), truncated \(truncated)" }
-            guard EvaluationCheck.isPlausible(test) else { return "its metrics are \(test)" }
+            guard EvaluationCheck.isPlausible(test) else {
+                return "the metrics of the test part are not those of counted events"
+            }
             if let evaluation {
                 guard evaluation.test.metrics == test else { return "its test metrics differ from those of its report" }
                 if let fault = EvaluationCheck.fault(evaluation) { return "in its evaluation, \(fault)" }
@@ -49,7 +53,8 @@ extension Coordinator {
             let isPlausible =
                 steps.contains(step) && steps.contains(stepsPerEpoch) && (0...1 << 32).contains(epoch)
                 && (0...1e9).contains(rate) && loss.isFinite
-            return isPlausible ? nil : "its progress is \(report)"
+            return isPlausible
+                ? nil : "its progress is step \(step), epoch \(epoch), \(rate) steps/s, loss \(loss)"
         case .failed: return nil
         }
     }

@@ -25,6 +25,7 @@ package enum EvaluationCheck {
     /// What cannot be right in a report; nil where everything can.
     static func fault(_ report: EvaluationReport) -> String? {
         let outputs = report.outputs ?? []
+        guard report.epoch ?? 1 >= 1 else { return "the epoch" }
         guard outputs.count <= EvaluationReport.maxDetailedOutputs else { return "the number of outputs" }
         guard isPlausible(report.train, outputs: outputs.count) else { return "the training part" }
         guard isPlausible(report.test, outputs: outputs.count) else { return "the test part" }

@@ -74,6 +74,23 @@ import Testing
         #expect(driver.sent.last == .failed(reason: "a site is away", fatal: false, input: nil))
     }
 
+    /// Where the metrics shape the training, a round that begins at an epoch's end computes them again, though the
+    /// coordinator has them; and they may end the training before its last epoch.
+    @Test func metricsThatShapeTheTrainingAreComputedInEachRound() {
+        var driver = Driver()
+        driver.order(Driver.order(2, checkpoint: ("c", 4), epochs: 1))
+        driver.complete(.loaded(stepsPerEpoch: Driver.stepsPerEpoch, epochs: Driver.epochs, followsMetrics: true))
+        driver.run { $0 == .evaluate(.validation) }
+        #expect(driver.operations.suffix(2) == [.evaluate(.train), .evaluate(.validation)])
+        var ending = driver
+        driver.complete(.evaluated(Driver.part(4)))
+        #expect(driver.operation == .startEpoch(1, stepsDone: 0) && driver.machine.validate() == nil)
+        ending.complete(.evaluated(Driver.part(4), endsTraining: true))
+        #expect(ending.operation == .report && ending.machine.validate() == nil)
+        ending.run()
+        #expect(ending.stores == 2 && ending.machine.validate() == nil && !ending.operations.contains(.step))
+    }
+
     @Test func aPlanWithoutSamplesFailsTheJob() {
         var driver = Driver()
         driver.order(Driver.order(1))

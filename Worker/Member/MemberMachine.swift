@@ -15,7 +15,8 @@ package import Cluster
 ///
 ///     load -> connect -> exchange -> restore -.-> evaluate train, validation -.-> startEpoch -> step ... step -.
 ///                                             |   (an epoch's end without     |                                |
-///                                             |    known metrics)             '-> report (all epochs are done) |
+///                                             |    known metrics)             '-> report (all epochs are done, |
+///                                             |                                   or metrics end the training) |
 ///                                             |                                   -> finished                  |
 ///                                             '<---------------------------------------------------------------'
 ///
@@ -142,7 +143,10 @@ package struct MemberMachine: Sendable {
         guard attempt?.isEnding == false else { return closeAttempt() }
         switch outcome {
         case .loaded(let steps, let epochs, let followsMetrics):
-            return loaded(PlanFacts(stepsPerEpoch: steps, epochs: epochs, followsMetrics: followsMetrics), outcome)
+            guard let plan = PlanFacts(stepsPerEpoch: steps, epochs: epochs, followsMetrics: followsMetrics) else {
+                return leave(MemberFailure("invalid plan: \(epochs) epochs of \(steps) steps each", cause: .job))
+            }
+            return loaded(plan)
         case .connected: return connected()
         case .exchanged(let statements): return exchanged(statements)
         case .restored(let step): return restored(step: step, operation, now: now)
@@ -276,10 +280,7 @@ package struct MemberMachine: Sendable {
 
     // MARK: The course of a round
 
-    private mutating func loaded(_ plan: PlanFacts?, _ outcome: OperationOutcome) -> [MemberDirective] {
-        guard let plan else {
-            return leave(MemberFailure("invalid plan: \(outcome)", cause: .job))
-        }
+    private mutating func loaded(_ plan: PlanFacts) -> [MemberDirective] {
         guard plan.stepsPerEpoch > 0 else {
             return leave(MemberFailure("no event is in the training part", cause: .job))
         }

@@ -225,10 +225,12 @@ package final class Trainer {
     ///
     /// - Returns: whether the training ends here, before its last epoch.
     package func endEpoch(_ validation: PartMetrics) -> Bool {
-        let steps = Int64(max(1, schedule.stepsPerEpoch))
-        state.endEpoch(Int(state.step / steps), validation, training.course)
+        state.endEpoch(epoch, validation, training.course)
         return state.course.isOver(training.course)
     }
+
+    /// Whole epochs that the state has seen.
+    private var epoch: Int { Int(state.step / Int64(max(1, schedule.stepsPerEpoch))) }
 
     /// Computes the report of the model with all members: a pass over the training part and one over the test part.
     ///
@@ -240,7 +242,9 @@ package final class Trainer {
         let train = [Int64](metricTotals.values)
         try sum(.test, .report, parameters, isStopped)
         let test = UnsafeBufferPointer(metricTotals.values)
-        return (EvaluationReport(metricSums, train: train.span, test: test.span), test[metricSums.callerSlot])
+        var report = EvaluationReport(metricSums, train: train.span, test: test.span)
+        report.epoch = state.isBestRestored ? state.course.bestEpoch : epoch
+        return (report, test[metricSums.callerSlot])
     }
 
     /// Sums a part's metrics over all members, into `metricTotals`.
