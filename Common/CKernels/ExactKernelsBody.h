@@ -291,15 +291,26 @@ static void NAME(ck_dropout)(float *values, size_t stride, size_t rows, size_t w
 
 // MARK: Sums and updates
 
+// The bits from which on a float's size times `scale`, a power of two, is 2^51 or more; those of infinity at most.
+INLINE int32_t NAME(fixed_point_limit)(double scale) {
+  double limit = 0x1p51 / scale;
+  if (!(limit <= FLT_MAX)) return 0x7F800000;
+  float least = (float)limit;
+  int32_t bits;
+  memcpy(&bits, &least, sizeof bits);
+  return bits > 0 ? bits : 1;
+}
+
 static int NAME(ck_add_fixed_point)(int64_t *sums, const float *values, size_t count, double scale) {
-  const double magic = 6755399441055744.0, limit = 2251799813685248.0;
-  int unfit = 0;
-  for (size_t i = 0; i < count; ++i) unfit |= !(fabs((double)values[i] * scale) < limit);
-  if (unfit) {
-    int infinite = 0;
-    for (size_t i = 0; i < count; ++i) infinite |= !(fabsf(values[i]) <= FLT_MAX);
-    return infinite ? 2 : 1;
+  int32_t largest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    int32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    bits &= 0x7FFFFFFF;
+    largest = bits > largest ? bits : largest;
   }
+  if (largest >= NAME(fixed_point_limit)(scale)) return largest >= 0x7F800000 ? 2 : 1;
+  const double magic = 0x1.8p52;  // adding it leaves the whole number in the low bits
   const int64_t base = (int64_t)bits_of(magic);
   for (size_t i = 0; i < count; ++i) sums[i] += (int64_t)bits_of((double)values[i] * scale + magic) - base;
   return 0;

@@ -1,3 +1,5 @@
+import CKernels
+
 /// The samples of one part of a block, ragged: each sample's values lie one after the other, channel by channel in the
 /// schema's order, as many as the entry has. Values are Float32; NaN stands for one that is missing or not finite.
 package final class EventSamples: Sendable {
@@ -52,6 +54,25 @@ package final class EventSamples: Sendable {
     /// The index in `values` of a sample's first value.
     @inline(__always)
     func start(_ sample: Int) -> Int { stride.map { $0 * sample } ?? starts[sample] }
+
+    /// Has the processor fetch a sample's label, weight and first values, for a read that comes soon: samples of a
+    /// training step lie far apart.
+    package func prefetch(_ sample: Int) {
+        precondition(sample >= 0 && sample < count)
+        labels.withUnsafeBufferPointer { ck_prefetch($0.baseAddress.unsafelyUnwrapped + sample) }
+        weights?.withUnsafeBufferPointer { ck_prefetch($0.baseAddress.unsafelyUnwrapped + sample) }
+        let first = start(sample)
+        let end = min(first + (stride ?? Self.prefetched), first + Self.prefetched, values.count)
+        values.withUnsafeBufferPointer { values in
+            for index in Swift.stride(from: first, to: end, by: Self.lineCount) {
+                ck_prefetch(values.baseAddress.unsafelyUnwrapped + index)
+            }
+        }
+    }
+
+    /// Values in a line of the processor's cache, and the most values of a sample that are fetched ahead.
+    private static let lineCount = 16
+    private static let prefetched = 128
 
     /// The number of values that a sample has of a channel.
     func length(_ sample: Int, of channel: Int, width: Int) -> Int {

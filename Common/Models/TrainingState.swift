@@ -86,10 +86,9 @@ package struct TrainingState: Sendable, Equatable {
 
     /// Adapts a tensor's multiplier to the size of its gradients, from the reduced sums alone: the same on every
     /// member.
-    private mutating func adapt(_ tensor: Int, _ sums: Span<Int64>, in range: Range<Int>) {
-        let largest = sums.extracting(range).withUnsafeBufferPointer { sums in
-            sums.baseAddress.map { ck_largest_magnitude($0, sums.count) } ?? 0
-        }
+    ///
+    /// - Parameter largest: a number with as many bits as the largest size of its sums.
+    private mutating func adapt(_ tensor: Int, largest: UInt64) {
         let bits = 64 - largest.leadingZeroBitCount
         guard largest > 0, !Self.toleratedBits.contains(bits) else { return }
         exponents[tensor] = min(200, max(-200, exponents[tensor] + Int32(Self.targetBits - bits)))
@@ -102,8 +101,10 @@ package struct TrainingState: Sendable, Equatable {
     ///   - weight: the summed weight of the samples; with 0 the parameters stay as they are.
     ///   - rate: the learning rate of this step.
     ///   - clipNorm: the largest norm of the whole gradient; a longer one is scaled down to it.
+    ///   - loop: has threads work on shares of the parameters; the result does not depend on it.
     package mutating func apply(
-        _ sums: Span<Int64>, weight: Double, _ optimizer: any Optimizer, rate: Double, clipNorm: Double? = nil
+        _ sums: Span<Int64>, weight: Double, _ optimizer: any Optimizer, rate: Double, clipNorm: Double? = nil,
+        loop: ParallelLoop = .serial
     ) {
         let ranges = tensors.ranges
         precondition(ranges.count == exponents.count && sums.count >= parameters.count)
@@ -112,15 +113,18 @@ package struct TrainingState: Sendable, Equatable {
         optimizer.beginStep(&self.optimizer)
         let units = exponents.map { Double(sign: .plus, exponent: -Int($0), significand: 1) / weight }
         let scale = clipNorm.map { clipScale($0, sums, units, ranges) } ?? 1
-        for (tensor, range) in ranges.enumerated() {
-            if let momentum = tensors[tensor].momentum {
-                let unit = momentum * units[tensor]
-                for index in range { parameters[index] -= Float(Double(sums[index]) * unit) }
-            } else {
-                optimizer.update(
-                    &parameters, in: range, sums: sums, unit: units[tensor] * scale, rate: rate, state: &self.optimizer)
+        var largest = [UInt64](repeating: 0, count: loop.count * ranges.count)
+        let (tensors, scalars) = (tensors, self.optimizer.scalars)
+        largest.withUnsafeMutableBufferPointer { largest in
+            ParameterView.with(&parameters, &self.optimizer, sums) { view in
+                let update = StepUpdate(
+                    view: view, optimizer: optimizer, tensors: tensors, ranges: ranges, units: units, scale: scale,
+                    rate: rate, scalars: scalars, largest: largest)
+                loop.run(view.parameters.indices) { share, own in update.apply(share, own) }
             }
-            adapt(tensor, sums, in: range)
+        }
+        for tensor in ranges.indices {
+            adapt(tensor, largest: (0..<loop.count).reduce(0) { $0 | largest[$1 * ranges.count + tensor] })
         }
     }
 

@@ -163,17 +163,54 @@ import Testing
         let sgd = SGD(.init(learningRate: 0.1))
         var state = OptimizerState(sgd, parameterCount: 2)
         sgd.beginStep(&state)
-        sgd.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, rate: 0.1, state: &state)
+        var scalars = state.scalars
+        ParameterView.with(&parameters, &state, sums.span) {
+            sgd.update($0, in: 0..<2, unit: 0.5, rate: 0.1, scalars: scalars)
+        }
         #expect(abs(parameters[0] - 0.95) < 1e-6 && abs(parameters[1] - 1.2) < 1e-6 && state.slots.isEmpty)
         parameters = [1, 1]
         let adam = Adam(.init(learningRate: 0.1), decoupled: false)
         state = OptimizerState(adam, parameterCount: 2)
         adam.beginStep(&state)
-        adam.update(&parameters, in: 0..<2, sums: sums.span, unit: 0.5, rate: 0.1, state: &state)
+        scalars = state.scalars
+        ParameterView.with(&parameters, &state, sums.span) {
+            adam.update($0, in: 0..<2, unit: 0.5, rate: 0.1, scalars: scalars)
+        }
         // The first step of Adam goes by the learning rate against the gradient's sign.
         #expect(abs(parameters[0] - 0.9) < 1e-5 && abs(parameters[1] - 1.1) < 1e-5)
         #expect(abs(state.slots[0] - 0.05) < 1e-7 && abs(state.slots[1] + 0.2) < 1e-7)
         #expect(abs(state.slots[2] - 0.000_25) < 1e-8 && abs(state.slots[3] - 0.004) < 1e-7)
         #expect(state.scalars == [0.9, 0.999])
+    }
+
+    static let optimizers: [JobDescription.Optimizer] = {
+        var descent = JobDescription.GradientDescent()
+        descent.momentum = 0.9
+        var decaying = JobDescription.AdaptiveMoments()
+        decaying.weightDecay = 0.1
+        return [.adam(.init()), .sgd(descent), .adamW(decaying)]
+    }()
+
+    @Test(arguments: optimizers)
+    func aStepInSharesIsTheStepAtOnce(_ settings: JobDescription.Optimizer) throws {
+        let model = try NativeModel(
+            inputs: 9,
+            layers: [
+                .dense(units: 7, activation: .relu), .batchNorm(momentum: 0.1, epsilon: 1e-5),
+                .dense(units: 1, activation: .sigmoid),
+            ])
+        let optimizer = settings.implementation
+        var serial = TrainingState(model, optimizer, seed: 3)
+        var shared = serial
+        var random = SeededRandom(seed: 5)
+        let loop = ParallelLoop(count: 5) { body in for share in (0..<5).reversed() { body(share) } }
+        for step in 0..<4 {
+            // Sums of other sizes from step to step, so that multipliers change as well.
+            let sums = serial.parameters.map { _ in Int64(bitPattern: random.next()) >> (14 + 9 * Int64(step)) }
+            serial.apply(sums.span, weight: 12, optimizer, rate: 0.01)
+            shared.apply(sums.span, weight: 12, optimizer, rate: 0.01, loop: loop)
+            #expect(shared == serial)
+        }
+        #expect(serial.parameters != TrainingState(model, optimizer, seed: 3).parameters)
     }
 }

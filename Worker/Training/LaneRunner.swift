@@ -64,6 +64,7 @@ final class LaneRunner: @unchecked Sendable {
                 samples = try events(pieces[piece].block)[.train]
                 held[piece] = samples
             }
+            samples.prefetch(Int(next.row))
             taken.append(Sample(samples, Int(next.row)))
             if order?.isFinished(next.piece) == true { held[piece] = nil }
         }

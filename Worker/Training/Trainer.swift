@@ -32,6 +32,7 @@ package final class Trainer {
     private var metricTotals: any AllReduce
     private var workers: [ThreadWork] = []
     private let team: ThreadTeam
+    private let loop: ParallelLoop
     private var barriers = 0
     /// The state after the last step that was applied.
     package private(set) var state: TrainingState
@@ -65,8 +66,11 @@ package final class Trainer {
         }
         self.lanes = lanes
         let threads = max(1, min(threads, lanes.count))
-        team = ThreadTeam(count: threads)
+        let team = ThreadTeam(count: threads)
+        self.team = team
         let layout = StepLayout(model.tensors, lanes: count, members: group.size)
+        loop =
+            layout.count < Self.smallestShared ? .serial : ParallelLoop(count: threads) { team.run($0) }
         self.layout = layout
         let metricSums = MetricSums(model.loss)
         self.metricSums = metricSums
@@ -148,6 +152,9 @@ package final class Trainer {
 
     // MARK: Steps
 
+    /// Sums fewer than this are faster added and applied by one thread.
+    private static let smallestShared = 4096
+
     /// One update of the model. Until all slices of its sum are there nothing is changed, so that a member whose sum
     /// broke has the state before the step, whole, and the others the state after it.
     ///
@@ -156,13 +163,13 @@ package final class Trainer {
         let layout = layout
         var exponents = state.exponents
         let seed = training.seed
-        let digest = state.parameterDigest
+        // A member of its own has nobody to differ from.
+        let digest = group.size > 1 ? state.parameterDigest : 0
         var isRepeated = false
         while true {
             try computeSums(exponents, seed: seed, takesSamples: !isRepeated)
             let buffer = stepSums.values
-            _ = buffer.update(from: workers[0].sums)
-            for work in workers.dropFirst() { FixedPoint.add(UnsafeBufferPointer(work.sums).span, to: buffer) }
+            gather(into: buffer)
             buffer[layout.digests + group.rank] = digest
             try stepSums.sum()
             try check(UnsafeBufferPointer(buffer).span, digest: digest)
@@ -180,8 +187,32 @@ package final class Trainer {
                 isFirst: state.step % max(1, schedule.stepsPerEpoch) == 0)
             state.apply(
                 UnsafeBufferPointer(buffer).span, weight: weight, optimizer,
-                rate: rates.rate(step: state.step, plateau: state.course.factor), clipNorm: training.course.clipNorm)
+                rate: rates.rate(step: state.step, plateau: state.course.factor), clipNorm: training.course.clipNorm,
+                loop: loop)
             return weight > 0 ? Double(buffer[layout.loss]) / Loss.fixedPointUnit / weight : 0
+        }
+    }
+
+    /// Adds the threads' sums, each thread a share of them.
+    private func gather(into buffer: UnsafeMutableBufferPointer<Int64>) {
+        let target = Summands(buffer)
+        let sources = workers.map { Summands($0.sums) }
+        loop.run(buffer.indices) { _, own in
+            let part = target.part(own)
+            _ = part.update(from: sources[0].part(own))
+            for source in sources.dropFirst() { FixedPoint.add(UnsafeBufferPointer(source.part(own)).span, to: part) }
+        }
+    }
+
+    /// Arrays that threads share in parts.
+    // SAFETY: each thread has a range of its own, and nobody else writes while they run.
+    private struct Summands: @unchecked Sendable {
+        private let values: UnsafeMutableBufferPointer<Int64>
+
+        init(_ values: UnsafeMutableBufferPointer<Int64>) { self.values = values }
+
+        func part(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Int64> {
+            UnsafeMutableBufferPointer(rebasing: values[range])
         }
     }
 

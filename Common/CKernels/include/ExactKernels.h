@@ -81,12 +81,14 @@ void ck_relu_gradient(float *gradient, const float *output, size_t count);
 void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint32_t threshold,
                 float scale);
 
-// Adds values * scale, rounded to the nearest whole number (ties to even), to the sums; none where a product is 2^51 or
+// Adds values * scale, a power of two, rounded to the nearest whole number (ties to even), to the sums; none where a product is 2^51 or
 // more in size.
 // Returns 0, or 1 where a value is too large, or 2 where one is not finite.
 int ck_add_fixed_point(int64_t *sums, const float *values, size_t count, double scale);
 // Adds whole numbers.
 void ck_add_whole(int64_t *sums, const int64_t *values, size_t count);
+// Has the processor fetch what lies there, for a read that comes soon.
+static inline void ck_prefetch(const void *address) { __builtin_prefetch(address); }
 // A number with as many bits as the largest size of a whole number.
 uint64_t ck_largest_magnitude(const int64_t *values, size_t count);
 

@@ -27,32 +27,15 @@ package struct Adam: Optimizer, Equatable {
         state.scalars[1] *= settings.beta2
     }
 
-    /// Updates the moments and the parameters in `range`, in Float32; traps where the sums or the moments do not cover
-    /// all parameters.
-    package func update(
-        _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double, rate: Double,
-        state: inout OptimizerState
-    ) {
-        let count = parameters.count
-        precondition(range.lowerBound >= 0 && range.upperBound <= count)
-        precondition(sums.count >= count && state.slots.count == 2 * count)
+    /// Updates the moments and the parameters in `range`, in Float32; traps where the view does not have them.
+    package func update(_ view: ParameterView, in range: Range<Int>, unit: Double, rate: Double, scalars: [Double]) {
         let step = ck_adam_step(
             unit: unit, beta1: Float(settings.beta1), beta2: Float(settings.beta2),
-            rate: Float(rate / (1 - state.scalars[0])),
-            correction: Float(1 / (1 - state.scalars[1]).squareRoot()), epsilon: Float(settings.epsilon),
+            rate: Float(rate / (1 - scalars[0])),
+            correction: Float(1 / (1 - scalars[1]).squareRoot()), epsilon: Float(settings.epsilon),
             decay: decoupled ? 0 : Float(settings.weightDecay),
             keep: decoupled ? Float(1 - rate * settings.weightDecay) : 1)
-        parameters.withUnsafeMutableBufferPointer { parameters in
-            state.slots.withUnsafeMutableBufferPointer { slots in
-                sums.withUnsafeBufferPointer { sums in
-                    guard let parameters = parameters.baseAddress, let slots = slots.baseAddress,
-                        let sums = sums.baseAddress
-                    else { return }
-                    let start = range.lowerBound
-                    ck_adam(
-                        parameters + start, slots + start, slots + count + start, sums + start, range.count, step)
-                }
-            }
-        }
+        let own = view.start(of: range, slotCount: 2)
+        ck_adam(own.parameters, own.slots[0], own.slots[1], own.sums, range.count, step)
     }
 }

@@ -15,18 +15,15 @@ package protocol Optimizer: Sendable {
     /// Begins a step, before the tensors are updated.
     func beginStep(_ state: inout OptimizerState)
 
-    /// Updates one tensor.
+    /// Updates one tensor, or a part of it.
     ///
     /// - Parameters:
-    ///   - parameters: the values of all tensors.
-    ///   - range: where the tensor lies in them.
-    ///   - sums: for each parameter the sum of its gradients in fixed point.
+    ///   - view: the values of all tensors, the optimiser's arrays and the sums.
+    ///   - range: where the tensor, or the part, lies in them.
     ///   - unit: what a sum is multiplied by to get the mean gradient.
     ///   - rate: the learning rate of this step.
-    ///   - state: what the optimiser keeps.
-    func update(
-        _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double, rate: Double,
-        state: inout OptimizerState)
+    ///   - scalars: the numbers that the optimiser keeps.
+    func update(_ view: ParameterView, in range: Range<Int>, unit: Double, rate: Double, scalars: [Double])
 }
 
 /// What an optimiser carries from step to step.

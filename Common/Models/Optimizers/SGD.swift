@@ -18,28 +18,12 @@ package struct SGD: Optimizer, Equatable {
     /// Does nothing: a velocity needs no beginning of a step.
     package func beginStep(_ state: inout OptimizerState) {}
 
-    /// Updates the velocity and the parameters in `range`, in Float32; traps where the sums or the velocity do not
-    /// cover all parameters.
-    package func update(
-        _ parameters: inout [Float], in range: Range<Int>, sums: Span<Int64>, unit: Double, rate: Double,
-        state: inout OptimizerState
-    ) {
-        let count = parameters.count
-        precondition(range.lowerBound >= 0 && range.upperBound <= count)
-        precondition(sums.count >= count && state.slots.count == slots.count * count)
+    /// Updates the velocity and the parameters in `range`, in Float32; traps where the view does not have them.
+    package func update(_ view: ParameterView, in range: Range<Int>, unit: Double, rate: Double, scalars: [Double]) {
         let step = ck_descent_step(
             unit: unit, momentum: Float(settings.momentum), rate: Float(rate), decay: Float(settings.weightDecay),
             nesterov: settings.nesterov ? 1 : 0)
-        let hasVelocity = settings.momentum > 0
-        parameters.withUnsafeMutableBufferPointer { parameters in
-            state.slots.withUnsafeMutableBufferPointer { slots in
-                sums.withUnsafeBufferPointer { sums in
-                    guard let parameters = parameters.baseAddress, let sums = sums.baseAddress else { return }
-                    let start = range.lowerBound
-                    let velocity = hasVelocity ? slots.baseAddress.map { $0 + start } : nil
-                    ck_descend(parameters + start, velocity, sums + start, range.count, step)
-                }
-            }
-        }
+        let own = view.start(of: range, slotCount: slots.count)
+        ck_descend(own.parameters, own.slots.first, own.sums, range.count, step)
     }
 }
