@@ -206,7 +206,7 @@ let package = Package(
         tests(
             "GoldenTests",
             ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb]),
-        tests("CollectivesTests", ["Collectives"]),
+        tests("CollectivesTests", ["Bytes", "Collectives"]),
         tests("MemberTests", ["Cluster", "Member"]),
         tests(
             "TrainingTests",

@@ -43,7 +43,11 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "A directory whose files this worker may read; may be repeated.")
     var localFiles: [String] = []
 
-    @Option(help: "The address at which other workers reach this one during training.")
+    @Option(
+        help: """
+            The address of this machine, or a name of it, at which other workers reach this one during training; it is \
+            tried out before the worker joins.
+            """)
     var host = "127.0.0.1"
 
     @Option(
@@ -124,7 +128,12 @@ struct WorkerCommand: AsyncParsableCommand {
         var settings = WorkerService.Settings(
             coordinator: address, name: name, threads: threads,
             localRoots: localFiles.map { URL(filePath: $0).standardizedFileURL.path })
-        settings.host = host
+        if collective == .gloo {
+            do { try settings.listen(at: host) } catch {
+                printError("--host: \(error)")
+                throw ExitStatus.usage
+            }
+        }
         settings.catalog = try readSites(sites)
         settings.readAhead = readAhead
         settings.joinsRounds = collective == .gloo

@@ -9,8 +9,9 @@ package enum TrainingReport: Codable, Sendable, Equatable {
     case finished(
         digest: String, step: Int64, test: PartMetrics, truncated: Int64, evaluation: EvaluationReport? = nil)
     /// This member left the round; `fatal` where another round would end the same way; `input` the index of the data
-    /// plan's input that cannot be read.
-    case failed(reason: String, fatal: Bool, input: Int?)
+    /// plan's input that cannot be read; `lost` the ranks of the members that it could not reach, empty where nobody
+    /// can be named, and nil where it could not do its own part.
+    case failed(reason: String, fatal: Bool, input: Int?, lost: [Int]? = nil)
 }
 
 /// The metrics at the end of one epoch, of the training and the validation part.

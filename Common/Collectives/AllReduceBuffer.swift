@@ -18,10 +18,9 @@ package final class AllReduceBuffer: AllReduce, @unchecked Sendable {
             values.initialize(repeating: 0)
             return
         }
-        var made: OpaquePointer?
-        let failure = withErrorText { made = cgl_buffer_make(connection, count, $0, $1) }
-        guard let made else {
-            throw InputError(.unreachable, "the members of the round lost each other: \(failure)")
+        var failure = cgl_failure()
+        guard let made = cgl_buffer_make(connection, count, &failure) else {
+            throw InputError(.unreachable, "the members of the round lost each other: \(failure.reason)")
         }
         handle = made
         values = .init(start: cgl_buffer_values(made), count: count)
@@ -37,9 +36,9 @@ package final class AllReduceBuffer: AllReduce, @unchecked Sendable {
     /// - Parameter slice: from 0 to below `sliceCount`; all members sum all slices in this order.
     package func sum(slice: Int) throws(InputError) {
         guard let handle else { return }
-        var code: Int32 = 0
-        let failure = withErrorText { code = cgl_buffer_sum(handle, slice, $0, $1) }
-        guard code == 0 else { throw InputError(.unreachable, "a member of the round was lost: \(failure)") }
+        var failure = cgl_failure()
+        let outcome = cgl_buffer_sum(handle, slice, &failure)
+        guard outcome == cgl_done else { throw group.error("the round lost", outcome, failure) }
     }
 
     /// Adds all slices of the numbers of all members, in order.

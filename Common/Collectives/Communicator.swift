@@ -7,6 +7,16 @@ package protocol Communicator: AnyObject, Sendable {
     /// The number of members.
     var size: Int { get }
 
+    /// After a failure, the ranks of the members with which this one could not talk: out of reach, or silent for too
+    /// long. Empty where nobody can be named: a connection was closed, since its other end has left the round, or the
+    /// round was abandoned. nil where nothing has failed, or this member itself could not do its part.
+    var lost: [Int]? { get }
+
+    /// Connects the members, before anything else; returns when each pair of them has exchanged a greeting.
+    ///
+    /// - Throws: `InputError` with `.unreachable` that names the members that could not be reached in time.
+    func connect() throws(InputError)
+
     /// Waits, without a deadline of its own, until all members are at this point.
     ///
     /// - Parameter name: the same for all members, and used once.

@@ -171,6 +171,15 @@ package actor Coordinator {
         nextSnapshot = now + max(0.1, 50 * (Self.now() - now))
     }
 
+    /// Why a worker is left out of training rounds; nil where it is not.
+    private func leftOut(_ worker: WorkerID, _ now: Double) -> String? {
+        core.scheduler.jobs.values.lazy.compactMap { job in
+            job.leftOut(worker, now: now).map { seconds, reason in
+                "left out of the training rounds of job \(job.id) for \(Int(seconds) + 1) s more: \(reason)"
+            }
+        }.first
+    }
+
     private func snapshot(_ now: Double) -> ClusterSnapshot {
         let scheduler = core.scheduler
         var snapshot = ClusterSnapshot()
@@ -181,7 +190,7 @@ package actor Coordinator {
         for worker in scheduler.workers.values {
             var status = WorkerStatus(
                 id: worker.id, name: worker.request.name, state: worker.state)
-            status.reason = worker.quarantined
+            status.reason = worker.quarantined ?? leftOut(worker.id, now)
             status.threads = worker.request.threads
             status.instructionSet = worker.request.instructionSet
             status.held = scheduler.leases.heldCount(worker.id)

@@ -69,6 +69,13 @@ struct JobStatusReport {
                 job.isWithoutRounds || !live.hasTrainers
                 ? "a worker that may read all the job's files" : nil
         }
+        if job.stage.trains {
+            status.notes += snapshot.workers.compactMap { worker in
+                job.leftOut(worker.id, now: snapshot.time).map { seconds, reason in
+                    "\(worker.name) is left out of training rounds for \(Int(seconds) + 1) s more: \(reason)"
+                }
+            }
+        }
         if job.paused { status.waiting = "being resumed" }
     }
 

@@ -135,6 +135,22 @@ package struct JobMachine: Sendable {
         rounds.heartbeat(of: member, phase, step: step, now: now)
     }
 
+    mutating func reported(_ member: WorkerID, round: RoundNumber, lost: [Int]?, _ reason: String) {
+        rounds.reported(member, round: round, lost: lost, reason)
+    }
+
+    mutating func decideOnMembers(now: Double) -> MemberQuarantine.Decision? { rounds.decide(now: now) }
+
+    /// Those of the workers that are not left out of the job's rounds.
+    func admitted(_ workers: [WorkerID], now: Double) -> [WorkerID] {
+        rounds.quarantine.admitted(workers, running: membership?.members ?? [], now: now)
+    }
+
+    /// For how many seconds more a worker is left out of the job's rounds, and why; nil where it is not.
+    package func leftOut(_ worker: WorkerID, now: Double) -> (seconds: Double, reason: String)? {
+        rounds.quarantine.leftOut(worker, now: now)
+    }
+
     mutating func roundFailed(_ reason: String, now: Double) -> RoundKeeper.Action? { rounds.failed(reason, now: now) }
 
     mutating func report(_ progress: Progress) { self.progress = progress }

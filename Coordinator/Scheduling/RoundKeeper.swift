@@ -37,6 +37,8 @@ package struct RoundKeeper: Sendable {
     /// The newest round; nil before the first.
     package private(set) var round: RoundNumber?
     package let lanes: Int
+    /// Which workers are left out of rounds, since rounds failed with them.
+    package private(set) var quarantine = MemberQuarantine()
     private var roundsWithoutProgress = 0
     private var lastFailure = ""
     private var begun = 0.0
@@ -104,6 +106,18 @@ package struct RoundKeeper: Sendable {
         return stop(now, roundsWithoutProgress > 2 ? 2.0 : Self.settleLoss)
     }
 
+    /// A member of the newest round, which may be over, has left it: see `MemberQuarantine.reported`.
+    package mutating func reported(_ member: WorkerID, round: RoundNumber, lost: [Int]?, _ reason: String) {
+        quarantine.reported(member, round: round, lost: lost, reason)
+    }
+
+    /// Once the members' reports have come, and before `tick` starts the next round: decides who is left out of it.
+    /// - Returns: nil where that is nobody new.
+    package mutating func decide(now: Double) -> MemberQuarantine.Decision? {
+        guard case .settling(let until) = state, now >= until else { return nil }
+        return quarantine.decide(now: now)
+    }
+
     /// A member reports what it is doing.
     package mutating func heartbeat(of member: WorkerID, _ phase: RoundPhase, step: Int64, now: Double) {
         guard let rank = membership?.members.firstIndex(of: member) else { return }
@@ -113,6 +127,7 @@ package struct RoundKeeper: Sendable {
         guard let slowest = phases.map(\.step).min(), slowest > before else { return }
         moved = now
         roundsWithoutProgress = 0
+        quarantine.progressed()
     }
 
     /// A checkpoint was stored: the rounds without progress are counted from 0 again.
@@ -144,6 +159,7 @@ package struct RoundKeeper: Sendable {
         state = .running(membership)
         phases = .init(repeating: (.loading, 0), count: members.count)
         (begun, moved, growing) = (now, now, nil)
+        quarantine.began(next, members, now: now)
         return .start(membership)
     }
 

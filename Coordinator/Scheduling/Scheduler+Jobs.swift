@@ -88,7 +88,7 @@ extension Scheduler {
 
     mutating func receipt(_ receipt: Receipt, _ digest: String, _ unacceptable: String?, from id: WorkerID) {
         let worker = withWorker(id) { [now] worker in
-            worker.lastMessage = now
+            worker.messageCame(now: now)
             return worker
         }
         guard let worker else { return output.requests.append(.close(worker: id)) }

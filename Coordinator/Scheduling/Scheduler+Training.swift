@@ -2,11 +2,44 @@ package import Cluster
 import OrderedCollections
 
 extension Scheduler {
-    /// The workers that may train a job: those that take work and can read all its files, in their order of joining.
-    private func eligible(_ facts: TrainingFacts) -> [WorkerID] {
-        workers.values.filter { worker in
-            worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }
-        }.map(\.id)
+    /// The workers that may train a job: those that take work, are not silent, can read all its files, and are not left
+    /// out of its rounds, in their order of joining.
+    private func eligible(_ job: JobMachine) -> [WorkerID] {
+        guard let facts = job.facts else { return [] }
+        let able = workers.values.filter { worker in
+            worker.takesWork && !worker.isSilent
+                && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }
+        }
+        return job.admitted(able.map(\.id), now: now)
+    }
+
+    /// Seconds without a message after which a worker is left out of rounds until its next message. Heartbeats come
+    /// every second, from a thread that no computation and no sum holds up.
+    package static let silenceInRounds = 4.0
+
+    /// Marks the workers that are silent, which ends the rounds that they are in.
+    mutating func markSilent() {
+        for worker in workers.values where !worker.isSilent && now - worker.lastMessage > Self.silenceInRounds {
+            withWorker(worker.id) { $0.isSilent = true }
+            guard let job = jobs.values.first(where: { $0.membership?.members.contains(worker.id) == true }) else {
+                continue
+            }
+            let text = "\(worker.request.name) was silent for \(Int(now - worker.lastMessage)) s, which ends its round"
+            warn("job \(job.id): \(text)")
+            output.writes.append(.story(.job(job.id), text))
+        }
+    }
+
+    /// Leaves out of the next rounds the workers with which rounds fail.
+    private mutating func decideOnMembers() {
+        for id in jobs.values.filter(\.trains).map(\.id) {
+            guard let decision = withJob(id, { [now] in $0.decideOnMembers(now: now) }) ?? nil else { continue }
+            let name = workers[decision.worker]?.request.name ?? "?"
+            let text = "left out of training rounds for \(Int(decision.seconds)) s: \(decision.reason)"
+            warn("job \(id): worker \(decision.worker) (\(name)) is \(text)")
+            output.writes.append(.story(.job(id), "\(name) is \(text)"))
+            output.writes.append(.story(.worker(decision.worker), text))
+        }
     }
 
     /// Deals the workers to the jobs that train.
@@ -19,7 +52,7 @@ extension Scheduler {
         let claims = jobs.values.filter(\.trains).map { job in
             LaneAssignment.Claim(
                 job: job.id, priority: job.description.priority, maxWorkers: job.maxTrainers,
-                eligible: job.facts.map { eligible($0) } ?? [], members: job.membership?.members ?? [])
+                eligible: eligible(job), members: job.membership?.members ?? [])
         }
         return LaneAssignment.share(claims).map { ($0.id, usable($0.workers)) }
     }
@@ -35,6 +68,7 @@ extension Scheduler {
 
     mutating func tickTrainings() {
         guard jobs.values.contains(where: \.trains) else { return }
+        decideOnMembers()
         for (id, available) in trainers() {
             offer(available, to: id)
             let action = withJob(id) { [now, nextRound] in $0.tick(now: now, available: available, next: nextRound) }
@@ -88,6 +122,11 @@ extension Scheduler {
     }
 
     mutating func training(_ report: TrainingReport, round: RoundNumber, from worker: WorkerID) {
+        if case .failed(let reason, false, _, let lost) = report {
+            // The round may be over since another member's report.
+            let reason = "\(workers[worker]?.request.name ?? "?"): \(reason.prefix(500))"
+            for id in jobs.keys { withJob(id) { $0.reported(worker, round: round, lost: lost, reason) } }
+        }
         guard
             let job = jobs.values.first(where: {
                 $0.membership?.round == round && $0.membership?.members.contains(worker) == true
@@ -110,7 +149,7 @@ extension Scheduler {
             if job.stage == .train { enter(id, .evaluate) }
             stopRounds(id)
             output.requests.append(.bundle(job: id))
-        case .failed(let reason, let fatal, let input):
+        case .failed(let reason, let fatal, let input, _):
             roundFailed(job, round, String(reason.prefix(2000)), fatal: fatal, input: input, worker)
         }
     }

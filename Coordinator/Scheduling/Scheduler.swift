@@ -193,6 +193,7 @@ package struct Scheduler: Sendable {
             output.requests.append(.close(worker: worker.id))
             left(worker.id, .dropped)
         }
+        markSilent()
         sites.tick(now: now)
         let (overdue, crashes) = leases.expire(now: now) { [workers] process in
             !process.isEmpty && workers.values.contains { $0.request.process == process }
@@ -279,7 +280,7 @@ package struct Scheduler: Sendable {
 
     private mutating func handle(_ message: WorkerMessage, _ payload: [UInt8], from id: WorkerID) {
         // A session that was dropped: the worker joins again and sends it once more.
-        guard withWorker(id, { [now] in $0.lastMessage = now }) != nil else {
+        guard withWorker(id, { [now] in $0.messageCame(now: now) }) != nil else {
             return output.requests.append(.close(worker: id))
         }
         switch message {

@@ -9,6 +9,8 @@ package struct WorkerEntry: Sendable, Equatable {
     package let request: JoinRequest
     /// When its newest message came.
     package var lastMessage: Double
+    /// No message of it has come for so long that it is left out of training rounds.
+    package var isSilent = false
     package var isDraining = false
     /// It was sent `drained`: it may end.
     package var isDrained = false
@@ -27,6 +29,12 @@ package struct WorkerEntry: Sendable, Equatable {
         self.id = id
         self.request = request
         lastMessage = now
+    }
+
+    /// A message of it came.
+    mutating func messageCame(now: Double) {
+        lastMessage = now
+        isSilent = false
     }
 
     /// A task of it was counted.

@@ -171,7 +171,7 @@ import Testing
     @Test func anInvalidOrderEndsTheRoundBeforeIt() {
         var driver = Driver.stepping()
         driver.order(Driver.order(2, rank: 2, members: 2))
-        guard case .failed(let reason, false, nil)? = driver.sent.last else {
+        guard case .failed(let reason, false, nil, _)? = driver.sent.last else {
             Issue.record("\(driver.sent)")
             return
         }
@@ -182,10 +182,18 @@ import Testing
         #expect(driver.machine.ordered(Driver.order(2, rank: 2, members: 2)).count == 1)
     }
 
+    @Test func theMembersThatCouldNotBeReachedAreReported() {
+        for lost in [nil, [], [1]] as [[Int]?] {
+            var driver = Driver.stepping()
+            driver.complete(.failed(MemberFailure("no answer", cause: .transient, lost: lost)))
+            #expect(driver.sent.last == .failed(reason: "no answer", fatal: false, input: nil, lost: lost))
+        }
+    }
+
     @Test func anInvalidOrderIsReportedAndBeginsNothing() {
         var driver = Driver()
         driver.order(Driver.order(1, rank: 2, members: 2))
-        guard case .failed(_, false, nil)? = driver.sent.last, driver.last.count == 1 else {
+        guard case .failed(_, false, nil, _)? = driver.sent.last, driver.last.count == 1 else {
             Issue.record("\(driver.last)")
             return
         }
@@ -246,7 +254,7 @@ import Testing
     @Test func anInterruptThatNobodyAskedForIsAFailure() {
         var driver = Driver.stepping()
         driver.complete(.interrupted)
-        guard case .failed(_, false, nil)? = driver.sent.last else {
+        guard case .failed(_, false, nil, _)? = driver.sent.last else {
             Issue.record("\(driver.sent)")
             return
         }

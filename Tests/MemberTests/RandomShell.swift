@@ -132,7 +132,7 @@ struct RandomShell {
             try check(evaluation == Driver.report(step), "the report is not of step \(step)")
             try check(jobs[job].epochs.sorted() == [1, 2], "the end with the epochs \(jobs[job].epochs)")
             jobs[job].isFinished = true
-        case .failed(_, let fatal, _):
+        case .failed(_, let fatal, _, _):
             try check(!fatal, "a failure is fatal")
             try take(machine.stopped(round: round))
             self.ordered = nil

@@ -115,7 +115,7 @@ import Testing
         var driver = stopped(at: 2)
         driver.order(Driver.order(2, members: 2))
         driver.run(others: [state(2, "another")])
-        guard case .failed(let reason, true, nil)? = driver.sent.last else {
+        guard case .failed(let reason, true, nil, _)? = driver.sent.last else {
             Issue.record("\(driver.sent)")
             return
         }
@@ -127,7 +127,7 @@ import Testing
         driver.order(Driver.order(2, checkpoint: ("c", 4), epochs: 1))
         driver.run { if case .restore = $0 { true } else { false } }
         driver.complete(.restored(step: 3))
-        guard case .failed(let reason, false, nil)? = driver.sent.last else {
+        guard case .failed(let reason, false, nil, _)? = driver.sent.last else {
             Issue.record("\(driver.sent)")
             return
         }
@@ -144,7 +144,7 @@ import Testing
         var driver = Driver()
         driver.order(Driver.order(2, members: 2))
         driver.run(others: [statement])
-        guard case .failed(let reason, false, nil)? = driver.sent.last else {
+        guard case .failed(let reason, false, nil, _)? = driver.sent.last else {
             Issue.record("\(driver.sent)")
             return
         }

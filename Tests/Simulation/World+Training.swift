@@ -230,7 +230,8 @@ extension World {
     private func fail(_ worker: SimWorker, _ attempt: SimAttempt, _ operation: Int) {
         later(worker, attempt, random.between(0.001, 0.1)) { [self] in
             try complete(
-                worker, attempt, operation, .failed(MemberFailure("a member of the round was lost", cause: .transient)))
+                worker, attempt, operation,
+                .failed(MemberFailure("a member of the round was lost", cause: .transient, lost: [])))
         }
     }
 
@@ -247,17 +248,19 @@ extension World {
         func end(_ sum: UInt64?) {
             later(worker, attempt, 0) { [self] in
                 guard attempt.operationNumber == operation, attempt.operation != nil else { return }
-                let broken = OperationOutcome.failed(MemberFailure("a sum broke", cause: .transient))
+                let broken = OperationOutcome.failed(MemberFailure("a sum broke", cause: .transient, lost: []))
                 try complete(worker, attempt, operation, sum.map(body) ?? broken)
             }
         }
         sums[key, default: SimSum()].given[order.rank] = value
         sums[key]?.waiting.append(end)
-        // Gloo's own deadline.
+        // The deadline of a silent member.
         later(worker, attempt, 30) { [self] in
-            guard sums[key]?.waiting.isEmpty == false else { return }
+            guard let sum = sums[key], !sum.waiting.isEmpty else { return }
+            let silent = order.members.indices.filter { sum.given[$0] == nil }
             try complete(
-                worker, attempt, operation, .failed(MemberFailure("a sum took too long", cause: .transient)))
+                worker, attempt, operation,
+                .failed(MemberFailure("a sum took too long", cause: .transient, lost: silent)))
         }
         guard let all = sums[key], all.given.count == order.members.count else { return }
         sums[key]?.waiting = []

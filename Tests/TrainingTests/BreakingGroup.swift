@@ -18,6 +18,8 @@ final class BreakingGroup: Communicator {
 
     var rank: Int { inner.rank }
     var size: Int { inner.size }
+    var lost: [Int]? { inner.lost }
+    func connect() throws(InputError) { try inner.connect() }
     func barrier(_ name: String) -> Bool { inner.barrier(name) }
     func allGather(_ key: String, _ value: [UInt8]) -> [[UInt8]]? { inner.allGather(key, value) }
     func broadcast(_ bytes: [UInt8], from root: Int) throws(InputError) -> [UInt8] {

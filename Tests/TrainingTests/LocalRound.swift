@@ -30,9 +30,9 @@ final class LocalRound: RoundEnvironment {
 
     func preload(_ order: RoundOrder, _ plan: LoadedPlan) {}
 
-    func connect(_ order: RoundOrder) throws -> any Communicator {
+    func open(_ order: RoundOrder) throws -> any Communicator {
         let group = try ProcessGroup(
-            rank: order.rank, size: order.members.count, host: "127.0.0.1", timeout: 20, rendezvous: rendezvous)
+            rank: order.rank, names: order.members, address: "127.0.0.1", rendezvous: rendezvous)
         return breaking.map { BreakingGroup(group, sum: $0.step, slice: $0.slice) } ?? group
     }
 

@@ -110,7 +110,7 @@ struct Plans: Sendable {
         let all = (0..<members).map { _ in LocalMember(plans, rows, threads: threads, stopAt: stopAt) }
         LocalMember.run(order, all, checkpoint: checkpoint)
         for member in all {
-            if case .failed(let reason, let fatal, _)? = member.failure {
+            if case .failed(let reason, let fatal, _, _)? = member.failure {
                 throw MemberLeft(reason: reason, fatal: fatal)
             }
         }
@@ -287,7 +287,7 @@ struct Plans: Sendable {
         }
         LocalMember.run(Self.order(plans, 2, round: 2), members)
         for member in members {
-            guard case .failed(let reason, true, nil)? = member.failure else {
+            guard case .failed(let reason, true, nil, _)? = member.failure else {
                 Issue.record("\(String(describing: member.failure))")
                 continue
             }

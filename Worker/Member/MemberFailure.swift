@@ -16,12 +16,18 @@ package struct MemberFailure: Equatable, Sendable {
     package var cause: Cause
     /// Index of the plan's input that could not be read; nil where the failure is of no input.
     package var input: Int?
+    /// The ranks of the members that were out of reach or silent; empty where it is nobody's fault, or nobody can be
+    /// named; nil where this member itself could not do its part.
+    package var lost: [Int]?
 
-    /// - Parameter input: index of the plan's input that could not be read.
-    package init(_ reason: String, cause: Cause, input: Int? = nil) {
+    /// - Parameters:
+    ///   - input: index of the plan's input that could not be read.
+    ///   - lost: ranks of the members that were out of reach; empty where nobody can be named.
+    package init(_ reason: String, cause: Cause, input: Int? = nil, lost: [Int]? = nil) {
         self.reason = reason
         self.cause = cause
         self.input = input
+        self.lost = lost
     }
 
     /// Whether another round would end in the same way, so that the job has failed.

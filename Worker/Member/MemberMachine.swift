@@ -154,7 +154,8 @@ package struct MemberMachine: Sendable {
         case .stepped(let loss): return stepped(loss: loss, now: now)
         case .evaluated: return metrics.map { epochEnded($0, now: now) } ?? perform(.evaluate(.validation))
         case .reported(let report, let truncated): return reported(report, truncated: truncated, now: now)
-        case .interrupted: return leave(MemberFailure("the round was given up during \(operation)", cause: .transient))
+        case .interrupted:
+            return leave(MemberFailure("the round was given up during \(operation)", cause: .transient, lost: []))
         case .failed(let failure): return leave(failure)
         }
     }
@@ -177,7 +178,7 @@ package struct MemberMachine: Sendable {
     package mutating func storeFailed(_ reason: String) -> [MemberDirective] {
         guard !storing.isEmpty else { preconditionFailure("a state could not be stored that nobody handed over") }
         guard storing.removeFirst() != nil else { return [] }
-        return leave(MemberFailure("cannot store a checkpoint: \(reason)", cause: .transient))
+        return leave(MemberFailure("cannot store a checkpoint: \(reason)", cause: .transient, lost: []))
     }
 
     // MARK: Rounds begin and end
@@ -190,7 +191,7 @@ package struct MemberMachine: Sendable {
                 invalid round order: rank \(order.rank) and lane owners \(order.owners) of \
                 \(order.members.count) members
                 """,
-                cause: .transient)
+                cause: .transient, lost: [])
         }
         return nil
     }
@@ -218,7 +219,8 @@ package struct MemberMachine: Sendable {
     }
 
     private mutating func remember(_ failure: MemberFailure, of round: RoundNumber) -> MemberDirective {
-        let report = TrainingReport.failed(reason: failure.reason, fatal: failure.isFatal, input: failure.input)
+        let report = TrainingReport.failed(
+            reason: failure.reason, fatal: failure.isFatal, input: failure.input, lost: failure.lost)
         left = (round, report)
         return .send(report, round: round)
     }
@@ -300,12 +302,12 @@ package struct MemberMachine: Sendable {
             return leave(
                 MemberFailure(
                     "invalid exchange: expected \(order.members.count) statements, found \(statements.count)",
-                    cause: .transient))
+                    cause: .transient, lost: []))
         }
         for (rank, statement) in statements.enumerated() {
             guard let fault = statement.fault(plan) else { continue }
             return leave(
-                MemberFailure("invalid statement of \(order.members[rank]): \(fault)", cause: .transient))
+                MemberFailure("invalid statement of \(order.members[rank]): \(fault)", cause: .transient, lost: [rank]))
         }
         let start: RoundStart
         do throws(RoundStart.Conflict) {

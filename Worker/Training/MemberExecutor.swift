@@ -33,9 +33,8 @@ package protocol RoundEnvironment: AnyObject, Sendable {
     /// Reads the blocks of the member's own lanes as far as the cache has room, so that no member waits for another's
     /// site in a step.
     func preload(_ order: RoundOrder, _ plan: LoadedPlan) throws
-    /// Connects with the round's other members.
-    /// - Throws: where one of them cannot be reached, or the round was interrupted.
-    func connect(_ order: RoundOrder) throws -> any Communicator
+    /// Opens this member's end of the connections with the round's other members, which are connected next.
+    func open(_ order: RoundOrder) throws -> any Communicator
     /// Fetches a checkpoint's bytes from the coordinator.
     func checkpoint(_ digest: String) throws -> [UInt8]
 }
@@ -98,7 +97,9 @@ package final class MemberExecutor: @unchecked Sendable {
                 stepsPerEpoch: plan.schedule.stepsPerEpoch, epochs: plan.training.epochs,
                 followsMetrics: plan.training.course.followsMetrics)
         case .connect:
-            self.attempt?.group = try environment.connect(order)
+            let group = try environment.open(order)
+            self.attempt?.group = group
+            try group.connect()
             return .connected
         case .exchange(let step, let epochs):
             let state = try step.map {
@@ -163,6 +164,9 @@ package final class MemberExecutor: @unchecked Sendable {
         let input = inputError?.file.flatMap { file in
             attempt?.plan?.data.inputs.firstIndex { $0.file.urls.contains(file) }
         }
-        return .failed(MemberFailure("\(error)", cause: inputError?.code == .input ? .job : .transient, input: input))
+        return .failed(
+            MemberFailure(
+                "\(error)", cause: inputError?.code == .input ? .job : .transient, input: input,
+                lost: attempt?.group?.lost))
     }
 }

@@ -5,7 +5,8 @@ import Training
 
 /// Connects the operations of one round with the coordinator and the other members, and knows whether the round was
 /// interrupted.
-// SAFETY: `values` and `isInterrupted` are touched only while `condition` is locked; everything else is constant.
+// SAFETY: `values`, `isInterrupted` and `group` are touched only while `condition` is locked; everything else is
+// constant.
 final class RoundAttempt: RoundEnvironment, Rendezvous, @unchecked Sendable {
     let round: RoundNumber
     let blobs: BlobClient
@@ -14,6 +15,8 @@ final class RoundAttempt: RoundEnvironment, Rendezvous, @unchecked Sendable {
     private let condition = NSCondition()
     private var values: [String: [UInt8]] = [:]
     private var isInterrupted = false
+    /// The connections, for as long as the executor keeps them.
+    private weak var group: ProcessGroup?
 
     init(round: RoundNumber, outbox: Outbox, blobs: BlobClient, loader: PlanLoader) {
         self.round = round
@@ -24,12 +27,14 @@ final class RoundAttempt: RoundEnvironment, Rendezvous, @unchecked Sendable {
 
     var isStopped: Bool { condition.withLock { isInterrupted } }
 
-    /// Wakes whatever waits for another member.
+    /// Wakes whatever waits for another member, a sum that is under way too.
     func interrupt() {
-        condition.withLock {
+        let group = condition.withLock {
             isInterrupted = true
             condition.broadcast()
+            return self.group
         }
+        group?.abandon()
     }
 
     // MARK: Operations
@@ -41,8 +46,12 @@ final class RoundAttempt: RoundEnvironment, Rendezvous, @unchecked Sendable {
         try loader.preload(plan, lanes: lanes) { [self] in isStopped }
     }
 
-    func connect(_ order: RoundOrder) throws -> any Communicator {
-        try ProcessGroup(rank: order.rank, size: order.members.count, host: loader.host, timeout: 30, rendezvous: self)
+    func open(_ order: RoundOrder) throws -> any Communicator {
+        let group = try ProcessGroup(rank: order.rank, names: order.members, address: loader.host, rendezvous: self)
+        condition.withLock { self.group = group }
+        // An interrupt that came before had nothing to end.
+        if isStopped { group.abandon() }
+        return group
     }
 
     func checkpoint(_ digest: String) throws -> [UInt8] { try blocking { [blobs] in try await blobs.get(digest) } }

@@ -1,5 +1,6 @@
-import Bytes
+package import Bytes
 package import Cluster
+import Collectives
 import Dispatch
 import Foundation
 import GRPCCore
@@ -37,7 +38,7 @@ package struct WorkerService: Sendable {
         /// Takes part in training rounds with others.
         package var joinsRounds = true
         /// The address that other workers reach this one at during training.
-        package var host = "127.0.0.1"
+        package private(set) var host = "127.0.0.1"
 
         package init(coordinator: HostAndPort, name: String, threads: Int, localRoots: [String]) {
             self.coordinator = coordinator
@@ -45,6 +46,12 @@ package struct WorkerService: Sendable {
             self.threads = threads
             self.localRoots = localRoots
         }
+
+        /// Sets the address that other workers reach this one at, once it is certain that this machine listens there.
+        ///
+        /// - Parameter host: a name, which is resolved, or an IP address.
+        /// - Throws: `InputError` with `.input` where it does not resolve, or is no address of this machine.
+        package mutating func listen(at host: String) throws(InputError) { self.host = try MemberAddress.resolve(host) }
     }
 
     let settings: Settings
