@@ -180,7 +180,7 @@ let package = Package(
         .testTarget(
             name: "ModelsTests", dependencies: ["Bytes", "CKernels", "Cluster", "Features", "Models"],
             path: "Tests/ModelsTests",
-            exclude: ["evaluation_oracle.py", "torch_reference.py", "torch_reference.json"],
+            exclude: ["evaluation_oracle.py", "regression_oracle.py", "torch_reference.py", "torch_reference.json"],
             swiftSettings: swiftSettings),
         tests(
             "InferenceTests",
@@ -190,7 +190,7 @@ let package = Package(
         tests("SamplingTests", ["Cluster", "Sampling"]),
         .testTarget(
             name: "FeaturesTests",
-            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling"],
+            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling", "Specs"],
             path: "Tests/FeaturesTests", exclude: ["oracle.py"], swiftSettings: swiftSettings),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
         tests(

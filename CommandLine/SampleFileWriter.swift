@@ -78,7 +78,11 @@ struct SampleFileWriter {
         let schema = withLengths()
         let assembler = BatchAssembler(schema)
         for (index, input) in schema.inputs.enumerated() { try write(input, index, assembler, to: archive) }
-        try archive.add("label", pieces.flatMap { $0.samples.labels[$0.range] })
+        if schema.target == nil {
+            try archive.add("label", pieces.flatMap { $0.samples.labels[$0.range] })
+        } else {
+            try archive.add("target", pieces.flatMap { $0.samples.targets?[$0.range] ?? [] })
+        }
         try archive.add("weight", pieces.flatMap { piece in piece.range.map { piece.samples.weight($0) } })
         try archive.add("entry", pieces.flatMap { piece in piece.range.map { piece.samples.entry($0) } })
         try archive.add("file", pieces.flatMap { [Int32](repeating: Int32($0.input), count: $0.range.count) })
@@ -163,6 +167,6 @@ extension DataSchema {
                     input.channels[index].fill = .nan
                 }
                 return input
-            })
+            }, target: target)
     }
 }

@@ -11,8 +11,8 @@ struct SamplesCommand: AsyncParsableCommand {
         commandName: "samples", abstract: "Writes the samples that a job trains on, for other tools.",
         discussion: """
             Reads the job's files again, on this machine, and writes DIRECTORY/train-00000.npz and so on. They have \
-            the model's inputs as training sees them (padded, normalised, with masks), and for each sample its label, \
-            weight, entry and file, in the order of the files and their entries. numpy.load opens them.
+            the model's inputs as training sees them (padded, normalised, with masks), and for each sample its label \
+            or target, weight, entry and file, in the order of the files and their entries. numpy.load opens them.
 
             The job must have begun to train. A file is read from its replicas, with the credentials that a worker \
             would use here; one that was replaced since the job read it is an error.

@@ -8,6 +8,15 @@ extension StatusText {
     /// An area under the ROC curve.
     static func area(_ value: Double?) -> String { value.map { String(format: "%.5f", $0) } ?? "undefined (one class)" }
 
+    /// The errors of a model that learns a target, in the target's units.
+    static func text(_ regression: RegressionMetrics) -> String {
+        func text(_ value: Double?, _ otherwise: String) -> String {
+            value.map { String(format: "%.5g", $0) } ?? "undefined (\(otherwise))"
+        }
+        return "MAE " + text(regression.mae, "no events") + " RMSE " + text(regression.rmse, "no events") + " R2 "
+            + text(regression.r2, "the targets do not vary")
+    }
+
     /// What the finished model does on the test part, and how train and test compare.
     ///
     /// - Parameter epochs: those that were trained.

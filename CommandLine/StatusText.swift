@@ -3,9 +3,14 @@ import Foundation
 
 /// A job's status as text.
 enum StatusText {
-    /// The loss of a part, and its AUC and accuracy where it has them.
-    private static func text(_ part: PartMetrics) -> String {
-        String(format: "loss %.5f", part.loss) + (part.auc.map { String(format: " AUC %.5f", $0) } ?? "")
+    /// The loss of a part, and its AUC and accuracy where it has them; of a target its errors.
+    ///
+    /// - Parameter onTarget: whether the loss is that of a target, whose size may be any.
+    private static func text(_ part: PartMetrics, onTarget: Bool) -> String {
+        if onTarget {
+            return String(format: "loss %.5g", part.loss) + (part.regression.map { " " + text($0) } ?? "")
+        }
+        return String(format: "loss %.5f", part.loss) + (part.auc.map { String(format: " AUC %.5f", $0) } ?? "")
             + (part.accuracy.map { String(format: " accuracy %.4f", $0) } ?? "")
     }
 
@@ -36,8 +41,10 @@ enum StatusText {
         }
         if status.eventsPerSecond > 0 { text += " \(number(status.eventsPerSecond)) events/s" }
         if status.megabytesPerSecond > 0 { text += String(format: " %.1f MB/s", status.megabytesPerSecond) }
-        if let loss = status.loss { text += String(format: " loss %.4f", loss) }
+        let errors = status.metrics.last?.validation.regression
+        if let loss = status.loss { text += String(format: errors == nil ? " loss %.4f" : " loss %.4g", loss) }
         if let auc = status.metrics.last?.validation.auc { text += String(format: " AUC %.4f", auc) }
+        if let error = errors?.rmse { text += String(format: " RMSE %.4g", error) }
         if let eta = status.etaSeconds, !status.isFinal { text += String(format: " ETA %.0f s", eta) }
         if let waiting = status.waiting { text += " (waits for \(waiting))" }
         return text
@@ -59,12 +66,18 @@ enum StatusText {
                     + String(format: "%.1f MB/s", site.megabytesPerSecond))
         }
         for metrics in status.metrics {
+            let onTarget = metrics.validation.regression != nil
             lines.append(
-                "  epoch \(metrics.epoch): \(text(metrics.train)), validation \(text(metrics.validation))")
+                "  epoch \(metrics.epoch): \(text(metrics.train, onTarget: onTarget)), "
+                    + "validation \(text(metrics.validation, onTarget: onTarget))")
         }
         if let test = status.test {
-            let accuracy = test.accuracy.map { String(format: "%.4f", $0) } ?? "undefined (no events)"
-            lines.append("  test: AUC \(area(test.auc)), accuracy \(accuracy), \(test.events) events")
+            if let regression = test.regression {
+                lines.append("  test: \(text(regression)), \(test.events) events")
+            } else {
+                let accuracy = test.accuracy.map { String(format: "%.4f", $0) } ?? "undefined (no events)"
+                lines.append("  test: AUC \(area(test.auc)), accuracy \(accuracy), \(test.events) events")
+            }
             if let evaluation = status.evaluation {
                 lines += self.lines(evaluation, epochs: status.metrics.count).map { "    " + $0 }
             }

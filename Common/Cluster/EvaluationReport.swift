@@ -18,6 +18,8 @@ package struct EvaluationReport: Codable, Sendable, Equatable {
         package var histograms: [ScoreHistogram]?
         /// The number of events by true class, and within it by predicted class; nil as `histograms`.
         package var confusion: [[Int64]]?
+        /// Of a model that learns a target; nil for one with classes.
+        package var regression: RegressionReport?
 
         package init() {}
     }
@@ -70,6 +72,7 @@ extension EvaluationReport.Part {
         try keys.read(.metrics, into: &metrics)
         histograms = try keys.decodeIfPresent([EvaluationReport.ScoreHistogram].self, forKey: .histograms)
         confusion = try keys.decodeIfPresent([[Int64]].self, forKey: .confusion)
+        regression = try keys.decodeIfPresent(RegressionReport.self, forKey: .regression)
     }
 }
 

@@ -39,6 +39,18 @@ extension JobDescription {
         case categorical = "categorical_crossentropy"
         /// The cross-entropy of the last layer's shape with less weight on samples that are classified well.
         case focal
+        /// The mean squared error of a target.
+        case mse
+        /// The squared error of a target up to a distance, and beyond it in proportion to the distance.
+        case huber
+
+        /// Whether it compares the model's one output with a target, rather than scores with a class.
+        package var isRegression: Bool {
+            switch self {
+            case .binary, .categorical, .focal: false
+            case .mse, .huber: true
+            }
+        }
     }
 
     /// What a loss is set up with.
@@ -49,6 +61,8 @@ extension JobDescription {
         package var gamma = 2.0
         /// The weight of class 1 in focal loss, that of class 0 being 1 less it; nil weighs both alike.
         package var alpha: Double?
+        /// The distance from which the Huber loss is linear, above 0, in units of the normalised target.
+        package var delta = 1.0
 
         package init() {}
     }
@@ -61,5 +75,6 @@ extension JobDescription.LossSettings {
         try keys.read(.labelSmoothing, into: &labelSmoothing)
         try keys.read(.gamma, into: &gamma)
         try keys.read(.alpha, into: &alpha)
+        try keys.read(.delta, into: &delta)
     }
 }

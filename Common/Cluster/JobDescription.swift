@@ -3,7 +3,7 @@ package struct JobDescription: Codable, Sendable, Equatable {
     /// A named list of files that share one label and one tree.
     package struct Dataset: Codable, Sendable, Equatable {
         package var name: String
-        /// The class: 0, 1, ...; nil where `labelBranch` gives it.
+        /// The class: 0, 1, ...; nil where `labelBranch` gives it, or there is a `target`.
         package var label: Int?
         /// The path of the tree in each file.
         package var tree: String
@@ -114,6 +114,8 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package var chunkEvents: Int64 = 100_000
     package var split = Split()
     package var labelBranch: String?
+    /// What a regression learns; nil where classes are learnt.
+    package var target: Target?
     package var onError = OnError.fail
     /// Ask each replica's site for its checksum and compare.
     package var verify: Verify?
@@ -126,10 +128,8 @@ package struct JobDescription: Codable, Sendable, Equatable {
     package var maxWorkers: Int?
 
     private enum CodingKeys: String, CodingKey {
-        case format, name, datasets, branches, features, chunkEvents, split, labelBranch, onError, verify, credentials,
-            train,
-            publish,
-            priority
+        case format, name, datasets, branches, features, chunkEvents, split, labelBranch, target, onError, verify,
+            credentials, train, publish, priority
         case maxWorkers = "workersMost"
     }
 
@@ -157,6 +157,7 @@ extension JobDescription {
         try keys.read(.chunkEvents, into: &chunkEvents)
         try keys.read(.split, into: &split)
         try keys.read(.labelBranch, into: &labelBranch)
+        try keys.read(.target, into: &target)
         try keys.read(.onError, into: &onError)
         try keys.read(.verify, into: &verify)
         try keys.read(.credentials, into: &credentials)

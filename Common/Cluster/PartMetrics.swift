@@ -1,7 +1,7 @@
 /// The metrics of one part of the split.
 package struct PartMetrics: Codable, Sendable, Equatable {
     package var events: Int64
-    /// The mean loss of the events; 0 where there is none.
+    /// The mean loss of the events; 0 where there is none. Of a target it is in the target's units, squared.
     package var loss: Double
     /// The area under the ROC curve, of several classes the mean of each against the rest; nil where it was not
     /// computed, or where the events are of one class.
@@ -11,13 +11,19 @@ package struct PartMetrics: Codable, Sendable, Equatable {
     package var classAUC: [Double?]?
     /// The share of events that are classified rightly; nil where it was not computed, or there is no event.
     package var accuracy: Double?
+    /// Of a model that learns a target; nil for one with classes, or where it was not computed.
+    package var regression: RegressionMetrics?
 
-    package init(events: Int64, loss: Double, auc: Double?, classAUC: [Double?]? = nil, accuracy: Double?) {
+    package init(
+        events: Int64, loss: Double, auc: Double?, classAUC: [Double?]? = nil, accuracy: Double?,
+        regression: RegressionMetrics? = nil
+    ) {
         self.events = events
         self.loss = loss
         self.auc = auc
         self.classAUC = classAUC
         self.accuracy = accuracy
+        self.regression = regression
     }
 }
 
@@ -31,5 +37,6 @@ extension PartMetrics {
         try keys.encode(auc, forKey: .auc)
         try keys.encodeIfPresent(classAUC, forKey: .classAUC)
         try keys.encode(accuracy, forKey: .accuracy)
+        try keys.encodeIfPresent(regression, forKey: .regression)
     }
 }

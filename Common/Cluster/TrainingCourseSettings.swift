@@ -19,12 +19,23 @@ package struct TrainingCourseSettings: Codable, Sendable, Equatable {
     /// A metric of the validation part.
     package enum Metric: String, Codable, Sendable, CaseIterable {
         case loss, auc, accuracy
+        /// The mean absolute and the root mean squared error of a target.
+        case mae, rmse
 
         /// Whether a larger value is a better one.
         package var isBetterWhenLarger: Bool {
             switch self {
-            case .loss: false
+            case .loss, .mae, .rmse: false
             case .auc, .accuracy: true
+            }
+        }
+
+        /// Whether a training has it: on a target, or on classes.
+        package func isDefined(onTarget: Bool) -> Bool {
+            switch self {
+            case .loss: true
+            case .auc, .accuracy: !onTarget
+            case .mae, .rmse: onTarget
             }
         }
     }

@@ -43,9 +43,10 @@ package struct TrainingPlan: Codable, Sendable, Equatable {
         evaluatesTrain = training.evaluatesTrain
     }
 
-    /// The number of classes that the model distinguishes; nil where its last layer does not determine it.
+    /// The number of classes that the model distinguishes; nil where its last layer does not determine it, or where it
+    /// learns a target.
     package var classes: Int? {
-        guard case .dense(let units, _, _)? = layers.last else { return nil }
+        guard !loss.isRegression, case .dense(let units, _, _)? = layers.last else { return nil }
         return max(2, units)
     }
 

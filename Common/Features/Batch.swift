@@ -7,6 +7,8 @@ package struct Batch: Sendable {
     package internal(set) var inputs: [BatchInput]
     /// `[samples]`, the class of each sample.
     package internal(set) var labels: [Int32] = []
+    /// `[samples]`, the target of each sample in the target's units; empty where classes are learnt.
+    package internal(set) var targets: [Float] = []
     /// `[samples]`, the weight of each sample.
     package internal(set) var weights: [Float] = []
     /// For each sample the index of its next value in its store, while a batch is assembled.
@@ -18,6 +20,7 @@ package struct Batch: Sendable {
     package init(_ schema: DataSchema, capacity: Int = 0) {
         inputs = schema.inputs.map { BatchInput($0, capacity: capacity) }
         labels.reserveCapacity(capacity)
+        if schema.target != nil { targets.reserveCapacity(capacity) }
         weights.reserveCapacity(capacity)
         cursors.reserveCapacity(capacity)
     }

@@ -35,9 +35,15 @@ package struct BatchAssembler: Sendable {
         precondition(batch.inputs.count == inputs.count)
         batch.sampleCount = samples.count
         batch.labels.removeAll(keepingCapacity: true)
+        batch.targets.removeAll(keepingCapacity: true)
         batch.weights.removeAll(keepingCapacity: true)
         batch.cursors.removeAll(keepingCapacity: true)
         batch.labels.append(contentsOf: samples.lazy.map { $0.samples.labels[$0.index] })
+        if schema.target != nil {
+            // A store that was made without targets has none for any sample, and the model rejects the batch.
+            batch.targets.append(
+                contentsOf: samples.lazy.compactMap { sample in sample.samples.targets?[sample.index] })
+        }
         batch.weights.append(contentsOf: samples.lazy.map { $0.samples.weight($0.index) })
         batch.cursors.append(contentsOf: samples.lazy.map { $0.samples.start($0.index) })
         for (index, input) in inputs.enumerated() {

@@ -35,11 +35,17 @@ package struct DataPlanner: Sendable {
     ) throws(InputError) -> (plan: DataPlan, notes: [String]) {
         guard trainingSpecs.rows > 0 else { throw InputError(.input, "no event is in the training part") }
         var features: [(branch: SurveyedBranch, statistics: BranchStatistics)] = []
-        for (name, statistics) in zip(branches, trainingSpecs.branches) where name != job.labelBranch {
+        for (name, statistics) in zip(branches, trainingSpecs.branches) where name != job.truthBranch {
             if let branch = surveyed[name] { features.append((branch, statistics)) }
         }
-        let schema = try FeaturePlanner.plan(
+        var schema = try FeaturePlanner.plan(
             job.features, branches: features.map(\.branch), specs: features.map(\.statistics))
+        var notes: [String] = []
+        if let target = job.target {
+            let statistics = zip(branches, trainingSpecs.branches).first { $0.0 == target.branch }?.1
+            schema.target = try TargetPlanner.plan(target, branch: surveyed[target.branch], statistics: statistics)
+            if job.branches.isKept(target.branch) { notes.append("\(target.branch) is the target, and so no feature") }
+        }
         if let units = training.outputUnits, let label = blocks.map(\.label).max(), label >= units {
             throw InputError(
                 .input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
@@ -52,6 +58,6 @@ package struct DataPlanner: Sendable {
         let plan = DataPlan(
             split: job.split, labelBranch: job.labelBranch, schema: schema, inputs: inputs, blocks: blocks,
             lanes: LaneDealer.deal(blocks, lanes: lanes, seed: job.split.seed))
-        return (plan, constants + lost)
+        return (plan, notes + constants + lost)
     }
 }

@@ -1,6 +1,6 @@
 package import Bytes
 
-/// The named inputs of a model and how each comes from branches.
+/// The named inputs of a model and how each comes from branches; and the target that it learns, where it does.
 ///
 /// Format 2 lists the inputs. Format 1 had no `format` key and listed the channels of what is now one flat input; it is
 /// still read.
@@ -12,8 +12,13 @@ package struct DataSchema: Sendable, Equatable {
 
     /// In the order of the model's inputs. A sample's values are stored and its batches are laid out in this order.
     package var inputs: [InputSchema]
+    /// What is learnt; nil where classes are.
+    package var target: TargetSchema?
 
-    package init(inputs: [InputSchema]) { self.inputs = inputs }
+    package init(inputs: [InputSchema], target: TargetSchema? = nil) {
+        self.inputs = inputs
+        self.target = target
+    }
 
     /// A schema with one flat input named `features`.
     package init(flat channels: [Channel]) {
@@ -65,6 +70,7 @@ package struct DataSchema: Sendable, Equatable {
                 .corrupt, "two inputs of a schema share a name", found: inputs.map(\.name).joined(separator: ", "))
         }
         for input in inputs { try Self.validate(input) }
+        try target?.validate()
         guard flatWidth <= Self.maxWidth, Set(names).count == names.count else {
             throw InputError(
                 .corrupt, "the schema's features are too many or share names",
@@ -123,14 +129,17 @@ package struct DataSchema: Sendable, Equatable {
 }
 
 extension DataSchema: Codable {
-    private enum CodingKeys: CodingKey { case format, inputs }
+    private enum CodingKeys: CodingKey { case format, inputs, target }
 
     package init(from decoder: any Decoder) throws {
         let keys = try decoder.container(keyedBy: CodingKeys.self)
         let format = try keys.decodeIfPresent(Int.self, forKey: .format) ?? 1
         switch format {
         case 1: self.init(flat: try keys.decode([Channel].self, forKey: .inputs))
-        case 2: self.init(inputs: try keys.decode([InputSchema].self, forKey: .inputs))
+        case 2:
+            self.init(
+                inputs: try keys.decode([InputSchema].self, forKey: .inputs),
+                target: try keys.decodeIfPresent(TargetSchema.self, forKey: .target))
         default:
             throw DecodingError.dataCorruptedError(
                 forKey: .format, in: keys,
@@ -143,5 +152,6 @@ extension DataSchema: Codable {
         var keys = encoder.container(keyedBy: CodingKeys.self)
         try keys.encode(Self.currentFormat, forKey: .format)
         try keys.encode(inputs, forKey: .inputs)
+        try keys.encodeIfPresent(target, forKey: .target)
     }
 }

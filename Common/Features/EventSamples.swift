@@ -21,14 +21,17 @@ package final class EventSamples: Sendable {
     private let entries: [UInt32]
     /// The class of each sample.
     package let labels: [Int32]
+    /// The target of each sample, in the target's units; nil where classes are learnt.
+    package let targets: [Float]?
     /// The weight of each sample; nil where all are 1.
     private let weights: [Float]?
 
     init(
         values: [Float], stride: Int?, starts: [Int], lengths: [Int32], collections: Int, lengthIndices: [Int],
-        firstEntry: Int64, entries: [UInt32], labels: [Int32], weights: [Float]?
+        firstEntry: Int64, entries: [UInt32], labels: [Int32], targets: [Float]?, weights: [Float]?
     ) {
         precondition(entries.count == labels.count && (weights.map { $0.count == labels.count } ?? true))
+        precondition(targets.map { $0.count == labels.count } ?? true)
         precondition(stride != nil || starts.count == labels.count)
         precondition(lengths.count == collections * labels.count)
         precondition(lengthIndices.allSatisfy { $0 < collections })
@@ -42,6 +45,7 @@ package final class EventSamples: Sendable {
         self.firstEntry = firstEntry
         self.entries = entries
         self.labels = labels
+        self.targets = targets
         self.weights = weights
     }
 
@@ -115,6 +119,6 @@ package final class EventSamples: Sendable {
     /// Bytes in memory, without constant overhead.
     package var bytes: Int {
         4 * values.count + 8 * starts.count + 4 * lengths.count + 8 * count
-            + 4 * (weights?.count ?? 0)
+            + 4 * (weights?.count ?? 0) + 4 * (targets?.count ?? 0)
     }
 }

@@ -33,13 +33,15 @@ package struct EventStore: Sendable {
     ///   - batch: the block's columns.
     ///   - entries: the entries of each part, counted from the batch's first.
     ///   - labels: the class of each of those entries.
+    ///   - targets: the target of each of them; nil where classes are learnt.
     /// - Throws: `InputError` where the channels of a sequence or an image have different numbers of items in an entry.
     package init(
-        _ schema: DataSchema, _ batch: ColumnBatch, entries: PartTable<[Int]>, labels: PartTable<[Int32]>
+        _ schema: DataSchema, _ batch: ColumnBatch, entries: PartTable<[Int]>, labels: PartTable<[Int32]>,
+        targets: PartTable<[Float]>? = nil
     ) throws(InputError) {
         let builder = EventStoreBuilder(schema, batch)
         let parts = try PartTable.make { (part: SplitPart) throws(InputError) in
-            try builder.samples(entries[part], labels: labels[part])
+            try builder.samples(entries[part], labels: labels[part], targets: targets?[part])
         }
         self.init(
             parts: parts.map(\.samples), truncated: parts.values.reduce(0) { $0 + $1.truncated },
@@ -51,7 +53,10 @@ package struct EventStore: Sendable {
     /// - Parameters:
     ///   - rows: `[samples, features]` of each part in C order, NaN where a value is missing.
     ///   - labels: `[samples]` of each part.
-    package init(_ schema: DataSchema, rows: PartTable<[Float]>, labels: PartTable<[Int32]>) {
+    ///   - targets: `[samples]` of each part; nil where classes are learnt.
+    package init(
+        _ schema: DataSchema, rows: PartTable<[Float]>, labels: PartTable<[Int32]>, targets: PartTable<[Float]>? = nil
+    ) {
         let width = schema.flatWidth
         precondition(schema.inputs.allSatisfy { $0.kind == .flat })
         self.init(
@@ -61,7 +66,8 @@ package struct EventStore: Sendable {
                 return EventSamples(
                     values: rows[part], stride: width, starts: [], lengths: [], collections: 0,
                     lengthIndices: .init(repeating: -1, count: schema.channels.count), firstEntry: 0,
-                    entries: (0..<count).map { UInt32($0) }, labels: labels[part], weights: nil)
+                    entries: (0..<count).map { UInt32($0) }, labels: labels[part],
+                    targets: targets?[part], weights: nil)
             })
     }
 }

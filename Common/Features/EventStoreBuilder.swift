@@ -35,7 +35,7 @@ struct EventStoreBuilder {
     }
 
     func samples(
-        _ entries: [Int], labels: [Int32]
+        _ entries: [Int], labels: [Int32], targets: [Float]?
     ) throws(InputError) -> Built {
         var lengths: [[Int32]] = []
         var lengthIndices = [Int](repeating: -1, count: channels.count)
@@ -83,7 +83,7 @@ struct EventStoreBuilder {
             lengths: entries.indices.flatMap { sample in lengths.map { $0[sample] } },
             collections: lengths.count, lengthIndices: lengthIndices, firstEntry: batch.first,
             entries: entries.map { UInt32($0) }, labels: labels,
-            weights: nil)
+            targets: targets, weights: nil)
         return Built(samples: samples, truncated: truncated, outsideGrid: outsideGrid(samples))
     }
 

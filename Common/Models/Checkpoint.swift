@@ -2,14 +2,14 @@ package import Bytes
 
 /// The bytes of a training state, big-endian.
 ///
-/// Format 4 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
-/// array with its length. Format 3 lacked the training's course and the best parameters, format 2 the epoch's running
-/// loss and weight too. Format 1 began with another magic number, named nothing, and always had two moments and two
-/// powers; all are still read. A state that does not fit the
-/// model and the optimiser in every array is an error: the arithmetic relies on their lengths.
+/// Format 5 begins with the magic number and the format, names the optimiser and the tensors' shapes, and holds each
+/// array with its length. Format 4 had the epoch's running loss as a whole number in units of 2^-32; format 3 lacked
+/// the training's course and the best parameters, format 2 the epoch's running loss and weight too. Format 1 began with
+/// another magic number, named nothing, and always had two moments and two powers; all are still read. A state that
+/// does not fit the model and the optimiser in every array is an error: the arithmetic relies on their lengths.
 package enum Checkpoint {
     /// The format that is written.
-    package static let currentFormat: UInt32 = 4
+    package static let currentFormat: UInt32 = 5
     /// BLCF
     private static let magic: UInt32 = 0x424C_4346
     /// BLCK, without a format after it.
@@ -24,7 +24,7 @@ package enum Checkpoint {
         writer.put(magic)
         writer.put(currentFormat)
         writer.put(state.step)
-        writer.put(state.epochLoss)
+        writer.put(state.epochLoss.bitPattern)
         writer.put(state.epochWeight)
         writer.put(Int32(state.optimizerName.utf8.count))
         writer.bytes += state.optimizerName.utf8
@@ -80,7 +80,8 @@ package enum Checkpoint {
                 expected: "a format up to \(currentFormat)", found: "\(format)")
         }
         let step = try step(&reader)
-        let (epochLoss, epochWeight): (Int64, Int64) = format < 3 ? (0, 0) : (try reader.i64(), try reader.i64())
+        let epochLoss = try epochLoss(&reader, format: format)
+        let epochWeight = format < 3 ? 0 : try reader.i64()
         let name = String(decoding: try reader.bytes(try reader.count32(itemSize: 1)), as: UTF8.self)
         try expect(optimizer.name, name, "optimiser")
         try expect(optimizer.initialScalars.count, Int(try reader.i32()), "numbers of the optimiser")
@@ -165,6 +166,14 @@ package enum Checkpoint {
         return step
     }
 
+    private static func epochLoss(_ reader: inout ByteReader, format: UInt32) throws(InputError) -> Double {
+        switch format {
+        case ..<3: return 0
+        case 3, 4: return Double(try reader.i64()) / Loss.fixedPointUnit
+        default: return try scalar(&reader)
+        }
+    }
+
     private static func course(_ reader: inout ByteReader) throws(InputError) -> TrainingCourse {
         func number(_ reader: inout ByteReader) throws(InputError) -> Int {
             let number = try reader.i64()
@@ -191,7 +200,7 @@ package enum Checkpoint {
     private static func scalar(_ reader: inout ByteReader) throws(InputError) -> Double {
         let scalar = try reader.f64()
         guard scalar.isFinite else {
-            throw InputError(.corrupt, "a number of the optimiser in a checkpoint is not finite", found: "\(scalar)")
+            throw InputError(.corrupt, "a number in a checkpoint is not finite", found: "\(scalar)")
         }
         return scalar
     }

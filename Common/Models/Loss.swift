@@ -1,7 +1,7 @@
 import CKernels
-package import Cluster
 
-/// The loss of scores and classes: the one definition that training and metrics share.
+/// The loss of scores and what they are compared with: the one definition that training and metrics share. What is here
+/// is that of classes; `ValueLoss` is that of a target.
 package struct Loss: Sendable, Equatable {
     /// What the scores mean.
     package enum Scores: Sendable, Equatable {
@@ -9,6 +9,8 @@ package struct Loss: Sendable, Equatable {
         case binary
         /// A score for each class, which together make 1.
         case categorical(classes: Int)
+        /// One score a sample, the normalised value of a target.
+        case value(ValueLoss)
     }
 
     /// What focal loss (Lin and others) weighs a sample by: `alpha (1 - p)^gamma`, p being the probability that its
@@ -43,19 +45,10 @@ package struct Loss: Sendable, Equatable {
     /// The cross-entropy of a model with this many scores a sample.
     package init(outputs: Int) { self.init(outputs == 1 ? .binary : .categorical(classes: outputs)) }
 
-    /// The loss that a job asks for, of a model with this many scores a sample.
-    package init(_ loss: JobDescription.Loss, _ settings: JobDescription.LossSettings, outputs: Int) {
-        let scores: Scores = outputs == 1 ? .binary : .categorical(classes: outputs)
-        switch loss {
-        case .binary, .categorical: self.init(scores, labelSmoothing: settings.labelSmoothing)
-        case .focal: self.init(scores, focus: Focus(gamma: settings.gamma, alpha: settings.alpha))
-        }
-    }
-
     /// Scores a sample.
     package var outputs: Int {
         switch scores {
-        case .binary: 1
+        case .binary, .value: 1
         case .categorical(let classes): classes
         }
     }
@@ -79,6 +72,7 @@ package struct Loss: Sendable, Equatable {
         case .binary: label > 0 ? scores[sample] : 1 - scores[sample]
         case .categorical(let classes):
             label >= 0 && Int(label) < classes ? scores[sample * classes + Int(label)] : 0
+        case .value: 0
         }
     }
 
@@ -166,6 +160,7 @@ package struct Loss: Sendable, Equatable {
                     gradient[sample * line + unit] = scores[sample * classes + unit] - truth
                 }
             }
+        case .value: preconditionFailure("a target has no classes")
         }
     }
 
@@ -190,6 +185,7 @@ package struct Loss: Sendable, Equatable {
                     let truth = label == unit ? 1.0 : 0
                     gradient[sample * line + unit] = Float(factor * (truth - Double(scores[sample * classes + unit])))
                 }
+            case .value: preconditionFailure("a target has no classes")
             }
         }
     }

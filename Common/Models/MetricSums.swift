@@ -1,7 +1,8 @@
 package import Cluster
+package import Features
 
 /// Loss, AUC and accuracy as integers that add exactly, in any order: 65,536 score bins a class. For the report at the
-/// end of a training also the confusion matrix.
+/// end of a training also the confusion matrix. Of a model that learns a target its errors instead.
 package struct MetricSums: Sendable {
     /// The bins of a score's range from 0 to 1.
     package static let bins = 65_536
@@ -18,8 +19,12 @@ package struct MetricSums: Sendable {
     let loss: Loss
     /// The side of the confusion matrix; 0 where none is counted.
     private let confusionSide: Int
+    /// The bins of scores, which come first; none where a target is learnt.
+    private let binCount: Int
+    /// What is counted of a target; nil for classes.
+    let values: ValueSums?
     /// The number of sums. For each score come the bins of the other classes, then those of its own class; then the
-    /// numbers of `Tail`; then the confusion matrix, true class by true class.
+    /// numbers of `Tail`; then the confusion matrix, true class by true class, or what is counted of a target.
     package let count: Int
 
     /// The sums after the bins.
@@ -32,21 +37,51 @@ package struct MetricSums: Sendable {
     package init(_ loss: Loss, detail: Detail = .epoch) {
         self.loss = loss
         self.detail = detail
-        switch detail {
-        case .epoch: confusionSide = 0
-        case .report: confusionSide = loss.classes <= EvaluationReport.maxDetailedOutputs ? loss.classes : 0
+        switch loss.scores {
+        case .binary, .categorical:
+            switch detail {
+            case .epoch: confusionSide = 0
+            case .report: confusionSide = loss.classes <= EvaluationReport.maxDetailedOutputs ? loss.classes : 0
+            }
+            binCount = loss.outputs * 2 * Self.bins
+            values = nil
+            count = binCount + Tail.allCases.count + confusionSide * confusionSide
+        case .value(let value):
+            let values = ValueSums(value, detail, first: Tail.allCases.count)
+            (confusionSide, binCount) = (0, 0)
+            self.values = values
+            count = Tail.allCases.count + values.count
         }
-        count = loss.outputs * 2 * Self.bins + Tail.allCases.count + confusionSide * confusionSide
     }
 
-    private func index(_ tail: Tail) -> Int { loss.outputs * 2 * Self.bins + tail.rawValue }
+    private func index(_ tail: Tail) -> Int { binCount + tail.rawValue }
 
     /// The index of a sum that the caller may use for a number of its own.
     package var callerSlot: Int { index(.callerSlot) }
-    /// The index of the number of events whose score is NaN.
+    /// The index of the number of events whose score is NaN, or whose error is too large to be counted.
     package var nanCount: Int { index(.nanCount) }
 
-    /// Adds one sample.
+    /// Adds a batch's samples.
+    ///
+    /// - Parameters:
+    ///   - scores: `[samples, outputs]`.
+    ///   - batch: what the scores are of, with labels or targets.
+    ///   - sums: `count` sums.
+    package func add(_ scores: Span<Float>, _ batch: Batch, to sums: inout MutableSpan<Int64>) {
+        precondition(loss.fits(batch))
+        guard let values else {
+            for sample in 0..<batch.sampleCount {
+                add(scores, sample: sample, label: batch.labels[sample], to: &sums)
+            }
+            return
+        }
+        for sample in 0..<batch.sampleCount {
+            let isCounted = values.add(score: scores[sample], target: batch.targets[sample], to: &sums)
+            sums[isCounted ? index(.events) : nanCount] += 1
+        }
+    }
+
+    /// Adds one sample of a model with classes.
     ///
     /// - Parameters:
     ///   - scores: `[samples, outputs]`.
@@ -82,6 +117,11 @@ package struct MetricSums: Sendable {
     /// - Parameter sums: `count` sums.
     package func metrics(_ sums: Span<Int64>) -> PartMetrics {
         let events = sums[index(.events)]
+        if let values {
+            return PartMetrics(
+                events: events, loss: events > 0 ? loss.total(values.losses(sums)) / Double(events) : 0, auc: nil,
+                accuracy: nil, regression: values.metrics(sums, events: events))
+        }
         let areas = (0..<loss.outputs).map { area(ofOutput: $0, sums) }
         let defined = areas.compactMap { $0 }
         return PartMetrics(
@@ -134,6 +174,6 @@ package struct MetricSums: Sendable {
 
     /// The index of the first number of a true class.
     private func confusionIndex(_ truth: Int) -> Int {
-        loss.outputs * 2 * Self.bins + Tail.allCases.count + truth * confusionSide
+        binCount + Tail.allCases.count + truth * confusionSide
     }
 }

@@ -62,6 +62,13 @@ package struct NativeModel: TrainableModel {
                 .input, "the loss does not fit the model's last layer", expected: "\(self.loss.outputs) units",
                 found: "\(builder.width)")
         }
+        if case .value = self.loss.scores {
+            guard case .dense(units: 1, activation: .linear, _)? = layers.last else {
+                throw InputError(
+                    .input, "a target needs another last layer", expected: "dense: {units: 1, activation: linear}",
+                    found: layers.last.map { "\($0)" } ?? "none")
+            }
+        }
         tensors = builder.tensors
         stages = builder.stages
     }
@@ -85,10 +92,30 @@ package struct NativeModel: TrainableModel {
         try NativeWorkspace(self, capacity: capacity)
     }
 
-    /// Writes the model as the bytes of an ONNX file that takes raw features: normalisation first, then the layers.
+    /// Writes the model as the bytes of an ONNX file that takes raw features: normalisation first, then the layers. Of
+    /// a model that learns a target the last layer's weights and bias give predictions in the target's units.
     ///
-    /// - Throws: `InputError` where the parameters or the schema's channels do not fit the model.
+    /// - Throws: `InputError` where the parameters or the schema's channels do not fit the model, or its predictions do
+    ///   not fit Float32.
     package func export(_ parameters: [Float], schema: DataSchema, version: String) throws(InputError) -> [UInt8] {
-        try ONNXModel.export(self, parameters: parameters, Normalisation(schema.channels), version: version)
+        var parameters = parameters
+        if case .value(let loss) = self.loss.scores { try scale(&parameters, to: loss.target) }
+        return try ONNXModel.export(self, parameters: parameters, Normalisation(schema.channels), version: version)
+    }
+
+    /// Makes the last layer give predictions in the target's units.
+    private func scale(_ parameters: inout [Float], to target: TargetSchema) throws(InputError) {
+        guard case .transform(_, _, let range)? = stages.last, parameters.count == tensors.parameterCount else {
+            return
+        }
+        for index in range { parameters[index] = Float(Double(parameters[index]) / Double(target.scale)) }
+        // The bias of the one unit lies after the weights.
+        let bias = range.upperBound - 1
+        parameters[bias] = Float(Double(parameters[bias]) + Double(target.offset))
+        guard parameters[range].allSatisfy(\.isFinite) else {
+            throw InputError(
+                .input, "the model's predictions do not fit Float32", object: target.branch,
+                expected: "a scale of the target's size", found: "\(target.scale)")
+        }
     }
 }

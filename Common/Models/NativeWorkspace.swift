@@ -94,20 +94,21 @@ package final class NativeWorkspace: ModelWorkspace {
     /// Computes all lanes' samples in one product a layer, forward and back to the output of the first layer.
     package func computeGradients(
         of batch: Batch, segments: [BatchSegment], parameters: Span<Float>
-    ) throws(InputError) -> Int64 {
+    ) throws(InputError) -> ExactSum {
         let samples = batch.sampleCount
         try check(samples: samples, values: try Self.flatInput(batch), parameters: parameters)
-        guard batch.labels.count == samples, segments.last?.rows.upperBound ?? 0 == samples else {
+        guard model.loss.fits(batch), segments.last?.rows.upperBound ?? 0 == samples else {
             throw InputError(
-                .input, "a batch's labels or lanes are not those of its samples", expected: "\(samples)",
-                found: "\(batch.labels.count) and \(segments.last?.rows.upperBound ?? 0)")
+                .input, "a batch's labels, targets or lanes are not those of its samples", expected: "\(samples)",
+                found:
+                    "\(batch.labels.count), \(batch.targets.count) and \(segments.last?.rows.upperBound ?? 0)")
         }
         forward(batch.inputs[0].values.span, samples: samples, parameters: parameters, segments: segments)
         let scores = scoreValues(samples).span
-        let loss = model.loss.sum(scores, labels: batch.labels.span)
+        let loss = model.loss.sum(scores, batch)
         let last = gradients[gradients.count - 1]
         var error = last.lines(0..<samples).mutableSpan
-        model.loss.gradient(scores, labels: batch.labels.span, line: last.length, to: &error)
+        model.loss.gradient(scores, batch, line: last.length, to: &error)
         backward(samples: samples, parameters: parameters, segments: segments)
         return loss
     }

@@ -54,11 +54,12 @@ package protocol ModelWorkspace: AnyObject {
     /// - Parameters:
     ///   - segments: the lanes' samples in the batch: together all of its rows, in order.
     ///   - parameters: the values of all tensors.
-    /// - Returns: the sum of the losses times `Loss.fixedPointUnit`.
-    /// - Throws: `InputError` where the batch has more samples than `capacity` or other inputs than the model.
+    /// - Returns: the sum of the losses, as `Loss.total` reads it.
+    /// - Throws: `InputError` where the batch has more samples than `capacity`, other inputs than the model, or not
+    ///   what its scores are compared with.
     func computeGradients(
         of batch: Batch, segments: [BatchSegment], parameters: Span<Float>
-    ) throws(InputError) -> Int64
+    ) throws(InputError) -> ExactSum
 
     /// Computes, after `computeGradients`, the sum over one segment's samples of the gradient of each parameter, as the
     /// parameters lie. It depends on the segment's samples and its key alone.
@@ -76,7 +77,7 @@ extension TrainingPlan {
     /// Makes the model that is to be trained.
     ///
     /// - Parameter schema: the inputs that its batches have.
-    /// - Throws: `InputError` where the plan's layers do not take such inputs.
+    /// - Throws: `InputError` where the plan's layers do not take such inputs, or its loss is of something else.
     package func model(_ schema: DataSchema) throws(InputError) -> any TrainableModel {
         guard schema.inputs.count == 1, schema.inputs[0].kind == .flat else {
             throw InputError(
@@ -85,7 +86,7 @@ extension TrainingPlan {
         }
         let loss: Loss? =
             if case .dense(let units, _, _)? = layers.last {
-                Loss(self.loss, lossSettings, outputs: units)
+                try Loss(self.loss, lossSettings, outputs: units, target: schema.target)
             } else { nil }
         return try NativeModel(inputs: schema.flatWidth, layers: layers, loss: loss)
     }

@@ -77,6 +77,8 @@ extension PartMetrics {
         case .loss: events > 0 ? loss : nil
         case .auc: auc
         case .accuracy: accuracy
+        case .mae: regression?.mae
+        case .rmse: regression?.rmse
         }
     }
 }

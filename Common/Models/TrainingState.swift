@@ -16,8 +16,8 @@ package struct TrainingState: Sendable, Equatable {
     package var optimizer: OptimizerState
     /// For each tensor the e of its fixed-point multiplier 2^e.
     package var exponents: [Int32]
-    /// The summed loss of this epoch's steps so far, times `Loss.fixedPointUnit`, and the summed weight.
-    package var epochLoss: Int64 = 0
+    /// The summed loss of this epoch's steps so far, and the summed weight.
+    package var epochLoss = 0.0
     package var epochWeight: Int64 = 0
     /// What the epochs' metrics have made of the training.
     package var course = TrainingCourse()
@@ -46,7 +46,7 @@ package struct TrainingState: Sendable, Equatable {
     /// A state of known content.
     init(
         tensors: [TensorSpec], optimizerName: String, step: Int64, parameters: [Float], optimizer: OptimizerState,
-        exponents: [Int32], epochLoss: Int64 = 0, epochWeight: Int64 = 0, course: TrainingCourse = TrainingCourse(),
+        exponents: [Int32], epochLoss: Double = 0, epochWeight: Int64 = 0, course: TrainingCourse = TrainingCourse(),
         best: [Float] = []
     ) {
         self.course = course
@@ -63,15 +63,17 @@ package struct TrainingState: Sendable, Equatable {
 
     /// Adds a step's loss and weight to those of its epoch.
     ///
-    /// - Parameter isFirst: whether the step is the epoch's first.
-    package mutating func addToEpoch(loss: Int64, weight: Int64, isFirst: Bool) {
-        epochLoss = (isFirst ? 0 : epochLoss) &+ loss
+    /// - Parameters:
+    ///   - loss: the sum over the step's samples, the same on every member.
+    ///   - isFirst: whether the step is the epoch's first.
+    package mutating func addToEpoch(loss: Double, weight: Int64, isFirst: Bool) {
+        epochLoss = (isFirst ? 0 : epochLoss) + loss
         epochWeight = (isFirst ? 0 : epochWeight) &+ weight
     }
 
     /// The epoch's running metrics: the mean loss of the samples that its steps have seen.
     package var runningMetrics: PartMetrics {
-        let loss = epochWeight > 0 ? Double(epochLoss) / Loss.fixedPointUnit / Double(epochWeight) : 0
+        let loss = epochWeight > 0 ? epochLoss / Double(epochWeight) : 0
         return PartMetrics(events: epochWeight, loss: loss, auc: nil, accuracy: nil)
     }
 
@@ -164,7 +166,7 @@ package struct TrainingState: Sendable, Equatable {
         for value in parameters { hash.combine(UInt64(value.bitPattern)) }
         for value in optimizer.slots { hash.combine(UInt64(value.bitPattern)) }
         for value in optimizer.scalars { hash.combine(value.bitPattern) }
-        hash.combine(UInt64(bitPattern: epochLoss))
+        hash.combine(epochLoss.bitPattern)
         hash.combine(UInt64(bitPattern: epochWeight))
         return String(mix(hash.value), radix: 16)
     }

@@ -42,6 +42,7 @@ struct Bundler: Sendable {
         var inputs: [Input]
         var branches: [String]
         var split: JobDescription.Split
+        var target: JobDescription.Target?
         var features: JobDescription.Features
         var training: JobDescription.Training
         var exactness: Exactness
@@ -96,7 +97,8 @@ struct Bundler: Sendable {
         }
         return Lineage(
             version: version, job: job.description.name, inputs: inputs, branches: merged.branches,
-            split: job.description.split, features: job.description.features, training: training,
+            split: job.description.split, target: job.description.target, features: job.description.features,
+            training: training,
             exactness: plans.training.exactness, specsSHA256: Digest.sha256(merged.bytes))
     }
 }

@@ -12,8 +12,14 @@ package enum EvaluationCheck {
 
     /// Whether a part's metrics can be right: counts are not negative, shares and areas are from 0 to 1, and there are
     /// at most `EvaluationReport.maxClasses` classes.
+    /// Errors are not negative, and R squared is at most 1.
     package static func isPlausible(_ metrics: PartMetrics) -> Bool {
         let areas = metrics.classAUC ?? []
+        if let regression = metrics.regression {
+            guard isSize(regression.mae), isSize(regression.rmse),
+                regression.r2.map({ $0.isFinite && $0 <= 1 }) ?? true, metrics.auc == nil, metrics.accuracy == nil
+            else { return false }
+        }
         return events.contains(metrics.events) && metrics.loss.isFinite && isShare(metrics.auc)
             && isShare(metrics.accuracy) && areas.count <= EvaluationReport.maxClasses && areas.allSatisfy(isShare)
     }
@@ -42,7 +48,21 @@ package enum EvaluationCheck {
             && histograms.allSatisfy { isHistogram($0.own) && isHistogram($0.others) }
             && confusion.count <= EvaluationReport.maxDetailedOutputs
             && confusion.allSatisfy { $0.count == confusion.count && $0.allSatisfy(events.contains) }
+            && (part.regression.map(isPlausible) ?? true)
     }
+
+    private static func isPlausible(_ report: RegressionReport) -> Bool {
+        let residuals = report.residuals
+        return residuals.range > 0 && residuals.range.isFinite && events.contains(residuals.below)
+            && events.contains(residuals.above) && residuals.counts.count == RegressionReport.histogramBins
+            && residuals.counts.allSatisfy(events.contains) && report.targets.count == RegressionReport.targetBins
+            && report.targets.allSatisfy { bin in
+                bin.low.isFinite && bin.high.isFinite && bin.low <= bin.high && events.contains(bin.events)
+                    && (bin.meanTarget ?? 0).isFinite && (bin.meanPrediction ?? 0).isFinite
+            }
+    }
+
+    private static func isSize(_ value: Double?) -> Bool { value.map { $0.isFinite && $0 >= 0 } ?? true }
 
     private static func isHistogram(_ counts: [Int64]) -> Bool {
         counts.count == EvaluationReport.histogramBins && counts.allSatisfy(events.contains)

@@ -4,7 +4,8 @@ import Yams
 
 /// The section `train` of a job file, but for the model's layers and the optimiser.
 extension JobFileParser {
-    mutating func training(_ node: Node) -> JobDescription.Training {
+    /// - Parameter onTarget: whether the job learns a target.
+    mutating func training(_ node: Node, onTarget: Bool) -> JobDescription.Training {
         let fields = fields(
             node, "train",
             known: [
@@ -25,19 +26,23 @@ extension JobFileParser {
         if let node = fields["optimizer"] {
             training.optimizer = optimizer(node, &training.course) ?? training.optimizer
         }
-        course(fields, &training.course)
+        course(fields, &training.course, onTarget: onTarget)
         if let node = fields["model"] {
             training.layers = layers(node)
             checkLanes(training, at: node)
         }
         let last = training.layers.last
         if case .dense(_, .softmax, _)? = last { training.loss = .categorical }
-        if let node = fields["loss"] { loss(node, &training) }
+        if onTarget { training.loss = .mse }
+        if let node = fields["loss"] {
+            loss(node, &training)
+            checkLoss(training.loss, onTarget: onTarget, at: node)
+        }
         guard case .dense(let units, let activation, _)? = last else {
             if let node = fields["model"] { fail(node, "train: model: the last layer must be dense") }
             return training
         }
-        if let node = fields["loss"] ?? fields["model"] {
+        if let node = fields["loss"] ?? fields["model"], training.loss.isRegression == onTarget {
             checkLoss(training.loss, units: units, activation: activation, at: node)
         }
         return training
@@ -96,7 +101,24 @@ extension JobFileParser {
                 real(fields["gamma"], "focal: gamma", "a number from 0 to 16", { $0 >= 0 && $0 <= 16 }) ?? 2
             training.lossSettings.alpha = real(
                 fields["alpha"], "focal: alpha", "a share above 0 and below 1", { $0 > 0 && $0 < 1 })
+        case .mse: _ = fields(value, "train: loss: mse", known: [])
+        case .huber:
+            let fields = fields(value, "train: loss: huber", known: ["delta"])
+            training.lossSettings.delta =
+                real(fields["delta"], "huber: delta", "a number above 0", { $0 > 0 && $0 <= 1e12 }) ?? 1
         }
+    }
+
+    /// A job learns a target or classes, and the loss must be one of what it learns.
+    private mutating func checkLoss(_ loss: JobDescription.Loss, onTarget: Bool, at node: Node) {
+        guard loss.isRegression != onTarget else { return }
+        let fitting = JobDescription.Loss.allCases.filter { $0.isRegression == onTarget }.map(\.rawValue)
+        let reason = onTarget ? "classes, and the job has a target" : "a target, and the job has none"
+        fail(
+            node,
+            """
+            train: loss: \(loss.rawValue) is a loss of \(reason); expected one of \(fitting.joined(separator: ", "))
+            """)
     }
 
     /// The last layer's shape decides which loss is computed: a job file that names another one is mistaken.
@@ -121,6 +143,10 @@ extension JobFileParser {
                 found \(found)
                 """
             )
+        case .mse, .huber:
+            guard units != 1 || activation != .linear else { return }
+            fail(
+                node, "train: a target needs a last layer dense: {units: 1, activation: linear}; found \(found)")
         case .focal:
             guard !isBinary, !isCategorical else { return }
             fail(
@@ -148,13 +174,35 @@ extension JobFileParser {
 
     // MARK: The course
 
-    private mutating func course(_ fields: [String: Node], _ course: inout TrainingCourseSettings) {
+    private mutating func course(
+        _ fields: [String: Node], _ course: inout TrainingCourseSettings, onTarget: Bool
+    ) {
         if let node = fields["schedule"] { course.schedule = schedule(node) }
         course.warmup =
             real(fields["warmup"], "train: warmup", "epochs from 0 to 1000", { $0 >= 0 && $0 <= 1000 }) ?? 0
         course.clipNorm = real(
             fields["clip_norm"], "train: clip_norm", "a number above 0", { $0 > 0 && $0 <= 1e12 })
         if let node = fields["early_stopping"] { course.earlyStopping = earlyStopping(node) }
+        if case .plateau(let metric, _, _, _) = course.schedule, let node = fields["schedule"] {
+            check(metric, "plateau", onTarget: onTarget, at: node)
+        }
+        if let metric = course.earlyStopping?.metric, let node = fields["early_stopping"] {
+            check(metric, "early_stopping", onTarget: onTarget, at: node)
+        }
+    }
+
+    /// A metric must be one that the training has.
+    private mutating func check(
+        _ metric: TrainingCourseSettings.Metric, _ what: String, onTarget: Bool, at node: Node
+    ) {
+        guard !metric.isDefined(onTarget: onTarget) else { return }
+        let known = TrainingCourseSettings.Metric.allCases.filter { $0.isDefined(onTarget: onTarget) }.map(\.rawValue)
+        fail(
+            node,
+            """
+            \(what): metric: expected one of \(known.joined(separator: ", ")) in a job that learns \
+            \(onTarget ? "a target" : "classes"); found \(metric.rawValue)
+            """)
     }
 
     private mutating func schedule(_ node: Node) -> TrainingCourseSettings.Schedule {

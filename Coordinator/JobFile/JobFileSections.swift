@@ -6,14 +6,25 @@ extension JobFileParser {
     mutating func job(_ root: Node) -> JobDescription {
         let keys = [
             "name", "tree", "datasets", "branches", "features", "chunk", "split", "train", "publish", "label_branch",
-            "on_error", "verify", "credentials", "priority", "workers",
+            "target", "on_error", "verify", "credentials", "priority", "workers",
         ]
         let fields = fields(root, "job", known: keys, required: ["name", "datasets"])
         var job = JobDescription(name: text(fields["name"], "name") ?? "", datasets: [])
         job.labelBranch = text(fields["label_branch"], "label_branch")
+        if let node = fields["target"] { job.target = target(node) }
         let tree = text(fields["tree"], "tree")
-        if let node = fields["datasets"] {
-            job.datasets = datasets(node, tree: tree, labelled: job.labelBranch == nil && fields["train"] != nil)
+        let isLabelled = job.labelBranch == nil && fields["target"] == nil && fields["train"] != nil
+        if let node = fields["datasets"] { job.datasets = datasets(node, tree: tree, labelled: isLabelled) }
+        if let node = fields["target"] {
+            let labelled = job.datasets.filter { $0.label != nil }.map(\.name)
+            if fields["label_branch"] != nil || !labelled.isEmpty {
+                fail(
+                    node,
+                    """
+                    target: an event has either a target or a class; leave out \
+                    \(labelled.isEmpty ? "label_branch" : "the label of \(labelled.joined(separator: ", "))")
+                    """)
+            }
         }
         if let node = fields["branches"] { job.branches = branches(node) }
         // An older job description without the key means the smallest and largest value; new job files do not.
@@ -37,9 +48,9 @@ extension JobFileParser {
             job.maxWorkers = integer(limit["max"] ?? limit["most"], "workers: max", 1...1_000_000)
         }
         if let node = fields["train"] {
-            job.train = training(node)
+            job.train = training(node, onTarget: fields["target"] != nil)
             let labels = Set(job.datasets.compactMap(\.label))
-            if job.labelBranch == nil, labels.count < 2, let datasets = fields["datasets"] {
+            if isLabelled, labels.count < 2, let datasets = fields["datasets"] {
                 fail(datasets, "datasets: training needs at least two classes; found the labels \(labels.sorted())")
             }
         }
@@ -48,6 +59,17 @@ extension JobFileParser {
             if fields["train"] == nil { fail(node, "publish: there is nothing to publish without train") }
         }
         return job
+    }
+
+    /// A branch's name, or a mapping with it.
+    private mutating func target(_ node: Node) -> JobDescription.Target? {
+        guard node.mapping != nil else { return text(node, "target").map { .init(branch: $0) } }
+        let fields = fields(node, "target", known: ["branch", "normalise"], required: ["branch"])
+        guard let branch = text(fields["branch"], "target: branch") else { return nil }
+        var target = JobDescription.Target(branch: branch)
+        target.normalise =
+            choice(fields["normalise"], "target: normalise", JobDescription.Target.Normalise.self) ?? .standard
+        return target
     }
 
     private mutating func datasets(_ node: Node, tree: String?, labelled: Bool) -> [JobDescription.Dataset] {

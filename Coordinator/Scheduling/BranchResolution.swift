@@ -17,9 +17,6 @@ package struct BranchResolution: Equatable, Sendable {
         let byFile = files.map { file in
             OrderedBranches(file.survey.branches)
         }
-        func isDropped(_ name: String) -> Bool {
-            job.branches.identifiers.contains(name) || job.branches.drop.contains { NamePattern($0).matches(name) }
-        }
         for pattern in job.branches.keep where !pattern.contains("*") && !pattern.contains("?") {
             for (file, names) in zip(files, byFile) {
                 guard let found = names.find(pattern) else {
@@ -32,10 +29,11 @@ package struct BranchResolution: Equatable, Sendable {
                 }
             }
         }
-        if let label = job.labelBranch {
+        if let truth = job.truthBranch {
+            let key = job.target == nil ? "label_branch" : "target"
             for (file, names) in zip(files, byFile)
-            where names.find(label)?.unsupported != nil || names.find(label) == nil {
-                mistakes.append("label_branch \(label): \(file.url) has no such readable branch")
+            where names.find(truth)?.unsupported != nil || names.find(truth) == nil {
+                mistakes.append("\(key) \(truth): \(file.url) has no such readable branch")
             }
         }
         var candidates: [String] = []
@@ -45,13 +43,10 @@ package struct BranchResolution: Equatable, Sendable {
                 candidates.append(branch.name)
             }
         }
-        for name in candidates
-        where name == job.labelBranch
-            || !isDropped(name) && job.branches.keep.contains(where: { NamePattern($0).matches(name) })
-        {
+        for name in candidates where name == job.truthBranch || job.branches.isKept(name) {
             Self.consider(name, files, byFile, &branches, &leftOut, &mistakes)
         }
-        if mistakes.isEmpty, branches.filter({ $0 != job.labelBranch }).isEmpty {
+        if mistakes.isEmpty, branches.filter({ $0 != job.truthBranch }).isEmpty {
             mistakes.append("no branch is left to read in \(first.url); check branches: keep and drop")
         }
         guard mistakes.isEmpty else { throw Mistakes(sentences: mistakes) }

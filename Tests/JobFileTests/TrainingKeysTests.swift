@@ -96,6 +96,53 @@ import Testing
         #expect(try train(with("loss: focal")).lossSettings.gamma == 2)
     }
 
+    private static let regression = """
+        name: energy
+        tree: events
+        target: {branch: energy, normalise: none}
+        datasets: [{name: all, files: root://localhost:21094//store/*.root}]
+        train:
+          loss: {huber: {delta: 2.5}}
+          early_stopping: {metric: rmse}
+          schedule: {plateau: {metric: mae}}
+          model: [{dense: {units: 4, activation: relu}}, {dense: {units: 1}}]
+        """
+
+    @Test func aTargetIsRead() throws {
+        let job = try JobFileParser.parse(Self.regression, baseDirectory: "/").job
+        #expect(job.target?.branch == "energy" && job.target?.normalise == JobDescription.Target.Normalise.none)
+        #expect(job.train?.loss == .huber && job.train?.lossSettings.delta == 2.5 && job.truthBranch == "energy")
+        #expect(job.train?.course.earlyStopping?.metric == .rmse)
+        let short = Self.regression.replacingOccurrences(of: "{branch: energy, normalise: none}", with: "energy")
+            .replacingOccurrences(of: "  loss: {huber: {delta: 2.5}}\n", with: "")
+        let plain = try JobFileParser.parse(short, baseDirectory: "/").job
+        #expect(plain.target == .init(branch: "energy") && plain.target?.normalise == .standard)
+        #expect(plain.train?.loss == .mse)
+    }
+
+    @Test func mistakesOfATargetAreNamed() {
+        func with(_ old: String, _ new: String) -> String {
+            Self.regression.replacingOccurrences(of: old, with: new)
+        }
+        for (text, message) in [
+            (with("name: all,", "name: all, label: 1,"), "leave out the label of all"),
+            (with("tree: events", "tree: events\nlabel_branch: y"), "leave out label_branch"),
+            (with("normalise: none", "normalise: minmax"), "target: normalise: expected one of standard, none"),
+            (with("{branch: energy, normalise: none}", "{normalise: none}"), "branch"),
+            (with("{huber: {delta: 2.5}}", "focal"), "expected one of mse, huber"),
+            (with("delta: 2.5", "delta: 0"), "huber: delta"), (with("delta: 2.5", "gamma: 2"), "gamma"),
+            (with("units: 1}", "units: 2}"), "a target needs a last layer dense: {units: 1, activation: linear}"),
+            (with("units: 1}", "units: 1, activation: sigmoid}"), "found 1 units, sigmoid"),
+            (with("metric: rmse", "metric: auc"), "early_stopping: metric: expected one of loss, mae, rmse"),
+            (with("metric: mae", "metric: accuracy"), "plateau: metric: expected one of loss, mae, rmse"),
+            (self.with("loss: mse"), "expected one of binary_crossentropy, categorical_crossentropy, focal"),
+            (self.with("early_stopping: {metric: mae}"), "expected one of loss, auc, accuracy in a job"),
+        ] {
+            let error = #expect(throws: FileMistakes.self) { try JobFileParser.parse(text, baseDirectory: nil) }
+            #expect("\(error as Any)".contains(message), "\(message): \(error as Any)")
+        }
+    }
+
     @Test func mistakesAreNamed() {
         for (text, message) in [
             (with("early_stopping: {metric: f1}"), "early_stopping: metric: expected one of loss, auc, accuracy"),

@@ -114,18 +114,22 @@ import Testing
 
     @Test func aNewerFormatIsNamed() throws {
         var bytes = Checkpoint.encode(try state(Self.adam))
-        bytes[7] = 5
+        bytes[7] = 6
         let error = #expect(throws: InputError.self) { try decode(bytes) }
         #expect(error?.description.contains("newer version") == true)
     }
 
-    /// Format 3 had no course of the training before the arrays and no best parameters after them; format 2 had no
-    /// running loss between the step and the optimiser either.
+    /// Format 4 had the running loss in units of 2^-32. Format 3 had no course of the training before the arrays and no
+    /// best parameters after them; format 2 had no running loss between the step and the optimiser either.
     @Test func earlierFormatsAreRead() throws {
         var whole = try state(Self.adam)
         whole.addToEpoch(loss: 12, weight: 3, isFirst: true)
         var bytes = Checkpoint.encode(whole)
         #expect(try decode(bytes) == whole && whole.runningMetrics.events == 3)
+        // A whole number, as formats 3 and 4 had it.
+        bytes.replaceSubrange(16..<24, with: withUnsafeBytes(of: (Int64(12) << 32).bigEndian) { [UInt8]($0) })
+        bytes[7] = 4
+        #expect(try decode(bytes) == whole)
         bytes.removeLast(8)
         let arrays = 2 * 8 + 4 * (whole.parameters.count + whole.optimizer.slots.count)
         bytes.removeSubrange(bytes.count - arrays - 56..<bytes.count - arrays)

@@ -44,8 +44,7 @@ import Testing
         let workspace = try NativeWorkspace(model, capacity: 2)
         let whole = BatchSegment(rows: 0..<2, random: 11)
         func loss() throws -> Double {
-            Double(try workspace.computeGradients(of: batch, segments: [whole], parameters: parameters.span))
-                / Loss.fixedPointUnit
+            try workspace.computeGradients(of: batch, segments: [whole], parameters: parameters.span).value
         }
         _ = try loss()
         let gradient = Self.gradient(of: whole, workspace, parameters)
@@ -81,7 +80,7 @@ import Testing
         let loss = try workspace.computeGradients(
             of: Self.batch(rows, labels: labels, width: 3), segments: segments, parameters: parameters.span)
         let together = segments.map { Self.gradient(of: $0, workspace, parameters) }
-        var sum: Int64 = 0
+        var sum = ExactSum()
         for (segment, expected) in zip(segments, together) where !segment.rows.isEmpty {
             let own = segment.rows
             let alone = BatchSegment(rows: 0..<own.count, random: segment.random)

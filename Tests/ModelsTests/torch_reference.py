@@ -115,6 +115,33 @@ def optimizer_case(name, make, clip=None):
     }
 
 
+def regression_case(loss, delta, normalise, optimizer, make):
+    """A target about 40 with a deviation of about 15; losses are those of normalised targets."""
+    model = plain(1)
+    x = torch.randn(SAMPLES, INPUTS)
+    targets = 40 + 15 * torch.randn(SAMPLES)
+    offset, scale = (torch.tensor(value) for value in ((38.5, 1 / 14.0) if normalise else (0.0, 1.0)))
+    compare = nn.MSELoss(reduction="sum") if loss == "mse" else nn.HuberLoss(reduction="sum", delta=delta)
+    start, _ = parameters(model)
+
+    def total():
+        return compare(model(x)[:, 0], (targets - offset) * scale)
+
+    first = total()
+    first.backward()
+    gradient = parameters(model)[1].clone()
+    updates = make(model.parameters())
+    for _ in range(10):
+        updates.zero_grad()
+        (total() / SAMPLES).backward()
+        updates.step()
+    return {
+        "loss": loss, "delta": delta, "optimizer": optimizer, "offset": float(offset), "scale": float(scale),
+        "inputs": rounded(x), "targets": rounded(targets), "start": rounded(start), "total": float(first),
+        "gradient": rounded(gradient), "after": rounded(parameters(model)[0]),
+    }
+
+
 def schedule_case(name, make, every):
     """The learning rate of each of 4 epochs of 10 steps; `every` is "step" or "epoch"."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
@@ -178,5 +205,15 @@ reference = {
         schedule_case("warmup", lambda o: schedulers.LambdaLR(o, lambda step: min(1, (step + 1) / 20)), "step"),
     ],
     "plateau": plateau_case(),
+    "regressions": [
+        regression_case(loss, delta, normalise, name, make)
+        for loss, delta, normalise in [
+            ("mse", 1.0, True), ("huber", 1.0, True), ("huber", 0.3, True), ("mse", 1.0, False), ("huber", 25.0, False)
+        ]
+        for name, make in [
+            ("adam", lambda p: torch.optim.Adam(p, lr=0.01, eps=1e-7)),
+            ("momentum", lambda p: torch.optim.SGD(p, lr=0.001, momentum=0.9)),
+        ]
+    ],
 }
 print(json.dumps(reference))

@@ -58,6 +58,39 @@ import Testing
         #expect(!isPlausible { $0.outputs?[0].ownClass?.probability = 1.1 })
     }
 
+    /// A report as a model that learns a target gives it.
+    private static var regression: EvaluationReport {
+        var report = EvaluationReport()
+        var part = RegressionReport()
+        part.residuals.range = 8
+        part.residuals.counts = .init(repeating: 2, count: RegressionReport.histogramBins)
+        part.targets = .init(repeating: .init(), count: RegressionReport.targetBins)
+        report.test.regression = part
+        report.test.metrics = PartMetrics(
+            events: 128, loss: 1e12, auc: nil, accuracy: nil, regression: .init(mae: 3, rmse: 4, r2: -7))
+        report.train = report.test
+        return report
+    }
+
+    @Test func aRegressionIsCheckedToo() {
+        func isPlausible(_ change: (inout EvaluationReport) -> Void) -> Bool {
+            var report = Self.regression
+            change(&report)
+            return EvaluationCheck.isPlausible(report)
+        }
+        #expect(isPlausible { _ in })
+        #expect(isPlausible { $0.test.metrics.regression = .init() })
+        #expect(!isPlausible { $0.test.metrics.regression?.mae = -1 })
+        #expect(!isPlausible { $0.test.metrics.regression?.rmse = .infinity })
+        #expect(!isPlausible { $0.test.metrics.regression?.r2 = 1.5 })
+        #expect(!isPlausible { $0.test.metrics.auc = 0.5 })
+        #expect(!isPlausible { $0.train.regression?.residuals.counts.removeLast() })
+        #expect(!isPlausible { $0.train.regression?.residuals.below = -1 })
+        #expect(!isPlausible { $0.train.regression?.residuals.range = 0 })
+        #expect(!isPlausible { $0.train.regression?.targets.append(.init()) })
+        #expect(!isPlausible { $0.train.regression?.targets[3].meanTarget = .nan })
+    }
+
     @Test func epochsAreCheckedToo() {
         let part = Self.report.test.metrics
         #expect(EvaluationCheck.isPlausible(EpochMetrics(epoch: 1, train: part, validation: part)))

@@ -33,6 +33,18 @@ import Testing
         let found = try BranchResolution(job, files: [("a", first), ("b", second)])
         #expect(found.branches == ["x"])
         #expect(found.leftOut.count == 2)
+        // A target is read, whether it would be a feature or not.
+        var regression = job
+        for (name, branches) in [("x", ["x", "y"]), ("gen_w", ["x", "gen_w", "y"])] {
+            regression.target = .init(branch: name)
+            let one = survey([branch("x"), branch("gen_w"), branch("y")])
+            #expect(try BranchResolution(regression, files: [("a", one), ("b", one)]).branches == branches)
+        }
+        regression.target = .init(branch: "s")
+        let unreadable = #expect(throws: BranchResolution.Mistakes.self) {
+            try BranchResolution(regression, files: [("a", first)])
+        }
+        #expect(unreadable?.sentences == ["target s: a has no such readable branch"])
         job.branches.keep = ["only"]
         #expect(throws: BranchResolution.Mistakes.self) {
             try BranchResolution(job, files: [("a", first), ("b", second)])

@@ -12,6 +12,7 @@ import Training
 struct RawBlock: Sendable {
     var rows: PartTable<[Float]>
     var labels: PartTable<[Int32]>
+    var targets: PartTable<[Float]>?
 }
 
 /// What is trained on, and how.
@@ -28,7 +29,8 @@ struct Plans: Sendable {
 
     func cache(_ rows: [RawBlock]) -> RowCache {
         RowCache(limit: 1 << 30) { (index) throws(InputError) in
-            EventStore(data.schema, rows: rows[index].rows, labels: rows[index].labels)
+            EventStore(
+                data.schema, rows: rows[index].rows, labels: rows[index].labels, targets: rows[index].targets)
         }
     }
 }
@@ -171,6 +173,55 @@ struct Plans: Sendable {
             #expect(histogram.own.reduce(0, +) == confusion[1].reduce(0, +))
         }
         #expect(report.outputs?.count == 1 && report.outputs?[0].roc != nil && report.outputs?[0].ownClass != nil)
+    }
+
+    /// A regression on a target in thousands, which is not normalised in one case: its sums and its report are the same
+    /// for any membership, and a checkpoint in mid epoch goes on exactly.
+    @Test(arguments: [JobDescription.Target.Normalise.standard, .none])
+    func aTargetIsLearntTheSameForAnyMembership(_ normalise: JobDescription.Target.Normalise) throws {
+        var (plans, rows) = plans(Self.sizes, epochs: 6, rate: 0.02)
+        for index in rows.indices {
+            rows[index].labels = rows[index].labels.map { .init(repeating: 0, count: $0.count) }
+            rows[index].targets = rows[index].rows.map { values in
+                (0..<values.count / Self.width).map { sample in
+                    let row = values[sample * Self.width..<(sample + 1) * Self.width].map { $0.isNaN ? 0.5 : $0 }
+                    return 3000 + 1000 * row[0] - 500 * row[1]
+                }
+            }
+        }
+        var target = TargetSchema(
+            branch: "y", offset: 0, scale: 1, mean: 3300, deviation: 320, min: 2400, max: 4300)
+        if normalise == .standard { (target.offset, target.scale) = (3300, 1 / 320) }
+        plans.data.schema.target = target
+        plans.training.layers = [.dense(units: 16, activation: .relu), .dense(units: 1, activation: .linear)]
+        plans.training.loss = .huber
+        plans.training.lossSettings.delta = normalise == .standard ? 1 : 300
+        var early = TrainingCourseSettings.EarlyStopping()
+        early.metric = .rmse
+        plans.training.course.earlyStopping = early
+        let whole = try train(plans, rows, members: 1)
+        for (members, threads) in [(1, 2), (2, 2), (3, 1)] {
+            let other = try train(plans, rows, members: members, threads: threads)
+            #expect(other.checkpoint == whole.checkpoint && other.epochs == whole.epochs, "\(members)")
+            #expect(other.evaluation == whole.evaluation)
+        }
+        let part = try train(plans, rows, members: 3, stopAt: 7)
+        let rest = try train(plans, rows, members: 2, from: part.checkpoint)
+        #expect(rest.checkpoint == whole.checkpoint && rest.test == whole.test)
+        let report = try #require(whole.evaluation)
+        let errors = try #require(report.test.metrics.regression)
+        let residuals = try #require(report.test.regression?.residuals)
+        #expect(report.test.metrics.auc == nil && report.test.metrics.accuracy == nil && report.outputs == nil)
+        #expect(residuals.counts.reduce(residuals.below + residuals.above, +) == report.test.metrics.events)
+        #expect(report.test.regression?.targets.reduce(0) { $0 + $1.events } == report.test.metrics.events)
+        // In the target's units; what is minimised falls, and the course follows it.
+        let losses = whole.epochs.map(\.validation.loss)
+        #expect(try losses[losses.count - 1] < #require(losses.first))
+        #expect(try plans.state(whole.checkpoint).course.stopping.value != nil)
+        if normalise == .standard { #expect((errors.r2 ?? 0) > 0.8 && (errors.rmse ?? .infinity) < 150) }
+        // A worker without targets does not compute on labels.
+        for index in rows.indices { rows[index].targets = nil }
+        #expect(throws: MemberLeft.self) { try train(plans, rows, members: 1) }
     }
 
     @Test func aCheckpointInMidEpochGoesOnExactly() throws {

@@ -104,6 +104,7 @@ package final class BlockReader {
     ///
     /// - Parameters:
     ///   - input: the file and tree that the block lies in.
+    ///   - schema: its channels are read; and its target, where it has one: then all entries have the class 0.
     ///   - labelBranch: the branch that gives each entry's class; nil where the block's label is that of all.
     /// - Throws: `InputError` where the block cannot be read, or gives other numbers of samples than the specs stage
     ///   counted.
@@ -111,7 +112,8 @@ package final class BlockReader {
         _ block: TrainingBlock, of input: InputTree, _ schema: DataSchema, labelBranch: String?,
         split: JobDescription.Split
     ) throws(InputError) -> EventStore {
-        let branches = schema.channels.map(\.branch) + (labelBranch.map { [$0] } ?? [])
+        let truth = schema.target?.branch ?? labelBranch
+        let branches = schema.channels.map(\.branch) + (truth.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
         try resources.files.reading(input, permit: permit) { (opened) throws(InputError) in
             _ = try forEachColumn(opened, branches, block.first..<block.end) { columns[$0] = $1 }
@@ -126,6 +128,16 @@ package final class BlockReader {
             throw InputError(
                 .corrupt, "the \(part) part of a block has other samples than in the specs stage",
                 file: input.file.url, expected: "\(block.rows[part])", found: "\(entries[part].count)")
+        }
+        if let target = schema.target {
+            let column = batch.columns[batch.columns.count - 1]
+            let targets = try entries.map { (entries) throws(InputError) in
+                try TargetReader.targets(
+                    column, entries, branch: target.branch, first: block.first, file: input.file)
+            }
+            return try EventStore(
+                schema, batch, entries: entries, labels: entries.map { .init(repeating: 0, count: $0.count) },
+                targets: targets)
         }
         let labels =
             try labelBranch.map { _ throws(InputError) in

@@ -130,8 +130,6 @@ final class LaneRunner: @unchecked Sendable {
         let workspace = work.workspace
         let scores = try workspace.scores(of: work.batch, parameters: parameters.span)
         var totals = work.metrics.mutableSpan
-        for sample in 0..<work.batch.sampleCount {
-            sums.add(scores, sample: sample, label: work.batch.labels[sample], to: &totals)
-        }
+        sums.add(scores, work.batch, to: &totals)
     }
 }

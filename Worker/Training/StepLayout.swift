@@ -6,7 +6,7 @@ struct StepLayout: Sendable {
     let tensors: [TensorSpec]
     /// Where each tensor's gradient lies; the first number is that of the first parameter.
     let ranges: [Range<Int>]
-    /// The index of the losses' sum times `Loss.fixedPointUnit`.
+    /// The index of the losses' sum, an `ExactSum`.
     let loss: Int
     /// The index of the samples' summed weight.
     let weight: Int
@@ -23,7 +23,7 @@ struct StepLayout: Sendable {
         self.tensors = tensors
         ranges = tensors.ranges
         loss = tensors.parameterCount
-        weight = loss + 1
+        weight = loss + ExactSum.digitCount
         overflow = weight + 1
         nonfinite = overflow + tensors.count
         digests = nonfinite + lanes

@@ -63,8 +63,10 @@ final class ThreadWork: @unchecked Sendable {
         }
         guard !samples.isEmpty else { return }
         assembler.assemble(samples, into: &batch)
-        sums[layout.loss] = try workspace.computeGradients(
+        let loss = try workspace.computeGradients(
             of: batch, segments: segments, parameters: state.parameters.span)
+        var totals = sums.mutableSpan
+        loss.add(to: &totals, at: layout.loss)
         sums[layout.weight] = Int64(samples.count)
         for (index, segment) in zip(self.lanes, segments) where !segment.rows.isEmpty {
             lanes[index].addGradient(of: segment, state.parameters.span, exponents, self, layout)

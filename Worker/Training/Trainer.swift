@@ -75,7 +75,7 @@ package final class Trainer {
         let metricSums = MetricSums(model.loss)
         self.metricSums = metricSums
         stepSums = try group.allReduceBuffer(count: layout.count)
-        metricTotals = try group.allReduceBuffer(count: metricSums.count)
+        metricTotals = try Self.buffer(metricSums, group)
         workers = try (0..<threads).map { index in
             let share = stride(from: index, to: lanes.count, by: threads).map { $0 }
             let samples = share.reduce(0) { $0 + schedule.step.maxCount(lane: own[$1]) }
@@ -181,15 +181,16 @@ package final class Trainer {
                 continue
             }
             let weight = Double(buffer[layout.weight])
+            let loss = model.loss.total(ExactSum(UnsafeBufferPointer(buffer).span, at: layout.loss))
             state.exponents = exponents
             state.addToEpoch(
-                loss: buffer[layout.loss], weight: buffer[layout.weight],
+                loss: loss, weight: buffer[layout.weight],
                 isFirst: state.step % max(1, schedule.stepsPerEpoch) == 0)
             state.apply(
                 UnsafeBufferPointer(buffer).span, weight: weight, optimizer,
                 rate: rates.rate(step: state.step, plateau: state.course.factor), clipNorm: training.course.clipNorm,
                 loop: loop)
-            return weight > 0 ? Double(buffer[layout.loss]) / Loss.fixedPointUnit / weight : 0
+            return weight > 0 ? loss / weight : 0
         }
     }
 
@@ -294,18 +295,23 @@ package final class Trainer {
             }
         }
         let buffer = metricTotals.values
-        for index in buffer.indices { buffer[index] = workers.reduce(0) { $0 + $1.metrics[index] } }
+        for index in 0..<sums.count { buffer[index] = workers.reduce(0) { $0 + $1.metrics[index] } }
         try ready()
         try metricTotals.sum()
         guard buffer[sums.nanCount] == 0 else {
             throw TrainingFailure(
                 description:
                     """
-                    \(buffer[sums.nanCount]) events of the \(part) part have a score that is no number after step \
-                    \(state.step): the weights or some values are too large; try a smaller learning rate, or drop \
-                    the branch
+                    \(buffer[sums.nanCount]) events of the \(part) part have a score that is no number, or is too far \
+                    from the target to be counted, after step \(state.step): the weights or some values are too \
+                    large; try a smaller learning rate, or drop the branch
                     """)
         }
+    }
+
+    /// A buffer for sums of metrics; those of a target are few, and zeros follow them.
+    private static func buffer(_ sums: MetricSums, _ group: any Communicator) throws(InputError) -> any AllReduce {
+        try group.allReduceBuffer(count: max(ProcessGroup.minBufferCount, sums.count))
     }
 
     /// Makes the sums of metrics those of this detail. All members do so at the same point of the round.
@@ -313,7 +319,7 @@ package final class Trainer {
         guard metricSums.detail != detail else { return }
         let sums = MetricSums(model.loss, detail: detail)
         try ready()
-        metricTotals = try group.allReduceBuffer(count: sums.count)
+        metricTotals = try Self.buffer(sums, group)
         metricSums = sums
     }
 }

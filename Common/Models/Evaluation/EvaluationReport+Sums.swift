@@ -11,6 +11,12 @@ extension EvaluationReport {
         self.init()
         self.train.metrics = sums.metrics(train)
         self.test.metrics = sums.metrics(test)
+        if let values = sums.values {
+            let halvings = values.halvings([self.train, self.test].compactMap(\.metrics.regression))
+            self.train.regression = values.report(train, halvings: halvings)
+            self.test.regression = values.report(test, halvings: halvings)
+            return
+        }
         guard sums.loss.outputs <= Self.maxDetailedOutputs else { return }
         self.train.confusion = sums.confusion(train)
         self.test.confusion = sums.confusion(test)
