@@ -28,11 +28,22 @@ struct Inspect: ParsableCommand {
         let file = try RootFile(url: url)
         let keys = tree.map { name in file.treeKeys.filter { $0.path == name } } ?? file.treeKeys
         if let tree, keys.isEmpty { _ = try file.tree(tree) }
-        let reports = try keys.map { TreeReport(try file.tree($0), isNTuple: $0.isNTuple) }
+        let reports = keys.map { TreeReport($0, in: file) }
         let report = FileReport(
-            url: url, bytes: file.source.size, compression: compressionName(file.header.compression), trees: reports
-        )
+            url: url, bytes: file.source.size, compression: Self.compression(file, reports), trees: reports)
         print(json ? try report.json() : report.text())
+        if reports.contains(where: { $0.error != nil }) { throw ExitStatus.rejected }
+    }
+
+    /// How the trees' data are compressed; the level is known of a file whose setting is the same.
+    private static func compression(_ file: RootFile, _ trees: [TreeReport]) -> String {
+        let setting = compressionName(file.header.compression)
+        var methods = Set(trees.flatMap(\.compression))
+        // Records that do not become smaller are stored as they are.
+        if methods.count > 1 { methods.remove("none") }
+        let found = methods.sorted()
+        guard !found.isEmpty, found != [String(setting.prefix { $0 != " " })] else { return setting }
+        return "\(found.joined(separator: ", ")) (the file's setting is \(setting))"
     }
 }
 
@@ -97,9 +108,13 @@ private struct TreeReport: Encodable {
     var compressedBytes: Int64
     var uncompressedBytes: Int64
     var clusters: Int
+    /// The methods by which its data are compressed.
+    var compression: [String]
     var branches: [Branch]
     var groups: [Group]
     var friends: [Friend]
+    /// Why the tree cannot be opened.
+    var error: String?
 
     private static func shape(_ branch: BranchDescription) -> String {
         switch branch.content {
@@ -127,16 +142,21 @@ private struct TreeReport: Encodable {
         }
     }
 
-    init(_ tree: TreeDescription, isNTuple: Bool) {
-        path = tree.path
-        kind = isNTuple ? "RNTuple" : "TTree"
-        groups = Self.groups(tree)
-        friends = tree.friends.map { Friend(name: $0.name, tree: $0.tree, file: $0.file) }
-        entries = tree.entries
-        compressedBytes = tree.compressedBytes
-        uncompressedBytes = tree.uncompressedBytes
-        clusters = max(0, tree.clusterBoundaries.count - 1)
-        branches = tree.branches.map { branch in
+    /// Describes the tree of a key, or states why it cannot be opened.
+    init(_ key: DirectoryKey, in file: RootFile) {
+        let opened = Result { try file.tree(key) }
+        if case .failure(let reason) = opened { error = "\(reason)" }
+        let tree = try? opened.get()
+        path = key.path
+        kind = key.isNTuple ? "RNTuple" : "TTree"
+        compression = tree.flatMap { try? file.compression(of: $0) } ?? []
+        groups = tree.map(Self.groups) ?? []
+        friends = tree?.friends.map { Friend(name: $0.name, tree: $0.tree, file: $0.file) } ?? []
+        entries = tree?.entries ?? 0
+        compressedBytes = tree?.compressedBytes ?? 0
+        uncompressedBytes = tree?.uncompressedBytes ?? 0
+        clusters = max(0, (tree?.clusterBoundaries.count ?? 0) - 1)
+        branches = (tree?.branches ?? []).map { branch in
             Branch(
                 name: branch.name, type: branch.typeName, shape: Self.shape(branch),
                 title: branch.title.isEmpty ? nil : branch.title,
@@ -147,11 +167,14 @@ private struct TreeReport: Encodable {
     }
 
     func lines() -> [String] {
+        if let error { return ["", "\(path) (\(kind)): not read: \(error)"] }
         var lines = [
             "",
             "\(path) (\(kind)): \(entries) entries, \(branches.count) branches, "
                 + "\(clusters) cluster\(clusters == 1 ? "" : "s"), "
-                + "\(compressedBytes) bytes compressed, \(uncompressedBytes) uncompressed",
+                + "\(compressedBytes) bytes compressed"
+                + (compression.isEmpty ? "" : " (\(compression.joined(separator: ", ")))")
+                + ", \(uncompressedBytes) uncompressed",
         ]
         let width = min(60, branches.map(\.name.count).max() ?? 0)
         for branch in branches {

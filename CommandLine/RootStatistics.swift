@@ -16,7 +16,8 @@ struct RootStatistics: ParsableCommand {
             CRC-32 of the values (little-endian) and of their 64-bit offsets. Two copies of a data set that print the \
             same are the same,
             whatever their compression, baskets or container (TTree or RNTuple). What cannot be read is listed with \
-            its reason.
+            its reason; the
+            exit code is 4 where a tree cannot be opened, or no branch at all can be read.
 
             Examples:
               beamline root stats data/ttbar.root
@@ -58,6 +59,9 @@ struct RootStatistics: ParsableCommand {
         } else {
             for report in reports { print(report.lines().joined(separator: "\n")) }
         }
+        // A script that compares copies must not take it for success that nothing was read.
+        let nothingRead = reports.allSatisfy(\.isUnread) && reports.contains { !$0.isEmpty }
+        if nothingRead || reports.contains(where: { $0.error != nil }) { throw ExitStatus.rejected }
     }
 
     private func wanted(_ file: RootFile) throws -> [DirectoryKey] {

@@ -29,6 +29,9 @@ struct TreeStatistics: Encodable {
     /// No branch was wanted of it.
     var isEmpty: Bool { branches.isEmpty && strings.isEmpty && unsupported.isEmpty }
 
+    /// No branch of it was read.
+    var isUnread: Bool { branches.isEmpty && strings.isEmpty }
+
     mutating func add(_ branch: BranchDescription, _ outcome: TreeScan<ColumnSummary>.Outcome) {
         switch (outcome, branch.content) {
         case (.read(let summary), .text): strings.append(TextReport(branch, summary))

@@ -14,6 +14,40 @@ import Testing
         ).output
     }
 
+    private static let shared = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../../../shared").standardizedFileURL
+    private static let rejected = shared.appending(path: "faults/job_dies_on_one_branch.root").path
+    private static let plain = shared.appending(
+        path: "root-corpus/files/skhep__uproot-sample-6.14.00-uncompressed.root"
+    ).path
+
+    /// A file of which no wanted branch is read is no success; one of which some are not is.
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: rejected)))
+    func readingNothingIsNoSuccess() throws {
+        let stats = ["root", "stats", Self.rejected, "--tree", "KM3NET_EVENT"]
+        #expect(try beamline(stats, expect: 0).contains("not read"))
+        let hits = stats + ["--branches", "KM3NET_EVENT/triggeredHits*"]
+        #expect(try beamline(hits, expect: 4).contains("has a Streamer of its own"))
+        #expect(try beamline(hits + ["--json"], expect: 4).contains("has a Streamer of its own"))
+    }
+
+    /// A tree that cannot be opened is listed with the reason, beside the others.
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: plain)))
+    func aTreeThatCannotBeOpenedIsListed() throws {
+        #expect(try beamline(["inspect", Self.plain], expect: 0).contains("none (the file's setting is zlib level 0)"))
+        var bytes = [UInt8](try Data(contentsOf: URL(filePath: Self.plain)))
+        // The tree has 30 entries; its record is stored as it is, from byte 40,757 on.
+        let offset = try #require(
+            (40_757..<bytes.count - 8).first { bytes[$0..<$0 + 8].elementsEqual([0, 0, 0, 0, 0, 0, 0, 30]) })
+        bytes.replaceSubrange(offset..<offset + 8, with: [UInt8](repeating: 0xFF, count: 8))
+        let damaged = FileManager.default.temporaryDirectory.appending(path: "beamline-\(UUID().uuidString).root").path
+        defer { try? FileManager.default.removeItem(atPath: damaged) }
+        try Data(bytes).write(to: URL(filePath: damaged))
+        for command in [["inspect", damaged], ["inspect", damaged, "--json"], ["root", "stats", damaged]] {
+            #expect(try beamline(command, expect: 4).contains("number of entries is not plausible"))
+        }
+    }
+
     /// 0 done, 1 the job failed, 2 wrong usage, 3 unreachable, 4 rejected.
     @Test func exitCodesShowWhatHappened() throws {
         let cluster = try TestCluster(events: 2000)

@@ -56,6 +56,43 @@ import Testing
         try friendsAreRead(directory.appending(path: "friends.root").path, below: directory.path)
     }
 
+    /// Objects of compiled classes: pointers to objects that another member counts, TClonesArrays that are not split,
+    /// leaves that another branch counts, trees of a class of their own, and two versions of a class joined.
+    @Test(.enabled(if: hasROOT)) func objectsAgreeWithROOT() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-root-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let script = Self.project.appending(path: "Tests/RootFormatTests/oracles/root_classes.py").path
+        try #require(try Self.run([script, directory.path]) == 0)
+        for name in ["loops", "clones", "counted"] {
+            let expected = try JSONDecoder().decode(
+                Expected.self, from: Data(contentsOf: directory.appending(path: "\(name).json")))
+            let file = try RootFile(url: directory.appending(path: "\(name).root").path)
+            let tree = try file.tree(expected.tree)
+            for (column, values) in expected.columns { try compare(column, values, tree, file, name) }
+        }
+        let derived = try RootFile(url: directory.appending(path: "derived.root").path)
+        #expect(derived.treeKeys.map(\.key.className) == ["Forest"])
+        #expect(try derived.tree("events").branches.map(\.name) == ["i"])
+        try joinedVersionsAreNoticed(directory.appending(path: "joined.root").path)
+    }
+
+    /// Baskets of doubles stand where ints are expected: twice as many values as the counter has.
+    private func joinedVersionsAreNoticed(_ path: String) throws {
+        let file = try RootFile(url: path)
+        let tree = try file.tree("events")
+        let outcomes = TreeScan<ColumnSummary>(threads: 1).run([.init(file: file, tree: tree, branches: tree.branches)]
+        )[0]
+        for (branch, outcome) in zip(tree.branches, outcomes) {
+            switch (branch.name, outcome) {
+            case ("tracks/tracks.x", .unreadable(let error)):
+                #expect(error.message.contains("another number of items than its counter has"), "\(error)")
+            case ("tracks/tracks.y", .read(let summary)): #expect(summary.extremes.values == 60)
+            default: Issue.record("\(branch.name): \(outcome)")
+            }
+        }
+        #expect(tree.branches.count == 2)
+    }
+
     private func largeFilesAreRead(_ path: String) throws {
         let file = try RootFile(url: path)
         #expect(file.source.size > 5_000_000_000)

@@ -36,7 +36,9 @@ package final class OpenFiles: Sendable {
         let (root, found, description) = try source.retrying {
             () throws(InputError) -> (RootFile, String, TreeDescription) in
             let (root, found) = try Self.openRoot(source, identity: identity)
-            return (root, found, try root.tree(tree))
+            let description = try root.tree(tree)
+            try description.checkEntries()
+            return (root, found, description)
         }
         // No real tree has more friends; each costs an open.
         let friends = description.friends.prefix(16).map { friend in

@@ -82,18 +82,23 @@ package final class Inflater {
         _ tag: UInt16, _ body: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer
     ) throws(InputError) {
         let produced: Int
-        switch tag {
-        case 0x5A4C:  // ZL
+        guard let method = CompressionMethod(rawValue: tag) else {
+            let name = String(decoding: [UInt8(tag >> 8), UInt8(tag & 0xFF)], as: UTF8.self)
+            throw InputError(
+                .unsupported, "unknown compression", expected: "ZL, L4, ZS, XZ or CS", found: name.debugDescription)
+        }
+        switch method {
+        case .zlib:
             var size = 0
             let result = libdeflate_zlib_decompress(
                 deflate, body.baseAddress, body.count, target.baseAddress, target.count, &size)
             produced = result == LIBDEFLATE_SUCCESS ? size : -1
-        case 0x4353:  // CS: ROOT before 5.12, deflate without zlib's header
+        case .old:
             var size = 0
             let result = libdeflate_deflate_decompress(
                 deflate, body.baseAddress, body.count, target.baseAddress, target.count, &size)
             produced = result == LIBDEFLATE_SUCCESS ? size : -1
-        case 0x4C34:  // L4: a big-endian xxhash64 of the block, then the block
+        case .lz4:  // a big-endian xxhash64 of the block, then the block
             guard body.count > 8 else { throw InputError(.truncated, "an LZ4 block has no room for its checksum") }
             let expected = UInt64(bigEndian: body.loadUnaligned(as: UInt64.self))
             let block = UnsafeRawBufferPointer(rebasing: body[8...])
@@ -108,15 +113,10 @@ package final class Inflater {
                 LZ4_decompress_safe(
                     block.baseAddress?.assumingMemoryBound(to: CChar.self),
                     target.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(block.count), Int32(target.count)))
-        case 0x5A53:  // ZS
+        case .zstd:
             let size = ZSTD_decompressDCtx(zstd, target.baseAddress, target.count, body.baseAddress, body.count)
             produced = ZSTD_isError(size) == 0 ? size : -1
-        case 0x585A:  // XZ
-            produced = inflateXZ(body, target)
-        default:
-            let name = String(decoding: [UInt8(tag >> 8), UInt8(tag & 0xFF)], as: UTF8.self)
-            throw InputError(
-                .unsupported, "unknown compression", expected: "ZL, L4, ZS, XZ or CS", found: name.debugDescription)
+        case .lzma: produced = inflateXZ(body, target)
         }
         guard produced == target.count else {
             throw InputError(

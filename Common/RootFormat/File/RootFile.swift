@@ -9,6 +9,8 @@ package final class RootFile: Sendable {
     /// Every key of every directory, highest cycle first among equals.
     package let keys: [DirectoryKey]
     let streamers: StreamerCatalog
+    /// The classes among the keys' that are derived from TTree, as the file describes them.
+    private let treeClasses: Set<String>
     private let window: Mutex<FileWindow>
 
     package var url: String { source.url }
@@ -20,7 +22,9 @@ package final class RootFile: Sendable {
             var window = try FileWindow(source)
             header = try FileHeader(&window)
             keys = try Self.readDirectories(&window, header)
-            streamers = try Self.readStreamers(&window, header)
+            let streamers = try Self.readStreamers(&window, header)
+            self.streamers = streamers
+            treeClasses = Set(keys.map(\.key.className)).filter { streamers.isDerived($0, from: "TTree") }
             self.window = Mutex(window)
         } catch { throw error.located(file: source.url) }
     }
@@ -59,11 +63,13 @@ package final class RootFile: Sendable {
     /// The trees and RNTuples of all directories, the highest cycle of each path.
     package var treeKeys: [DirectoryKey] {
         var seen: Set<String> = []
-        return keys.filter { $0.holdsEntries && seen.insert($0.path).inserted }
+        return allTreeKeys.filter { seen.insert($0.path).inserted }
     }
 
     /// The same with the older cycles.
-    package var allTreeKeys: [DirectoryKey] { keys.filter(\.holdsEntries) }
+    package var allTreeKeys: [DirectoryKey] {
+        keys.filter { $0.holdsEntries || treeClasses.contains($0.key.className) }
+    }
 
     /// The payload of a key, inflated, with the length of the key's own header (what references inside count from).
     func payload(_ key: Key) throws(InputError) -> [UInt8] {
@@ -133,6 +139,6 @@ package struct DirectoryKey: Sendable {
     package let path: String
     package let key: Key
 
-    /// A TTree of any kind, or an RNTuple.
-    package var holdsEntries: Bool { ["TTree", "TNtuple", "TNtupleD", "TTreeSQL"].contains(key.className) || isNTuple }
+    /// A TTree of any kind of ROOT's own, or an RNTuple.
+    var holdsEntries: Bool { ["TTree", "TNtuple", "TNtupleD", "TTreeSQL"].contains(key.className) || isNTuple }
 }

@@ -1,17 +1,23 @@
 import Bytes
+import Columns
 
 extension NTupleSchema.Column {
-    /// Bytes of one decoded element: bits become bytes, packed and half reals become floats, switches keep their tag.
+    /// Bytes of one decoded element: bits become bytes, truncated and half reals become floats, quantised ones doubles
+    /// (their range is given in doubles), switches keep their tag.
     var decodedSize: Int {
         switch type {
         case .bit: 1
-        case .real16, .splitReal16, .real32Trunc, .real32Quant, .switchTag: 4
+        case .real16, .splitReal16, .real32Trunc, .switchTag: 4
+        case .real32Quant: 8
         case .byte, .char, .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64, .real32, .real64, .index32,
             .index64, .splitInt16, .splitUInt16, .splitInt32, .splitUInt32, .splitInt64, .splitUInt64, .splitReal32,
             .splitReal64, .splitIndex32, .splitIndex64, nil:
             bits / 8
         }
     }
+
+    /// The type of a decoded element; nil for indices and switches.
+    var decodedType: DataType? { type == .real32Quant ? .float64 : type?.natural }
 
     /// Bytes of `count` elements in an inflated page.
     func pageSize(_ count: Int) -> Int { (count * bits + 7) / 8 }
@@ -51,7 +57,7 @@ extension NTupleSchema.Column {
         case .real32Quant:
             let step = (maximum - minimum) / Double((UInt64(1) << UInt64(bits)) - 1)
             packed(page, count) {
-                target.storeBytes(of: Float(minimum + Double($1) * step), toByteOffset: 4 * $0, as: Float.self)
+                target.storeBytes(of: minimum + Double($1) * step, toByteOffset: 8 * $0, as: Double.self)
             }
         }
     }

@@ -66,20 +66,20 @@ final class PageReader {
             output.used += range.count * 8
         case .numbers:
             let physical = column.pages.columns[run.physical]
-            guard let natural = physical.type?.natural else {
+            guard let decoded = physical.decodedType else {
                 throw InputError(.unsupported, "a column type that this version does not know")
             }
             // Elements are bounded by the pages' own counts before they are allocated for.
             try check(range, run, source)
             output.reserve(range.count * output.type.size)
             let target = output.values.pointer + output.used
-            if natural == output.type {
+            if decoded == output.type {
                 try elements(range, run, source, to: target)
             } else {
-                let buffer = pool.take(range.count * natural.size)
+                let buffer = pool.take(range.count * decoded.size)
                 defer { pool.give(buffer) }
                 try elements(range, run, source, to: buffer.pointer)
-                natural.convert(buffer.pointer, range.count, to: output.type, target)
+                decoded.convert(buffer.pointer, range.count, to: output.type, target)
             }
             output.used += range.count * output.type.size
         }

@@ -74,6 +74,23 @@ struct StreamerCatalog: Sendable {
             ?? known.first { $0.version == version }
     }
 
+    /// Whether a class is another, or derived from it, as far as the file describes its bases.
+    func isDerived(_ name: String, from base: String, depth: Int = 0) -> Bool {
+        if name == base { return true }
+        guard depth < 32, let layout = classes[CxxType(name).text]?.last else { return false }
+        return layout.elements.contains { $0.isBase && isDerived($0.name, from: base, depth: depth + 1) }
+    }
+
+    /// Whether the file describes a member of a class in several versions whose values have different sizes: baskets of
+    /// one size may then stand where those of another are expected.
+    func isAmbiguous(_ className: String, member: Substring) -> Bool {
+        guard let layouts = classes[CxxType(className).text], layouts.count > 1 else { return false }
+        let sizes = layouts.compactMap { layout in
+            layout.elements.first { $0.name.prefix { $0 != "[" } == member }?.encoding?.size
+        }
+        return Set(sizes).count > 1
+    }
+
     /// Reads the TList of TStreamerInfo.
     mutating func read(_ reader: inout ByteReader, displacement: Int) throws(InputError) {
         var objects = ObjectReader(catalog: StreamerCatalog(), displacement: displacement)

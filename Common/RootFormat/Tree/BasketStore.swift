@@ -4,7 +4,8 @@ import Columns
 /// The baskets of one branch; its leaves share them.
 final class BasketStore: Sendable {
     let baskets: [Basket]
-    /// Where the writer left the entries' offsets out: the flat branch that counts the items.
+    /// Where the writer left the entries' offsets out, or the items' size is in doubt: the flat branch that counts
+    /// them.
     let counter: (store: BasketStore, layout: BranchStorage.Layout, type: DataType)?
 
     init(_ baskets: [Basket], counter: (store: BasketStore, layout: BranchStorage.Layout, type: DataType)? = nil) {

@@ -52,6 +52,14 @@ package struct BranchDescription: Sendable {
         }
     }
 
+    /// The entries that its baskets or clusters hold.
+    var heldEntries: Int64 {
+        switch storage {
+        case .baskets(let store, _): store.baskets.last.map { $0.firstEntry.addingClamped($0.entries) } ?? 0
+        case .pages(let column): column.pages.clusters.last.map { $0.firstEntry.addingClamped($0.entries) } ?? 0
+        }
+    }
+
     /// The entries in pieces of whole baskets or clusters of about `bytes` inflated bytes each: how to read it through
     /// once.
     package func pieces(bytes limit: Int64, entries: Int64) -> [Range<Int64>] {

@@ -18,14 +18,15 @@ struct BranchReading {
     /// The branch of a split collection: its own data are the number of items.
     private(set) var isCounter = false
 
-    init(_ branch: StreamedObject, catalog: StreamerCatalog) {
+    /// - Parameter itemClass: of a TClonesArray that is not split: the class that its entries name.
+    init(_ branch: StreamedObject, catalog: StreamerCatalog, itemClass: String? = nil) {
         let leaves = branch.list("fLeaves")
         let counter =
             leaves.first?.object("fLeafCount")?.string("fName") ?? branch.object("fBranchCount")?.string("fName")
         do {
             switch branch.className {
             case "TBranchElement": try element(branch, catalog)
-            case "TBranchObject": try object(branch, catalog)
+            case "TBranchObject": try object(branch, catalog, itemClass)
             default: try plain(branch, leaves)
             }
         } catch {
@@ -90,10 +91,13 @@ struct BranchReading {
 
     // MARK: Objects
 
-    private mutating func object(_ branch: StreamedObject, _ catalog: StreamerCatalog) throws(InputError) {
+    private mutating func object(
+        _ branch: StreamedObject, _ catalog: StreamerCatalog, _ itemClass: String?
+    ) throws(InputError) {
         let name = branch.string("fClassName")
         var compiler = RecipeCompiler(catalog: catalog)
-        let body = try compiler.object(CxxType(name))
+        let body: Recipe
+        if let itemClass { body = try compiler.clones(itemClass) } else { body = try compiler.object(CxxType(name)) }
         add(compiler.finish(.named(name: name, body)))
     }
 
@@ -113,17 +117,20 @@ struct BranchReading {
             return
         }
         if kind == 1 || kind == 2 { hasData = false }
+        let layout = catalog.layout(
+            className, version: Int(branch.integer("fClassVersion")),
+            checksum: UInt32(truncatingIfNeeded: branch.integer("fCheckSum")))
         var compiler = RecipeCompiler(catalog: catalog)
         if id < 0 {
             let type = CxxType(className)
             // A string of its own has no header.
             let body = try compiler.value(type, headed: type.name != "string")
-            if case .object = body { return add(compiler.finish(.wholeObject(body))) }
-            return add(compiler.finish(body))
+            // An object that its class's Streamer wrote has a version before it. TBranchElement marks such a branch by
+            // a negative type; what it streams by itself begins with the first member.
+            guard kind >= 0, case .object = body else { return add(compiler.finish(body)) }
+            compiler = RecipeCompiler(catalog: catalog)
+            return add(compiler.finish(try compiler.membersAlone(type, layout)))
         }
-        let layout = catalog.layout(
-            className, version: Int(branch.integer("fClassVersion")),
-            checksum: UInt32(truncatingIfNeeded: branch.integer("fCheckSum")))
         let member = try Self.element(
             id, className, branch.string("fName"), layout, streamerType: Int(branch.integer("fStreamerType")))
         let body = kind == 31 || kind == 41 ? try compiler.itemsOf(member) : try compiler.alone(member)
@@ -202,28 +209,5 @@ extension StreamerElement {
             typeName: argument.text,
             isCollection: argument.name == "string" || CxxType.sequences.contains(argument.name)
                 || CxxType.maps.contains(argument.name))
-    }
-}
-
-extension RecipeCompiler {
-    /// The entries of a branch that holds a member of every item of a collection.
-    mutating func itemsOf(_ element: StreamerElement) throws(InputError) -> Recipe {
-        if element.isCollection {
-            // The header stands once, before all items.
-            let (item, use) = try varying { (me) throws(InputError) in
-                let type = CxxType(element.typeName)
-                guard element.arrayLength > 0 else { return try me.value(type, headed: false) }
-                return try me.fixed(element.dimensions) { (me) throws(InputError) in try me.value(type, headed: false)
-                }
-            }
-            return .headed(.toEnd(item, use))
-        }
-        guard !(41...59).contains(element.type) else {
-            throw InputError(
-                .unsupported,
-                "an array with a count of its own for each item of a collection (\(element.name)) is not read")
-        }
-        let (item, use) = try varying { (me) throws(InputError) in try me.alone(element, flattened: true) }
-        return .toEnd(item, use)
     }
 }

@@ -35,7 +35,7 @@ struct ColumnBuilder {
     }
 
     /// Adds the entries `local` of a basket.
-    /// - Parameter counts: for baskets without offsets: items of each of the basket's entries.
+    /// - Parameter counts: items of each of the basket's entries, where their counter was read.
     mutating func append(
         _ data: BasketData, _ local: Range<Int>, counts: UnsafeBufferPointer<Int64>? = nil
     ) throws(InputError) {
@@ -52,7 +52,9 @@ struct ColumnBuilder {
         case .fixed(let offset, let entrySize, let encoding): try appendFixed(data, local, offset, entrySize, encoding)
         case .counted(let header, let encoding):
             if let offsets = data.offsets {
+                let before = filled
                 try appendCounted(data, offsets, local, header, encoding)
+                if let counts { try check(counts, local, since: before) }
             } else {
                 try appendCounted(data, counts, local, encoding)
             }
@@ -178,6 +180,26 @@ struct ColumnBuilder {
             throw InputError(
                 .corrupt, "the counter's items do not fill the basket", expected: "\(data.border) bytes",
                 found: "\(start)")
+        }
+    }
+
+    /// The entries `local`, added since `first`, must have as many items as their counter has.
+    private func check(
+        _ counts: UnsafeBufferPointer<Int64>, _ local: Range<Int>, since first: Int
+    ) throws(InputError) {
+        guard local.upperBound <= counts.count else {
+            throw InputError(.corrupt, "the counter has fewer entries than its array")
+        }
+        let ends = offsets!.values(of: Int64.self, count: filled + 1)
+        for (index, entry) in local.enumerated() {
+            let found = ends[first + index + 1] - ends[first + index]
+            guard found == counts[entry] else {
+                throw InputError(
+                    .corrupt, "an entry has another number of items than its counter has",
+                    expected: "\(counts[entry])", found: "\(found)",
+                    hint:
+                        "The baskets may be of another version of the class than the tree describes (hadd joins them).")
+            }
         }
     }
 

@@ -87,4 +87,8 @@ struct CxxType: Equatable, Sendable {
         "ROOT::VecOps::RVec", "ROOT::RVec",
     ]
     static let maps: Set<String> = ["map", "multimap", "unordered_map", "unordered_multimap"]
+
+    var isMap: Bool { !isPointer && Self.maps.contains(name) && arguments.count >= 2 }
+    /// A standard collection of items that may be objects: a string or a bitset is none.
+    var isCollection: Bool { isMap || !isPointer && Self.sequences.contains(name) && !arguments.isEmpty }
 }

@@ -34,16 +34,25 @@ indirect enum Recipe: Sendable {
     case collection(whole: Recipe, memberWise: Recipe?, name: String)
     /// An object of a class. Where a member cannot be read, `complete` is false and the rest is skipped.
     case object(name: String, version: Int, checksum: UInt32, Recipe, complete: Bool)
-    /// An object that is a branch's whole entry: some writers leave out the version before it.
-    case wholeObject(Recipe)
+    /// An object or a collection that is not read: the byte count in its header gives its end.
+    case passed
+    /// Whatever is left of the entry.
+    case rest
     /// An object behind its class name (TBranchObject).
     case named(name: String, Recipe)
-    /// Member-wise items: for each member, that member of all items.
-    case columns(version: Int, [Recipe], LevelUse)
+    /// The version of the items' class, which stands once before member-wise collections; 0 expects none in particular.
+    case versioned(version: Int, Recipe)
+    /// Member-wise items: their count, then for each member that member of all items. Behind a count of 0 nothing
+    /// follows.
+    case columns([Recipe], LevelUse)
     /// All items of one member in a member-wise collection: the innermost count applies.
     case forEachItem(Recipe)
-    /// An inner header once, then a body for each item.
-    case headedForEachItem(Recipe)
+    /// A TClonesArray of items of a class in a version (`Track;2`): a bit of its own shows whether they lie member by
+    /// member or object by object.
+    case clones(of: String, whole: Recipe, memberWise: Recipe?, LevelUse)
+    /// The number of items that each of the arrays behind it has: together, items of `each` bytes, they fill the entry
+    /// but for `fixed` bytes.
+    case share(register: Int, each: Int, fixed: Int)
 
     /// The leaves under a varying level, each with which of its varying levels this is.
     struct LevelUse: Sendable {
@@ -57,10 +66,9 @@ indirect enum Recipe: Sendable {
         case .fixed(let count, let item): count == 0 || item.mayBeEmpty
         case .skip(let count): count == 0
         case .counted(_, let flagged, _, _): !flagged
-        case .toEnd, .forEachItem, .triangle: true
+        case .toEnd, .forEachItem, .triangle, .rest, .share: true
         case .number, .counter, .bits, .text, .longText, .rootObject, .pointer, .sequence, .headed, .collection,
-            .object,
-            .wholeObject, .named, .columns, .headedForEachItem:
+            .object, .passed, .named, .versioned, .columns, .clones:
             false
         }
     }

@@ -10,6 +10,8 @@ final class RecipeRunner {
     private var base = UnsafeRawPointer(bitPattern: 64)!
     private var position = 0
     private var end = 0
+    /// Whether the entry's end is known, so that what reaches to it may be read.
+    private var endIsKnown = false
     private var entries = 0
     /// Items of the member-wise collection being read.
     private var items = 0
@@ -37,16 +39,19 @@ final class RecipeRunner {
         if let first = bytes.baseAddress { base = first }
         position = start
         self.end = end
+        endIsKnown = exact
         try run(recipe.body)
         guard !exact || position == end else {
             throw InputError(
                 .corrupt, "an entry has other bytes than its class describes", offset: start,
                 expected: "\(end - start)", found: "\(position - start)",
-                hint: "The class may write itself in its own way (a custom streamer).")
+                hint: Self.ownStreamer)
         }
         entries += 1
         return position
     }
+
+    private static let ownStreamer = "The class may have a Streamer of its own, which only its library can undo."
 
     /// What was collected of a wanted leaf.
     func column(_ leaf: Int) throws(InputError) -> Column {
@@ -179,18 +184,41 @@ final class RecipeRunner {
                 count += 1
             }
             push(use, count)
+        case .passed: try pass()
+        case .rest:
+            try requireEnd()
+            position = end
+        case .share(let register, let each, let fixed): registers[register] = try share(each, fixed)
         case .headed(let body): try bounded(try header().end) { () throws(InputError) in try run(body) }
         case .collection(let whole, let memberWise, let name): try collection(whole, memberWise, name)
         case .object(let name, let version, let checksum, let body, let complete):
             try object(name, version, checksum, body, complete)
-        case .wholeObject(let object): try wholeObject(object)
         case .named(let name, let body): try named(name, body)
-        case .columns(let version, let parts, let use): try columns(version, parts, use)
+        case .versioned(let version, let body): try versioned(version, body)
+        case .columns(let parts, let use): try columns(parts, use)
+        case .clones(let name, let whole, let memberWise, let use): try clones(name, whole, memberWise, use)
         case .forEachItem(let body): try `repeat`(body, items)
-        case .headedForEachItem(let body):
-            let count = items
-            try bounded(try header().end) { () throws(InputError) in try `repeat`(body, count) }
         }
+    }
+
+    /// Goes to the end of what is not read.
+    private func pass() throws(InputError) {
+        guard let stop = try header().end else {
+            throw InputError(.unsupported, "an object that is not read has no length of its own", offset: position)
+        }
+        position = stop
+    }
+
+    /// How many items of `each` bytes fill what is left of the entry, but for `fixed` bytes.
+    private func share(_ each: Int, _ fixed: Int) throws(InputError) -> Int {
+        try requireEnd()
+        let bytes = end - position - fixed
+        guard bytes >= 0, bytes % each == 0 else {
+            throw InputError(
+                .corrupt, "an entry's leaves have different numbers of items", offset: position,
+                expected: "a multiple of \(each) bytes beside \(fixed)", found: "\(end - position)")
+        }
+        return bytes / each
     }
 
     private func skip(_ count: Int) throws(InputError) {
@@ -228,7 +256,7 @@ final class RecipeRunner {
         guard position == stop else {
             throw InputError(
                 .corrupt, "a value has other bytes than its class describes", offset: position,
-                expected: "its end at \(stop)", found: "\(position)")
+                expected: "its end at \(stop)", found: "\(position)", hint: Self.ownStreamer)
         }
     }
 
@@ -239,6 +267,11 @@ final class RecipeRunner {
         }
         guard let memberWise else {
             throw InputError(.unsupported, "the member-wise form of \(name) is not read", offset: position)
+        }
+        guard version & 0x3FFF >= 9 else {
+            throw InputError(
+                .unsupported, "the member-wise form of an old ROOT is not read", offset: position,
+                found: "version \(version & 0x3FFF)")
         }
         try bounded(stop) { () throws(InputError) in try run(memberWise) }
     }
@@ -256,6 +289,12 @@ final class RecipeRunner {
                     expected: "checksum \(checksum)", found: "\(found)")
             }
         } else if expected >= 0, version != expected {
+            guard stop != nil else {
+                // Whatever ROOT makes writes a byte count before its version.
+                throw InputError(
+                    .unsupported, "the class \(name) has a Streamer of its own, which only its library can undo",
+                    offset: start)
+            }
             throw InputError(
                 .unsupported, "the file holds an older layout of \(name)", offset: start,
                 expected: "version \(expected)", found: "\(version)")
@@ -274,16 +313,6 @@ final class RecipeRunner {
         try bounded(stop) { () throws(InputError) in try run(body) }
     }
 
-    /// A version has a byte count that reaches to the entry's end; without one the members begin at once.
-    private func wholeObject(_ object: Recipe) throws(InputError) {
-        guard case .object(_, _, _, let body, _) = object else { return try run(object) }
-        if end - position >= 6 {
-            let first = UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self))
-            if first & 0x4000_0000 != 0, Int(first & 0x3FFF_FFFF) <= end - position - 4 { return try run(object) }
-        }
-        try run(body)
-    }
-
     private func named(_ name: String, _ body: Recipe) throws(InputError) {
         let length = try u8()
         try require(length + 1)
@@ -296,23 +325,83 @@ final class RecipeRunner {
         try run(body)
     }
 
-    private func columns(_ expected: Int, _ parts: [Recipe], _ use: Recipe.LevelUse) throws(InputError) {
+    private func versioned(_ expected: Int, _ body: Recipe) throws(InputError) {
         let version = Int(Int16(truncatingIfNeeded: try u16()))
         if version <= 0 {
+            // A class without a version has its checksum here.
             try skip(4)
         } else if expected > 0, version != expected {
             throw InputError(
                 .unsupported, "member-wise items have an older layout", offset: position,
                 expected: "version \(expected)", found: "\(version)")
         }
+        try run(body)
+    }
+
+    private func columns(_ parts: [Recipe], _ use: Recipe.LevelUse) throws(InputError) {
         let outer = items
-        items = try count()
+        let count = try count()
+        items = count
         defer { items = outer }
-        push(use, items)
-        let count = items
-        for part in parts {
+        push(use, count)
+        guard count > 0 else { return }
+        for part in parts { try run(part) }
+    }
+
+    /// A TClonesArray: its own header, its TObject with the bits, its name, its items' class, their number and the
+    /// lowest index.
+    private func clones(
+        _ name: String, _ whole: Recipe, _ memberWise: Recipe?, _ use: Recipe.LevelUse
+    ) throws(InputError) {
+        try bounded(try header().end) { () throws(InputError) in
+            _ = try header()
+            try skip(4)
+            let bits = try u32()
+            if bits & 0x10 != 0 { try skip(2) }
+            _ = try string()
+            let found = try string()
+            guard found == name else {
+                throw InputError(
+                    .unsupported, "an entry's items are of another class than the first one's", offset: position,
+                    expected: name, found: found)
+            }
+            let count = try count()
+            try skip(4)
+            push(use, count)
+            // TClonesArray::kBypassStreamer
+            guard bits & 0x1000 != 0 else {
+                for _ in 0..<count {
+                    guard try u8() != 0 else {
+                        throw InputError(.unsupported, "a TClonesArray with gaps is not read", offset: position)
+                    }
+                    try run(whole)
+                }
+                return
+            }
+            guard let memberWise else {
+                throw InputError(.unsupported, "the member-wise form of \(name) is not read", offset: position)
+            }
+            let outer = items
             items = count
-            try run(part)
+            defer { items = outer }
+            try run(memberWise)
+        }
+    }
+
+    /// A TString that is no column.
+    private func string() throws(InputError) -> String {
+        var length = try u8()
+        if length == 255 { length = try count() }
+        try require(length)
+        defer { position += length }
+        return String(decoding: UnsafeRawBufferPointer(start: base + position, count: length), as: UTF8.self)
+    }
+
+    /// Without entry offsets nobody knows where an entry ends.
+    private func requireEnd() throws(InputError) {
+        guard endIsKnown else {
+            throw InputError(
+                .unsupported, "entries that only their end delimits have no entry offsets", offset: position)
         }
     }
 }

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 import Columns
 
 /// A tree as its metadata describe it: no data read yet.
@@ -14,6 +14,8 @@ package struct TreeDescription: Sendable {
     package let clusterBoundaries: [Int64]
     /// Trees whose entries belong to this one's, one by one.
     package let friends: [Friend]
+    /// For each name the first branch that has it: tasks ask for thousands of branches, again and again.
+    private let indices: [String: Int]
 
     /// Another tree whose entries belong to this one's, by their numbers.
     package struct Friend: Sendable, Equatable {
@@ -34,6 +36,7 @@ package struct TreeDescription: Sendable {
         self.branches = branches
         self.clusterBoundaries = clusterBoundaries
         self.friends = friends
+        indices = Dictionary(branches.indices.map { (branches[$0].name, $0) }) { first, _ in first }
     }
 
     package var compressedBytes: Int64 { total(\.compressedBytes) }
@@ -43,8 +46,20 @@ package struct TreeDescription: Sendable {
         branches.reduce(0) { sum, branch in sum.addingClamped(branch.leafIndex == 0 ? branch[keyPath: bytes] : 0) }
     }
 
-    /// The branch with this name; nil where there is none.
-    package func branch(_ name: String) -> BranchDescription? { branches.first { $0.name == name } }
+    /// The branch with this name, the first of several; nil where there is none.
+    package func branch(_ name: String) -> BranchDescription? { indices[name].map { branches[$0] } }
+
+    /// - Throws: `InputError` where the tree declares more entries than any of its branches holds: a damaged number
+    ///   would be planned for, and found out long after.
+    package func checkEntries() throws(InputError) {
+        let held = branches.map(\.heldEntries).max() ?? entries
+        guard entries <= held else {
+            throw InputError(
+                .corrupt, "the tree declares more entries than its branches hold", object: "the tree \(path)",
+                expected: "at most \(held)", found: "\(entries)",
+                hint: "The file is damaged: fetch it again or use another replica.")
+        }
+    }
 
     /// The boundaries of the tree's blocks: whole clusters joined up to `limit` entries, longer ones cut into pieces of
     /// `limit`. They depend on the tree alone.

@@ -1,10 +1,10 @@
 package import Bytes
 import Columns
+import Storage
 
 extension RootFile {
-    /// Reads a tree's metadata.
-    /// - Parameter path: `directory/name`; the highest cycle is taken.
     /// Reads the description of a tree or RNTuple.
+    /// - Parameter path: `directory/name`; the highest cycle is taken.
     /// - Throws: `InputError` where there is none of this name, or its description cannot be read.
     package func tree(_ path: String) throws(InputError) -> TreeDescription {
         guard let found = treeKeys.first(where: { $0.path == path }) else {
@@ -32,7 +32,9 @@ extension RootFile {
             guard object.has("fEntries"), object.has("fBranches") else {
                 throw InputError(.unsupported, "the file does not describe its class \(entry.key.className)")
             }
-            let branches = TreeParser(object: object, catalog: streamers).branches()
+            let branches = TreeParser(
+                object: object, catalog: streamers, bytes: { try? self.inflated($0) }
+            ).branches()
             return TreeDescription(
                 path: entry.path, title: entry.key.title, entries: object.integer("fEntries"), branches: branches,
                 clusterBoundaries: TreeParser.clusters(object, branches),
@@ -43,5 +45,24 @@ extension RootFile {
                     return .init(name: name, tree: tree.isEmpty ? name : tree, file: element.string("fTitle"))
                 })
         } catch { throw error.located(file: url, object: "the tree \(entry.path)") }
+    }
+
+    /// The bytes of a basket, inflated.
+    private func inflated(_ basket: BasketStore.Basket) throws(InputError) -> [UInt8] {
+        var stored: [UInt8] = []
+        if case .stored(let offset, let length) = basket.location {
+            stored = try bytes(ByteRange(offset: offset, length: length))
+        }
+        var found: [UInt8] = []
+        var failure: InputError?
+        stored.withUnsafeBytes { stored in
+            do throws(InputError) {
+                try BasketReader(pool: BufferPool()).open(basket, stored: stored) { (data) throws(InputError) in
+                    found = Array(data.bytes.prefix(data.border))
+                }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return found
     }
 }

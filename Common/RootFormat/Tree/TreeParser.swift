@@ -5,6 +5,8 @@ import Columns
 struct TreeParser {
     let object: StreamedObject
     let catalog: StreamerCatalog
+    /// The inflated bytes of a basket; nil where they cannot be read.
+    let bytes: (BasketStore.Basket) -> [UInt8]?
 
     func branches() -> [BranchDescription] {
         var found: [BranchDescription] = []
@@ -25,7 +27,7 @@ struct TreeParser {
         let full = path.isEmpty ? name : path + "/" + name
         let children = branch.list("fBranches")
         let baskets = Self.baskets(of: branch)
-        let reading = BranchReading(branch, catalog: catalog)
+        let reading = BranchReading(branch, catalog: catalog, itemClass: itemClass(of: branch, baskets))
         if children.isEmpty || (!baskets.isEmpty && reading.hasData) || reading.isCounter {
             describe(branch, full, reading, baskets, into: &found)
         }
@@ -50,21 +52,58 @@ struct TreeParser {
         }
     }
 
-    /// The branch that counts this one's items, where entry offsets were left out (kGenerateOffsetMap).
+    /// The class of a TClonesArray's items: no description has it, but every entry of a branch that is not split.
+    private func itemClass(of branch: StreamedObject, _ baskets: [BasketStore.Basket]) -> String? {
+        guard branch.className == "TBranchObject", branch.string("fClassName") == "TClonesArray",
+            let first = baskets.first, let bytes = bytes(first)
+        else { return nil }
+        return try? Self.itemClass(bytes)
+    }
+
+    private static func itemClass(_ entry: [UInt8]) throws(InputError) -> String {
+        var reader = ByteReader(entry.span.bytes)
+        // The array's own class and a zero, its header, its TObject, its name.
+        let length = Int(try reader.u8())
+        try reader.skip(length + 1)
+        _ = try VersionHeader(&reader)
+        _ = try VersionHeader(&reader)
+        try reader.skip(4)
+        if try reader.u32() & 0x10 != 0 { try reader.skip(2) }
+        _ = try reader.rootString()
+        return String(try reader.rootString().prefix { $0 != ";" })
+    }
+
+    /// The branch that counts this one's items, where it has to be read as well: entry offsets were left out
+    /// (kGenerateOffsetMap), or the items' size is in doubt.
     private func counter(
         of branch: StreamedObject
     ) -> (store: BasketStore, layout: BranchStorage.Layout, type: DataType)? {
-        guard branch.object("fIOFeatures").map({ $0.integer("fIOBits") & 1 != 0 }) == true,
-            let name = branch.list("fLeaves").first?.object("fLeafCount")?.string("fName"),
-            let counting = object.list("fBranches").first(where: { candidate in
-                candidate !== branch && candidate.list("fLeaves").contains { $0.string("fName") == name }
-            })
-        else { return nil }
+        guard let counting = leafCounter(of: branch) ?? collection(of: branch) else { return nil }
         let reading = BranchReading(counting, catalog: catalog)
         guard reading.columns.count == 1, case .numbers(let type, .flat) = reading.columns[0].content,
             !type.isFloatingPoint
         else { return nil }
         return (BasketStore(Self.baskets(of: counting)), reading.columns[0].layout, type)
+    }
+
+    /// The branch with the leaf that counts, where entry offsets were left out.
+    private func leafCounter(of branch: StreamedObject) -> StreamedObject? {
+        guard branch.object("fIOFeatures").map({ $0.integer("fIOBits") & 1 != 0 }) == true,
+            let name = branch.list("fLeaves").first?.object("fLeafCount")?.string("fName")
+        else { return nil }
+        return object.list("fBranches").first { candidate in
+            candidate !== branch && candidate.list("fLeaves").contains { $0.string("fName") == name }
+        }
+    }
+
+    /// The split collection whose items' member the branch holds, where versions of their class differ in its size.
+    private func collection(of branch: StreamedObject) -> StreamedObject? {
+        guard [31, 41].contains(branch.integer("fType")), let counting = branch.object("fBranchCount") else {
+            return nil
+        }
+        let name = branch.string("fName").prefix { $0 != "[" }
+        let member = name.lastIndex(of: ".").map { name[name.index(after: $0)...] } ?? name
+        return catalog.isAmbiguous(branch.string("fClassName"), member: member) ? counting : nil
     }
 
     private static func baskets(of branch: StreamedObject) -> [BasketStore.Basket] {
