@@ -36,8 +36,9 @@ package final class ConnectionGate: Sendable {
     struct Delegate: AvailableConnectionsDelegate {
         let gate: ConnectionGate
 
-        mutating func connectionOpened() { gate.change { $0.accepted() } }
-        mutating func connectionClosed() { gate.change { $0.released() } }
+        mutating func connectionOpened() { gate.change { $0.accepted(at: Self.now) } }
+        mutating func connectionClosed() { gate.change { $0.released(at: Self.now) } }
+        private static var now: Double { Double(NIODeadline.now().uptimeNanoseconds) / 1e9 }
         func isAcceptingNewConnections() -> Bool { gate.state.withLock { $0.table.hasRoom } }
     }
 

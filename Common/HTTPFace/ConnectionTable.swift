@@ -22,9 +22,12 @@ package struct ConnectionTable: Sendable {
     private var moment = 0
     /// The connections that were chosen to be closed.
     private var closing: Set<Int> = []
-    /// The connections that are gone and not yet counted as closed.
-    private var leaving = 0
     private var isFull = false
+    /// When all room was taken last.
+    private var lastFull = 0.0
+    /// Seconds without that after which there is room again: the log has no more lines, however fast connections come
+    /// and go.
+    private static let calm = 10.0
     private var closedIdle = 0
 
     /// - Parameter max: the connections at most, at least 1.
@@ -34,19 +37,29 @@ package struct ConnectionTable: Sendable {
     package var hasRoom: Bool { open < max }
 
     /// A connection was accepted.
-    package mutating func accepted() -> Notice? {
+    ///
+    /// - Parameter now: seconds of a monotonic clock.
+    package mutating func accepted(at now: Double) -> Notice? {
         open += 1
-        guard !hasRoom, !isFull else { return nil }
-        (isFull, closedIdle) = (true, 0)
-        return .full
+        return notice(now)
     }
 
     /// A connection was closed.
-    package mutating func released() -> Notice? {
+    ///
+    /// - Parameter now: seconds of a monotonic clock.
+    package mutating func released(at now: Double) -> Notice? {
         open -= 1
-        leaving = Swift.max(0, leaving - 1)
-        // Not at the first one: the log would have a line for each connection.
-        guard isFull, open <= max * 3 / 4 else { return nil }
+        return notice(now)
+    }
+
+    private mutating func notice(_ now: Double) -> Notice? {
+        if !hasRoom {
+            lastFull = now
+            guard !isFull else { return nil }
+            (isFull, closedIdle) = (true, 0)
+            return .full
+        }
+        guard isFull, now - lastFull >= Self.calm else { return nil }
         isFull = false
         return .room(closed: closedIdle)
     }
@@ -66,15 +79,12 @@ package struct ConnectionTable: Sendable {
     }
 
     /// A connection is gone.
-    package mutating func left(_ id: Int) {
-        becameBusy(id)
-        leaving += 1
-    }
+    package mutating func left(_ id: Int) { becameBusy(id) }
 
     /// The connection to be closed now, the one that has been idle for longest: one at a time for each that is
     /// missing to have room. Nil where there is room, or where nothing is idle.
     package mutating func nextToClose() -> Int? {
-        guard open - closing.count - leaving >= max else { return nil }
+        guard open - closing.count >= max else { return nil }
         while let (id, moment) = order.popFirst() {
             guard idleSince[id] == moment else { continue }
             idleSince[id] = nil

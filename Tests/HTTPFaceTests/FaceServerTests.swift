@@ -68,8 +68,8 @@ import Testing
             for _ in 0..<400 { flood.append(try LoopbackClient(port: port)) }
             for _ in 0..<20 {
                 let client = try LoopbackClient(port: port)
-                client.send(Self.live)
-                let answer = client.receive()
+                await client.send(Self.live)
+                let answer = await client.receive()
                 #expect(answer.hasPrefix("HTTP/1.1 200"), "\(answer)")
             }
             withExtendedLifetime(flood) {}
@@ -83,51 +83,52 @@ import Testing
             var flood: [LoopbackClient] = []
             for _ in 0..<8 {
                 let client = try LoopbackClient(port: port)
-                client.send("POST /count HTTP/1.1\r\n\(Self.host)Content-Length: 10\r\n\r\nabc")
+                await client.send("POST /count HTTP/1.1\r\n\(Self.host)Content-Length: 10\r\n\r\nabc")
                 flood.append(client)
             }
             let client = try LoopbackClient(port: port)
-            client.send(Self.live)
-            #expect(client.receive().hasPrefix("HTTP/1.1 200"))
-            for client in flood { #expect(client.receive().hasPrefix("HTTP/1.1 408")) }
+            await client.send(Self.live)
+            #expect(await client.receive().hasPrefix("HTTP/1.1 200"))
+            for client in flood { #expect(await client.receive().hasPrefix("HTTP/1.1 408")) }
         }
     }
 
     @Test func slowHeadsAndIdleConnectionsAreClosed() async throws {
         try await withServer { port in
             let (idle, slow) = (try LoopbackClient(port: port), try LoopbackClient(port: port))
-            slow.send("GET /li")
-            #expect(idle.receive() == "" && slow.receive() == "")
+            await slow.send("GET /li")
+            let (first, second) = (await idle.receive(), await slow.receive())
+            #expect(first == "" && second == "")
         }
     }
 
     @Test func aBodyIsAskedForOnlyWhereItIsTaken() async throws {
         try await withServer { port in
-            func request(_ length: Int, _ fields: String = "") throws -> LoopbackClient {
+            func request(_ length: Int, _ fields: String = "") async throws -> LoopbackClient {
                 let client = try LoopbackClient(port: port)
-                client.send(
+                await client.send(
                     "POST /count HTTP/1.1\r\n\(Self.host)Content-Length: \(length)\r\nExpect: 100-continue\r\n"
                         + fields + "\r\n")
                 return client
             }
-            let taken = try request(3)
-            #expect(taken.receive() == "HTTP/1.1 100 Continue\r\n\r\n")
-            taken.send("abc")
-            #expect(taken.receive().hasSuffix("3 bytes"))
-            taken.send(Self.live)
-            #expect(taken.receive().hasSuffix("live"))
-            let large = try request(4 << 20).receive()
+            let taken = try await request(3)
+            #expect(await taken.receive() == "HTTP/1.1 100 Continue\r\n\r\n")
+            await taken.send("abc")
+            #expect(await taken.receive().hasSuffix("3 bytes"))
+            await taken.send(Self.live)
+            #expect(await taken.receive().hasSuffix("live"))
+            let large = try await request(4 << 20).receive()
             #expect(large.hasPrefix("HTTP/1.1 413") && large.contains("at most 3145728 bytes"), "\(large)")
-            #expect(try request(3, "Content-Type: text/plain\r\n").receive().hasPrefix("HTTP/1.1 415"))
-            #expect(try request(3, "Origin: http://evil.example\r\n").receive().hasPrefix("HTTP/1.1 403"))
+            #expect(try await request(3, "Content-Type: text/plain\r\n").receive().hasPrefix("HTTP/1.1 415"))
+            #expect(try await request(3, "Origin: http://evil.example\r\n").receive().hasPrefix("HTTP/1.1 403"))
             // The budget is taken by another, and free again when that one is gone.
-            let first = try request(2 << 20)
-            #expect(first.receive().hasPrefix("HTTP/1.1 100"))
-            let second = try request(2 << 20).receive()
+            let first = try await request(2 << 20)
+            #expect(await first.receive().hasPrefix("HTTP/1.1 100"))
+            let second = try await request(2 << 20).receive()
             #expect(second.hasPrefix("HTTP/1.1 503") && second.lowercased().contains("retry-after: 1"), "\(second)")
-            #expect(try request(3).receive().hasPrefix("HTTP/1.1 100"))
-            #expect(first.receive().hasPrefix("HTTP/1.1 408"))
-            #expect(try request(2 << 20).receive().hasPrefix("HTTP/1.1 100"))
+            #expect(try await request(3).receive().hasPrefix("HTTP/1.1 100"))
+            #expect(await first.receive().hasPrefix("HTTP/1.1 408"))
+            #expect(try await request(2 << 20).receive().hasPrefix("HTTP/1.1 100"))
         }
     }
 
@@ -135,26 +136,26 @@ import Testing
     @Test func aRejectionArrives() async throws {
         try await withServer { port in
             let client = try LoopbackClient(port: port)
-            client.send("POST /count HTTP/1.1\r\n\(Self.host)Content-Length: 4194304\r\n\r\n")
-            for _ in 0..<16 { client.send(String(repeating: "x", count: 1 << 18)) }
-            #expect(client.receive().hasPrefix("HTTP/1.1 413"))
+            await client.send("POST /count HTTP/1.1\r\n\(Self.host)Content-Length: 4194304\r\n\r\n")
+            for _ in 0..<16 { await client.send(String(repeating: "x", count: 1 << 18)) }
+            #expect(await client.receive().hasPrefix("HTTP/1.1 413"))
         }
     }
 
     @Test func whatIsNotServedIsNamed() async throws {
         try await withServer { port in
-            func answer(_ method: String, _ path: String) throws -> String {
+            func answer(_ method: String, _ path: String) async throws -> String {
                 let client = try LoopbackClient(port: port)
-                client.send("\(method) \(path) HTTP/1.1\r\n\(Self.host)\r\n")
-                return client.receive()
+                await client.send("\(method) \(path) HTTP/1.1\r\n\(Self.host)\r\n")
+                return await client.receive()
             }
-            let index = try answer("GET", "/")
+            let index = try await answer("GET", "/")
             #expect(index.hasPrefix("HTTP/1.1 200") && index.contains("/count") && index.contains("documents"))
-            let unknown = try answer("GET", "/nothing")
+            let unknown = try await answer("GET", "/nothing")
             #expect(unknown.hasPrefix("HTTP/1.1 404") && unknown.contains("GET / lists"))
-            let head = try answer("HEAD", "/live")
+            let head = try await answer("HEAD", "/live")
             #expect(head.hasPrefix("HTTP/1.1 405") && head.contains("Allow: GET") && head.hasSuffix("\r\n\r\n"))
-            let options = try answer("OPTIONS", "/count")
+            let options = try await answer("OPTIONS", "/count")
             #expect(options.hasPrefix("HTTP/1.1 405") && options.contains("Allow: POST"))
             #expect(!options.lowercased().contains("access-control"))
         }

@@ -1,8 +1,11 @@
+import Dispatch
 import Foundation
 
-/// A TCP connection to this machine that sends exactly what it is given. It waits for seconds at most.
+/// A TCP connection to this machine that sends exactly what it is given. It waits for seconds at most, and on threads
+/// of its own: the server's answers need those of the cooperative pool.
 final class LoopbackClient: Sendable {
     private let descriptor: Int32
+    private static let queue = DispatchQueue(label: "loopback-client", attributes: .concurrent)
 
     struct Failure: Error { let code: Int32 }
 
@@ -26,7 +29,16 @@ final class LoopbackClient: Sendable {
     deinit { close(descriptor) }
 
     /// Sends all of it, or as much as the other side takes.
-    func send(_ text: String) {
+    func send(_ text: String) async { await Self.wait { self.sendNow(text) } }
+
+    /// What arrives next; empty where the other side has closed, and "timeout" where nothing arrived in time.
+    func receive() async -> String { await Self.wait { self.receiveNow() } }
+
+    private static func wait<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: body()) } }
+    }
+
+    private func sendNow(_ text: String) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let sent = bytes.withUnsafeBytes {
@@ -37,8 +49,7 @@ final class LoopbackClient: Sendable {
         }
     }
 
-    /// What arrives next; empty where the other side has closed, and "timeout" where nothing arrived in time.
-    func receive() -> String {
+    private func receiveNow() -> String {
         var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = recv(descriptor, &bytes, bytes.count, 0)
         return count < 0 ? (errno == EAGAIN ? "timeout" : "") : String(decoding: bytes.prefix(count), as: UTF8.self)
