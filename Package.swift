@@ -104,8 +104,8 @@ let package = Package(
             "CoordinatorService", in: "Coordinator",
             [
                 "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
-                "JobFile", "Models", "RestInterface", "Sampling", logging, grpc, grpcTransport,
-                hummingbird, hummingbirdTLS, httpClient, lifecycle, nioSSL, collections,
+                "HTTPFace", "JobFile", "Models", "RestInterface", "Sampling", logging, grpc, grpcTransport,
+                hummingbird, httpClient, lifecycle, nioSSL, collections,
             ]),
         // Worker
         room(
@@ -130,7 +130,7 @@ let package = Package(
         room("Serving", in: "Inference", ["Cluster", collections]),
         room(
             "InferenceService", in: "Inference",
-            ["Bytes", "Cluster", "Models", "Serving", deques, lifecycle, logging, hummingbird]),
+            ["Bytes", "Cluster", "HTTPFace", "Models", "Serving", deques, lifecycle, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
@@ -161,8 +161,8 @@ let package = Package(
             name: "BeamlineCommand",
             dependencies: [
                 "Access", "Arrays", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles",
-                "Features", "Ledger", "CoordinatorService", "RestInterface", "WorkerService", "InferenceService",
-                "Models", "Pipeline",
+                "Features", "HTTPFace", "Ledger", "CoordinatorService", "RestInterface", "WorkerService",
+                "InferenceService", "Models", "Pipeline",
                 arguments, lifecycle, logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
@@ -201,8 +201,8 @@ let package = Package(
         tests(
             "RestInterfaceTests",
             [
-                "Access", "Bytes", "Cluster", "CoordinatorService", "Ledger", "RestInterface", "Scheduling", "Specs",
-                hummingbird, hummingbirdTesting, logging,
+                "Access", "Bytes", "Cluster", "CoordinatorService", "HTTPFace", "Ledger", "RestInterface", "Scheduling",
+                "Specs", hummingbird, hummingbirdTesting, logging,
             ]),
         .executableTarget(
             name: "dying-coordinator", dependencies: ["CoordinatorService", lifecycle, logging],
