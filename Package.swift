@@ -38,6 +38,7 @@ let grpc: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2"
 let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -91,6 +92,9 @@ let package = Package(
         room("Collectives", in: "Common", ["Bytes", "CGloo"]),
         room("Wire", in: "Common", ["Bytes", "Cluster", protobuf, grpc, grpcProtobuf], exclude: ["workers.proto"]),
         room("RestInterface", in: "Common", ["Cluster"]),
+        room(
+            "HTTPFace", in: "Common",
+            [deques, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioSSL]),
         // Coordinator
         room("Scheduling", in: "Coordinator", ["Cluster", collections, deques]),
         room("Access", in: "Coordinator", ["Bytes", crypto, x509]),
@@ -100,8 +104,8 @@ let package = Package(
             "CoordinatorService", in: "Coordinator",
             [
                 "Access", "Bytes", "Cluster", "ConfigurationFiles", "Specs", "Features", "Wire", "Scheduling", "Ledger",
-                "JobFile", "Models", "RestInterface", "Sampling", logging, grpc, grpcTransport,
-                hummingbird, hummingbirdTLS, httpClient, lifecycle, nioSSL, collections,
+                "HTTPFace", "JobFile", "Models", "RestInterface", "Sampling", logging, grpc, grpcTransport,
+                hummingbird, httpClient, lifecycle, nioSSL, collections,
             ]),
         // Worker
         room(
@@ -126,7 +130,7 @@ let package = Package(
         room("Serving", in: "Inference", ["Cluster", collections]),
         room(
             "InferenceService", in: "Inference",
-            ["Bytes", "Cluster", "Models", "Serving", deques, lifecycle, logging, hummingbird]),
+            ["Bytes", "Cluster", "HTTPFace", "Models", "Serving", deques, lifecycle, logging, hummingbird]),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: swiftSettings),
         .target(
             name: "Simulation",
@@ -157,8 +161,8 @@ let package = Package(
             name: "BeamlineCommand",
             dependencies: [
                 "Access", "Arrays", "Bytes", "Columns", "Storage", "RootFormat", "Cluster", "ConfigurationFiles",
-                "Features", "Ledger", "CoordinatorService", "RestInterface", "WorkerService", "InferenceService",
-                "Models", "Pipeline",
+                "Features", "HTTPFace", "Ledger", "CoordinatorService", "RestInterface", "WorkerService",
+                "InferenceService", "Models", "Pipeline",
                 arguments, lifecycle, logging, httpClient, nioSSL,
             ],
             path: "CommandLine", swiftSettings: swiftSettings),
@@ -177,6 +181,7 @@ let package = Package(
         tests("PipelineTests", ["Bytes", "Cluster", "Features", "Pipeline", "Sampling"]),
         tests("WireTests", ["Bytes", "Cluster", "Wire"]),
         tests("ServingTests", ["Serving"]),
+        tests("HTTPFaceTests", ["HTTPFace", hummingbird, lifecycle, logging]),
         .testTarget(
             name: "ModelsTests", dependencies: ["Bytes", "CKernels", "Cluster", "Features", "Models"],
             path: "Tests/ModelsTests",
@@ -196,8 +201,8 @@ let package = Package(
         tests(
             "RestInterfaceTests",
             [
-                "Access", "Bytes", "Cluster", "CoordinatorService", "Ledger", "RestInterface", "Scheduling", "Specs",
-                hummingbird, hummingbirdTesting, logging,
+                "Access", "Bytes", "Cluster", "CoordinatorService", "HTTPFace", "Ledger", "RestInterface", "Scheduling",
+                "Specs", hummingbird, hummingbirdTesting, logging,
             ]),
         .executableTarget(
             name: "dying-coordinator", dependencies: ["CoordinatorService", lifecycle, logging],

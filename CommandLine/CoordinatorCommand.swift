@@ -65,6 +65,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
             """)
     var requireTokens = false
 
+    @OptionGroup var names: AllowedHosts
+
     func validate() throws {
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw ValidationError("--tls-certificate and --tls-key are given together")
@@ -83,6 +85,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         settings.catalog = try readSites(sites)
         settings.version = Beamline.version
         var listening = Listening(host: host, workersPort: workersPort, restPort: port)
+        listening.allowedHosts = names.allowedHosts
         if let tlsCertificate, let tlsKey {
             listening.certificate = ServerCertificate(chain: tlsCertificate, key: tlsKey)
             settings.bearerToken = { try Credentials().token()?.text }

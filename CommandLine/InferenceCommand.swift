@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import HTTPFace
 import InferenceService
 
 /// `beamline inference`.
@@ -18,10 +19,15 @@ struct InferenceCommand: AsyncParsableCommand {
     @Option(help: "The directory where models are kept.")
     var state = "beamline-models"
 
+    @OptionGroup var names: AllowedHosts
+
     func run() async throws {
         let log = makeLogger("inference")
         let service = InferenceService(
-            store: try ModelStore(directory: URL(filePath: state)), version: Beamline.version)
-        try await runServices([service.server(host: host, port: port, log: log)], log: log)
+            store: try ModelStore(directory: URL(filePath: state)), version: Beamline.version,
+            policy: RequestPolicy(names: ServerNames.own(listeningOn: host), allowed: names.allowedHosts))
+        let connections = ConnectionAllowance.ofThisProcess(ports: 1, log: log).connections
+        let server = try service.server(host: host, port: port, connections: connections, log: log)
+        try await runServices([server], log: log)
     }
 }

@@ -1,6 +1,7 @@
 package import Access
 import Foundation
 import GRPCCore
+import HTTPFace
 import Hummingbird
 import Logging
 
@@ -49,12 +50,12 @@ package struct AccessGuard: Sendable {
 
 /// Asks those who call a group of routes for a role.
 struct RoleMiddleware: RouterMiddleware {
-    typealias Context = BasicRequestContext
+    typealias Context = FaceContext
     let access: AccessGuard
     let role: Role
 
     func handle(
-        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+        _ request: Request, context: FaceContext, next: (Request, FaceContext) async throws -> Response
     ) async throws -> Response {
         do { try access.check(request.headers[.authorization], role) } catch {
             switch error {

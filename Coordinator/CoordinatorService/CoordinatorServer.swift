@@ -1,8 +1,7 @@
 import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
-import Hummingbird
-import HummingbirdTLS
+import HTTPFace
 package import Logging
 package import ServiceLifecycle
 import Wire
@@ -12,13 +11,17 @@ package func coordinatorServices(
     _ coordinator: Coordinator, _ listening: Listening, log: Logger
 ) throws -> [any Service] {
     let access = AccessGuard(tokens: listening.tokens)
-    let rest = Application(
-        router: RestService(coordinator: coordinator, access: access).router(),
-        server: try listening.certificate.map { try .tls(tlsConfiguration: $0.tlsConfiguration()) } ?? .http1(),
-        configuration: .init(address: .hostname(listening.host, port: listening.restPort)), logger: log)
+    let connections = ConnectionAllowance.ofThisProcess(ports: 2, log: log).connections
+    func gate(_ port: Int) -> ConnectionGate { ConnectionGate("port \(port)", max: connections, log: log) }
+    var rest = FaceServer(host: listening.host, port: listening.restPort, gate: gate(listening.restPort))
+    rest.tls = try listening.certificate?.tlsConfiguration()
+    let service = RestService(coordinator: coordinator, access: access, policy: try listening.policy())
     return [
         CoordinatorTimers(coordinator: coordinator),
-        WorkersServer(coordinator: coordinator, listening: listening, access: access, log: log), rest,
+        WorkersServer(
+            coordinator: coordinator, listening: listening, access: access, gate: gate(listening.workersPort),
+            log: log),
+        try rest.service(service.router(), log: log),
     ]
 }
 
@@ -37,9 +40,11 @@ private struct WorkersServer: Service {
     let coordinator: Coordinator
     let listening: Listening
     let access: AccessGuard
+    let gate: ConnectionGate
     let log: Logger
 
     func run() async throws {
+        let connections = WorkerConnections(gate: gate)
         let security: HTTP2ServerTransport.Posix.TransportSecurity =
             listening.certificate.map {
                 .tls(
@@ -57,6 +62,12 @@ private struct WorkersServer: Service {
                 $0.connection.keepalive = .init(
                     time: .seconds(30), timeout: .seconds(20),
                     clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(10), allowWithoutCalls: true))
+                // A session has no end, so a connection has none; one without calls ends, in good order where its
+                // peer keeps to the protocol, and else by `WorkerConnections`.
+                $0.connection.maxIdleTime = .seconds(120)
+                $0.connection.maxGraceTime = .seconds(10)
+                $0.http2.maxConcurrentStreams = 100
+                $0.channelDebuggingCallbacks = connections.callbacks
             })
         let server = GRPCServer(
             transport: transport, services: [WorkersService(coordinator: coordinator, log: log)],

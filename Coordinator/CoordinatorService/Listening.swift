@@ -1,4 +1,5 @@
 package import Access
+import HTTPFace
 import NIOSSL
 
 /// Where a coordinator listens, and to whom.
@@ -13,6 +14,8 @@ package struct Listening: Sendable {
     package var certificate: ServerCertificate?
     /// Whose tokens are asked for; nil where everybody is let in.
     package var tokens: TokenStore?
+    /// Names by which people call the REST interface, beside those of this machine and of the certificate; `*` for any.
+    package var allowedHosts: [String] = []
 
     package init(
         host: String, workersPort: Int, restPort: Int, certificate: ServerCertificate? = nil, tokens: TokenStore? = nil
@@ -22,6 +25,12 @@ package struct Listening: Sendable {
         self.restPort = restPort
         self.certificate = certificate
         self.tokens = tokens
+    }
+
+    /// Whose requests the REST interface answers.
+    func policy() throws -> RequestPolicy {
+        RequestPolicy(
+            names: ServerNames.own(listeningOn: host) + (try certificate?.names() ?? []), allowed: allowedHosts)
     }
 }
 
@@ -40,5 +49,14 @@ package struct ServerCertificate: Sendable {
         .makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(chain).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+    }
+
+    /// The names of hosts that the certificate is for.
+    func names() throws -> [String] {
+        try NIOSSLCertificate.fromPEMFile(chain).prefix(1).flatMap { certificate in
+            certificate._subjectAlternativeNames().compactMap { name in
+                name.nameType == .dnsName ? String(decoding: name.contents, as: UTF8.self) : nil
+            }
+        }
     }
 }

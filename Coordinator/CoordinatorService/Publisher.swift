@@ -99,13 +99,16 @@ actor Publisher {
         var request = HTTPClientRequest(url: "\(node)/api/v1/servables/\(model)")
         request.method = .POST
         request.headers.add(name: "X-Content-SHA256", value: digest)
+        request.headers.add(name: "content-type", value: "application/x-tar")
         request.body = .bytes(ByteBuffer(bytes: bytes))
         do {
             let response = try await http.execute(request, timeout: .seconds(60))
             let text = String(buffer: try await response.body.collect(upTo: 1 << 20))
             if response.status.code == 200 { return .acknowledged }
-            return response.status.code < 500
-                ? .rejected("\(response.status.code) \(text)") : .unreachable("\(response.status.code) \(text)")
+            // 408: the bundle was sent too slowly; 421: the node does not know the name by which it is called.
+            let mayPass = response.status.code >= 500 || [408, 421].contains(response.status.code)
+            return mayPass
+                ? .unreachable("\(response.status.code) \(text)") : .rejected("\(response.status.code) \(text)")
         } catch { return .unreachable("\(error)") }
     }
 }

@@ -3,6 +3,7 @@ import Bytes
 import Cluster
 import ConfigurationFiles
 import Foundation
+package import HTTPFace
 package import Hummingbird
 import JobFile
 import RestInterface
@@ -13,20 +14,28 @@ import Scheduling
 package struct RestService: Sendable {
     let coordinator: Coordinator
     let access: AccessGuard
+    private let policy: RequestPolicy
+    /// All submissions together take so many bytes at most while they are received and read.
+    private let bodies = BodyReader(BodyBudget(total: 64 << 20, keptForSmall: 16 << 20))
     /// Bytes of a submitted job file at most.
     private static let maxSubmission = 8 << 20
 
-    package init(coordinator: Coordinator, access: AccessGuard) {
+    /// - Parameter policy: whose requests are answered.
+    package init(
+        coordinator: Coordinator, access: AccessGuard, policy: RequestPolicy = RequestPolicy(names: [])
+    ) {
         self.coordinator = coordinator
         self.access = access
+        self.policy = policy
     }
 
     private var queries: QueryService { coordinator.queries }
 
     /// All routes, each behind the role that it needs.
-    package func router() -> Router<BasicRequestContext> {
-        let router = Router()
-        func group(_ role: Role) -> RouterGroup<BasicRequestContext> {
+    package func router() -> Router<FaceContext> {
+        let router = Router(context: FaceContext.self)
+        router.add(middleware: FaceMiddleware(policy: policy, routes: routes))
+        func group(_ role: Role) -> RouterGroup<FaceContext> {
             router.group(RouterPath(RestPath.root)).add(middleware: RoleMiddleware(access: access, role: role)).add(
                 middleware: FailureMiddleware())
         }
@@ -42,10 +51,33 @@ package struct RestService: Sendable {
         return router
     }
 
+    /// What the coordinator serves.
+    package var routes: RouteList {
+        RouteList(
+            server: "a beamline coordinator", version: coordinator.settings.version,
+            routes: [
+                ("GET", "/jobs", "all jobs"), ("POST", "/jobs", "submits a job (application/json)"),
+                ("GET", "/jobs/:id", "a job's status"), ("DELETE", "/jobs/:id", "cancels it"),
+                ("GET", "/jobs/:id/bundle", "the finished model (application/x-tar)"),
+                ("GET", "/jobs/:id/run", "which workers trained it"), ("GET", "/jobs/:id/plan", "its data plan"),
+                ("GET", "/jobs/:id/specs", "the statistics of its branches"),
+                ("GET", "/stories/:subject/:id", "what happened to a job, a chunk or a worker"),
+                ("GET", "/workers", "the joined workers"), ("POST", "/workers/:id/drain", "drains a worker"),
+                ("GET", "/sites", "the storage sites"),
+            ].map { .init($0, RestPath.root + $1, $2) }
+                + JobCommand.allCases.map {
+                    .init("POST", RestPath.jobs + "/:id/\($0.rawValue)", "\($0.rawValue)s a job")
+                })
+    }
+
     // MARK: Commands
 
-    private func addCommands(_ api: RouterGroup<BasicRequestContext>) {
-        api.post("jobs") { request, _ in try await submit(request) }
+    private func addCommands(_ api: RouterGroup<FaceContext>) {
+        api.post("jobs") { request, context in
+            try await bodies.withBody(
+                of: request, context, upTo: Self.maxSubmission, types: ["application/json"], as: Data.self
+            ) { try await submit($0) }
+        }
         for command in JobCommand.allCases {
             api.post("jobs/:id/\(command.rawValue)") { request, context in
                 try await self.command(command, request, context)
@@ -56,7 +88,7 @@ package struct RestService: Sendable {
     }
 
     private func command(
-        _ command: JobCommand, _ request: Request, _ context: BasicRequestContext
+        _ command: JobCommand, _ request: Request, _ context: FaceContext
     ) async throws -> Response {
         let id: JobID = Self.id(context)
         let without = request.uri.queryParameters.get(RestQuery.withoutUnreadable) == "true"
@@ -69,12 +101,11 @@ package struct RestService: Sendable {
         }
     }
 
-    private func submit(_ request: Request) async throws -> Response {
-        let body = try await request.body.collect(upTo: Self.maxSubmission)
+    private func submit(_ body: Data) async throws -> Response {
         do {
             // Parsing a large job file takes a while.
             let file = try await queries.read { _ in
-                guard let submission = try? RestJSON.decode(JobSubmission.self, from: Data(body.readableBytesView))
+                guard let submission = try? RestJSON.decode(JobSubmission.self, from: body)
                 else {
                     return ParsedJobFile?.none
                 }
@@ -98,7 +129,7 @@ package struct RestService: Sendable {
 
     // MARK: Reading
 
-    private func addReading(_ api: RouterGroup<BasicRequestContext>) {
+    private func addReading(_ api: RouterGroup<FaceContext>) {
         api.get("jobs") { _, _ in Self.response(try await queries.json { try $0.statuses() }) }
         api.get("jobs/:id") { _, context in try await status(context) }
         api.get("jobs/:id/bundle") { _, context in
@@ -124,13 +155,13 @@ package struct RestService: Sendable {
         api.get("sites") { _, _ in Self.response(try await queries.json { $0.sites }) }
     }
 
-    private func status(_ context: BasicRequestContext) async throws -> Response {
+    private func status(_ context: FaceContext) async throws -> Response {
         let id: JobID = Self.id(context)
         guard let status = try await queries.read({ try $0.status(id) }) else { return Self.unknownJob(context) }
         return Self.response(try await queries.json { _ in status })
     }
 
-    private func specs(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func specs(_ request: Request, _ context: FaceContext) async throws -> Response {
         let format = request.uri.queryParameters.get(RestQuery.format)
         if let format, SpecsFormat(rawValue: format) == nil {
             let known = SpecsFormat.allCases.map(\.rawValue).joined(separator: ", ")
@@ -145,7 +176,7 @@ package struct RestService: Sendable {
         }
     }
 
-    private func story(_ context: BasicRequestContext) async throws -> Response {
+    private func story(_ context: FaceContext) async throws -> Response {
         guard let subject = Self.subject(context), let story = try await queries.read({ try $0.story(subject) }) else {
             let (name, id) = (context.parameters.get("subject") ?? "", context.parameters.get("id") ?? "")
             return Self.failure("no story of \(name) \(id)", .notFound)
@@ -156,11 +187,11 @@ package struct RestService: Sendable {
     // MARK: Answers
 
     /// The number in the address; one that nothing has where it is none.
-    private static func id<ID: Identifier>(_ context: BasicRequestContext) -> ID {
+    private static func id<ID: Identifier>(_ context: FaceContext) -> ID {
         ID(context.parameters.get("id", as: Int64.self) ?? -1)
     }
 
-    private static func subject(_ context: BasicRequestContext) -> StorySubject? {
+    private static func subject(_ context: FaceContext) -> StorySubject? {
         switch context.parameters.get("subject") {
         case "job": .job(id(context))
         case "chunk", "task": .task(id(context))
@@ -170,11 +201,11 @@ package struct RestService: Sendable {
         }
     }
 
-    private static func unknownJob(_ context: BasicRequestContext) -> Response {
+    private static func unknownJob(_ context: FaceContext) -> Response {
         failure("no job \(context.parameters.get("id") ?? "")", .notFound)
     }
 
-    private static func noModel(_ context: BasicRequestContext) -> Response {
+    private static func noModel(_ context: FaceContext) -> Response {
         failure("job \(context.parameters.get("id") ?? "") has no finished model", .notFound)
     }
 
@@ -196,7 +227,7 @@ package struct RestService: Sendable {
 
 /// Turns whatever a route throws into an answer with one sentence.
 private struct FailureMiddleware: RouterMiddleware {
-    typealias Context = BasicRequestContext
+    typealias Context = FaceContext
 
     func handle(
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response

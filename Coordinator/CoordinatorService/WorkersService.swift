@@ -14,6 +14,8 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
     let log: Logger
     /// Bytes of a blob at most: a training's state or a model.
     private static let maxBlob: UInt64 = 4 << 30
+    /// From a session's beginning to its join request.
+    private static let joinTime = Duration.seconds(30)
 
     func session(
         request: RPCAsyncSequence<Beamline_Envelope, any Error>, response: RPCWriter<Beamline_Envelope>,
@@ -31,6 +33,11 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
                     throw RPCError(code: .unavailable, message: "the session was ended")
                 }
                 group.addTask { try await listen(request, send, joined) }
+                group.addTask {
+                    try await Task.sleep(for: Self.joinTime)
+                    guard joined.worker.withLock({ $0 }) == nil else { return try await Self.waitForCancellation() }
+                    throw RPCError(code: .deadlineExceeded, message: "no join request within \(Self.joinTime)")
+                }
                 // Whichever ends first ends both.
                 defer { group.cancelAll() }
                 try await group.next()
@@ -44,6 +51,10 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
         if let worker { await coordinator.leave(worker) }
         send.finish()
         if let failure { throw failure }
+    }
+
+    private static func waitForCancellation() async throws {
+        while true { try await Task.sleep(for: .seconds(86_400)) }
     }
 
     /// The number of a session's worker, once it has joined.

@@ -10,6 +10,3 @@ struct ServerLive: Codable, Equatable { var live: Bool }
 
 /// The answer to GET /v2/health/ready.
 struct ServerReady: Codable, Equatable { var ready: Bool }
-
-/// The answer to a request that failed.
-struct ErrorAnswer: Codable, Equatable { var error: String }

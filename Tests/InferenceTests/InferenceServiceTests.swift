@@ -189,4 +189,73 @@ import Testing
             #expect(try await client.execute(uri: "/v2/health/live", method: .get) { $0.status } == .ok)
         }
     }
+
+    /// Each route that the node lists is one, and others are not.
+    @Test func theListOfRoutesHolds() async throws {
+        let directory = TemporaryDirectory()
+        let service = InferenceService(
+            store: try ModelStore(directory: directory.url, threads: 1), version: "test")
+        try await Application(router: service.router()).test(.router) { client in
+            for route in service.routes.routes {
+                let method = try #require(HTTPRequest.Method(route.method))
+                let path = route.path.replacing(":model", with: "m")
+                let body = try await client.execute(uri: path, method: method) { String(buffer: $0.body) }
+                #expect(!body.contains("nothing is served at"), "\(route.method) \(path)")
+                try await client.execute(uri: path, method: .options) { response in
+                    #expect(response.status == .methodNotAllowed)
+                    #expect(response.headers[.allow]?.contains(route.method) == true)
+                }
+            }
+            #expect(try await client.execute(uri: "/v2/nothing", method: .get) { $0.status } == .notFound)
+            let index = try await client.execute(uri: "/", method: .get) { String(buffer: $0.body) }
+            #expect(index.contains("/v2/models/:model/infer") && index.contains("inference node"))
+        }
+        withExtendedLifetime(directory) {}
+    }
+
+    /// A page in a browser of this machine gets nothing done.
+    @Test func requestsOfPagesAreTurnedAway() async throws {
+        try await withNode { client in
+            _ = try await push(client, "m", try sampleBundle(bias: 1))
+            let body = ByteBuffer(string: #"{"model": "m", "keys": ["a"], "values": [1]}"#)
+            func status(_ headers: HTTPFields) async throws -> HTTPResponse.Status {
+                try await client.execute(uri: "/json", method: .post, headers: headers, body: body) { $0.status }
+            }
+            #expect(try await status([.contentType: "application/json"]) == .ok)
+            #expect(try await status([.contentType: "application/json", .origin: "http://localhost"]) == .ok)
+            #expect(try await status([.contentType: "application/json", .origin: "http://evil.example"]) == .forbidden)
+            #expect(try await status([.contentType: "text/plain"]) == .unsupportedMediaType)
+            #expect(try await status([.contentType: "application/x-www-form-urlencoded"]) == .unsupportedMediaType)
+        }
+    }
+
+    @Test func bodiesHaveABudget() async throws {
+        var limits = InferenceService.Limits()
+        (limits.maxRequestBytes, limits.maxPushBytes) = (100_000, 10)
+        try await withNode(limits: limits) { client in
+            let large = try await post(client, "/json", String(repeating: " ", count: 200_000))
+            #expect(large.status == .serviceUnavailable && large.text.contains("as much as it can"))
+            let small = try await post(client, "/json", "{}")
+            #expect(small.status == .badRequest)
+            let pushed = try await push(client, "m", try sampleBundle(bias: 1))
+            #expect(pushed.status == .serviceUnavailable)
+        }
+    }
+
+    /// A document that is large enough for a thread of its own is read as others are.
+    @Test(arguments: [1000, 20_000]) func largeRequestsAreAnswered(_ rows: Int) async throws {
+        try await withNode { client in
+            _ = try await push(client, "m", try sampleBundle(bias: 1))
+            let data = (0..<rows).map { "[\($0 % 7),0.125000000000]" }.joined(separator: ",")
+            let body = #"""
+                {"inputs": [{"name": "features", "shape": [\#(rows), 2], "datatype": "FP32", "data": [\#(data)]}]}
+                """#
+            let answer = try await post(client, "/v2/models/m/infer", body)
+            let outputs = try value(Infer.self, answer.text).outputs[0]
+            #expect(outputs.shape == [rows, 1] && outputs.data.count == rows)
+            #expect(abs(outputs.data[rows - 1] - sampleScore(bias: 1, a: Double((rows - 1) % 7))) < 1e-6)
+            let broken = try await post(client, "/v2/models/m/infer", String(body.dropLast(3)))
+            #expect(broken.status == .badRequest && broken.text.contains("cannot be read"))
+        }
+    }
 }

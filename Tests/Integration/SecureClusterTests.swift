@@ -185,7 +185,8 @@ import Testing
         let answer = try TestCluster.run(
             "/usr/bin/curl",
             [
-                "-s", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@\(large)",
+                "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "content-type: application/json", "--data-binary",
+                "@\(large)",
                 "http://localhost:\(cluster.restPort)/api/v1/jobs",
             ], expect: nil
         ).output

@@ -2,6 +2,7 @@ import Access
 import Cluster
 import CoordinatorService
 import Foundation
+import HTTPFace
 import Hummingbird
 import HummingbirdTesting
 import Ledger
@@ -105,6 +106,14 @@ import Testing
             let coordinator = try Coordinator(settings, log: log)
             let access = AccessGuard(tokens: asksForTokens ? tokens : nil)
             return Application(router: RestService(coordinator: coordinator, access: access).router(), logger: log)
+        }
+
+        /// What the coordinator lists as its routes.
+        func routes() throws -> RouteList {
+            var log = Logger(label: "test")
+            log.logLevel = .critical
+            let coordinator = try Coordinator(Coordinator.Settings(state: directory), log: log)
+            return RestService(coordinator: coordinator, access: AccessGuard(tokens: nil)).routes
         }
     }
 
@@ -297,6 +306,52 @@ import Testing
                 let error = try Self.error(response)
                 #expect(error.contains("found csv"))
             }
+        }
+    }
+
+    /// Each route that the coordinator lists is one; another method gets the list of those that it takes.
+    @Test func theListOfRoutesHolds() async throws {
+        let state = try State()
+        let routes = try state.routes().routes
+        try await state.application().test(.router) { client in
+            for route in routes {
+                let method = try #require(HTTPRequest.Method(route.method))
+                let path = route.path.replacing(":subject", with: "planet").replacing(":id", with: "99")
+                let body = try await client.execute(uri: path, method: method) { String(buffer: $0.body) }
+                #expect(!body.contains("nothing is served at"), "\(route.method) \(path)")
+                try await client.execute(uri: path, method: .put) { response in
+                    #expect(response.status == .methodNotAllowed)
+                    #expect(response.headers[.allow]?.contains(route.method) == true)
+                }
+            }
+            try await client.execute(uri: "/api/v1/nothing", method: .get) { response in
+                let error = try Self.error(response)
+                #expect(response.status == .notFound && error.contains("GET / lists"))
+            }
+            try await client.execute(uri: "/", method: .get) { response in
+                #expect(response.status == .ok && String(buffer: response.body).contains("/api/v1/jobs/:id/specs"))
+            }
+        }
+    }
+
+    /// A page in a browser of this machine neither submits nor cancels.
+    @Test func requestsOfPagesAreTurnedAway() async throws {
+        let state = try State()
+        try await state.application().test(.router) { client in
+            func status(
+                _ path: String, _ method: HTTPRequest.Method, _ headers: HTTPFields, _ body: ByteBuffer? = nil
+            ) async throws -> HTTPResponse.Status {
+                try await client.execute(uri: path, method: method, headers: headers, body: body) { $0.status }
+            }
+            let body = try Self.submission()
+            #expect(try await status(RestPath.jobs, .post, [.contentType: "text/plain"], body) == .unsupportedMediaType)
+            let page: HTTPFields = [.origin: "http://evil.example", .contentType: "application/json"]
+            #expect(try await status(RestPath.jobs, .post, page, body) == .forbidden)
+            for path in [RestPath.command(.cancel, job: state.done), RestPath.drain(worker: WorkerID(1))] {
+                #expect(try await status(path, .post, page) == .forbidden)
+            }
+            #expect(try await status(RestPath.jobs, .get, page) == .forbidden)
+            #expect(try await status(RestPath.jobs, .post, [.contentType: "application/json"], body) == .created)
         }
     }
 

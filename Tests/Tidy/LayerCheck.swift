@@ -15,6 +15,7 @@ import Testing
         "AsyncHTTPClient": ["NIOCore", "NIOHTTP1", "NIOFoundationCompat"],
         "GRPCProtobuf": ["GRPCCore"],
         "Hummingbird": ["HTTPTypes", "NIOCore"],
+        "HummingbirdCore": ["HTTPTypes", "NIOCore", "NIOHTTPTypes"],
         "HummingbirdTesting": ["HTTPTypes", "NIOCore"],
         "GRPCNIOTransportHTTP2Posix": ["NIOCore"],
         "NIOSSL": ["NIOCore"],

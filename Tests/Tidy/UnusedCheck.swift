@@ -9,6 +9,10 @@ import Testing
     private static let known: Set<String> = [
         "init", "deinit", "subscript", "body", "configuration", "main", "errorDescription", "debugDescription",
         "unownedExecutor", "enqueue", "didReceiveHead", "didReceiveBodyPart", "didFinishRequest",
+        // Handlers of NIO's channels, and Hummingbird's count of connections.
+        "InboundIn", "InboundOut", "OutboundIn", "OutboundOut", "handlerAdded", "handlerRemoved", "channelInactive",
+        "channelRead", "channelReadComplete", "channelWritabilityChanged", "userInboundEventTriggered",
+        "connectionOpened", "connectionClosed", "isAcceptingNewConnections",
     ]
 
     static func findings(in files: [SourceFile]) -> [Finding] {
