@@ -190,7 +190,7 @@ let package = Package(
         tests("SamplingTests", ["Cluster", "Sampling"]),
         .testTarget(
             name: "FeaturesTests",
-            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling"],
+            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling", "Specs"],
             path: "Tests/FeaturesTests", exclude: ["oracle.py"], swiftSettings: swiftSettings),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
         tests(
