@@ -89,6 +89,8 @@ package struct NativeModel: TrainableModel {
     ///
     /// - Throws: `InputError` where the parameters or the schema's channels do not fit the model.
     package func export(_ parameters: [Float], schema: DataSchema, version: String) throws(InputError) -> [UInt8] {
-        try ONNXModel.export(self, parameters: parameters, Normalisation(schema.channels), version: version)
+        try ONNXModel.export(
+            self, parameters: parameters, Normalisation(schema.channels),
+            features: schema.channels.map { ONNXModel.Feature($0) }, version: version)
     }
 }
