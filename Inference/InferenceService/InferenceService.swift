@@ -1,4 +1,5 @@
 import Bytes
+import Cluster
 import Dispatch
 import Foundation
 import HTTPTypes
@@ -43,8 +44,6 @@ package struct InferenceService: Sendable {
         pushes = Admission(Backlog(maxRequests: limits.maxPushes, maxBytes: .max))
     }
 
-    /// The most bytes of a bundle.
-    private static let maxBundle = 1 << 30
     /// The most bytes of a request.
     private static let maxRequest = 64 << 20
 
@@ -55,7 +54,12 @@ package struct InferenceService: Sendable {
             Self.answer { ServerMetadata(name: "beamline", version: version, extensions: []) }
         }
         router.get("v2/health/live") { _, _ in Self.answer { ServerLive(live: true) } }
-        router.get("v2/health/ready") { _, _ in Self.answer { ServerReady(ready: true) } }
+        router.get("v2/health/ready") { _, _ in
+            let failures = store.failures
+            guard !failures.isEmpty else { return Self.answer { ServerReady(ready: true) } }
+            let body = try MessageCoding.body(ServerReady(ready: false, failed: failures))
+            return Self.response(body, .serviceUnavailable)
+        }
         router.get("v2/models/:model") { _, context in
             let name = Self.name(context)
             return Self.answer { () throws(InputError) in metadata(name, try store.model(name)) }
@@ -92,7 +96,10 @@ package struct InferenceService: Sendable {
     package func server(host: String, port: Int, log: Logger) -> any Service {
         let restored = store.restore()
         for name in restored.names { log.info("model \(name) is loaded again") }
-        for failure in restored.failures { log.error("a model of an earlier run cannot be loaded: \(failure)") }
+        for failure in restored.failures {
+            log.error("the model \(failure.name) of an earlier run cannot be served: \(failure.reason)")
+        }
+        for note in restored.notes { log.warning("\(note)") }
         return Application(router: router(), configuration: .init(address: .hostname(host, port: port)), logger: log)
     }
 
@@ -122,8 +129,9 @@ package struct InferenceService: Sendable {
         let status: HTTPResponse.Status =
             switch error.code {
             case .missing: .notFound
-            // What is wrong here and not with the request.
-            case .unreachable, .deadline, .faulty: .internalServerError
+            // What is wrong here and not with the request, and may pass.
+            case .full: .init(code: 507, reasonPhrase: "Insufficient Storage")
+            case .unreachable, .deadline, .faulty: .serviceUnavailable
             case .truncated, .badMagic, .badLength, .badChecksum, .corrupt, .unsupported, .limit, .input, .denied,
                 .changed:
                 .badRequest
@@ -240,7 +248,7 @@ package struct InferenceService: Sendable {
     private func push(_ request: Request, _ name: String) async -> Response {
         guard pushes.enter(0) else { return Self.overloaded("bundles") }
         defer { pushes.leave(0) }
-        guard let content = try? await request.body.collect(upTo: Self.maxBundle) else {
+        guard let content = try? await request.body.collect(upTo: ModelBundle.maxBytes) else {
             return Self.failure("the bundle is too large, or broke off", .contentTooLarge)
         }
         let announced = Self.digestField.flatMap { request.headers[$0] }
@@ -257,7 +265,9 @@ package struct InferenceService: Sendable {
         }
         return Self.answer { () throws(InputError) in
             let pushed = try result.get()
-            return PushAnswer(name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state)
+            return PushAnswer(
+                name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state,
+                serving: pushed.serving)
         }
     }
 
@@ -268,13 +278,9 @@ package struct InferenceService: Sendable {
                 .badChecksum, "the bundle arrived damaged", expected: announced ?? "a header X-Content-SHA256",
                 found: digest)
         }
-        guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }),
-            !name.hasPrefix(".")
-        else {
+        guard ModelName.isValid(name) else {
             throw InputError(
-                .input, "the model's name cannot be used",
-                expected: "printable ASCII without slashes, not beginning with a dot",
-                found: name.debugDescription)
+                .input, "the model's name cannot be used", expected: ModelName.expected, found: name.debugDescription)
         }
     }
 }
