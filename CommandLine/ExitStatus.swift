@@ -24,7 +24,7 @@ extension InputError {
         case .unreachable, .deadline: ExitStatus.unreachable
         case .input, .missing: ExitStatus.usage
         case .truncated, .badMagic, .badLength, .badChecksum, .corrupt, .unsupported, .limit, .faulty, .denied,
-            .changed:
+            .changed, .full:
             ExitStatus.rejected
         }
     }

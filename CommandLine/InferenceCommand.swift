@@ -21,10 +21,25 @@ struct InferenceCommand: AsyncParsableCommand {
 
     @OptionGroup var names: AllowedHosts
 
+    @Option(
+        name: .customLong("memory-mib"),
+        help: """
+            MiB that the models may take together, those that are being loaded included; without it, half of what the \
+            machine, or this process's control group, has.
+            """)
+    var memoryMiB: Int?
+
+    func validate() throws {
+        if let memoryMiB, !(1...1 << 40).contains(memoryMiB) {
+            throw ValidationError("--memory-mib: expected 1 to \(1 << 40); found \(memoryMiB)")
+        }
+    }
+
     func run() async throws {
         let log = makeLogger("inference")
+        let memory = ModelMemory(bytes: memoryMiB.map { $0 << 20 } ?? ModelMemory.standardBytes)
         let service = InferenceService(
-            store: try ModelStore(directory: URL(filePath: state)), version: Beamline.version,
+            store: try ModelStore(directory: URL(filePath: state), memory: memory), version: Beamline.version,
             policy: RequestPolicy(names: ServerNames.own(listeningOn: host), allowed: names.allowedHosts))
         let connections = ConnectionAllowance.ofThisProcess(ports: 1, log: log).connections
         let server = try service.server(host: host, port: port, connections: connections, log: log)

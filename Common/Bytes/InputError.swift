@@ -10,12 +10,14 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
         case unsupported, missing, limit
         /// A mistake of the user's.
         case input
+        /// There is no room for now: a disk, or a budget of memory.
+        case full
         /// States of a peer: it cannot be reached, does not answer in time, answers with an error of its own, denies
         /// access, or has other content by now.
         case unreachable, deadline, faulty, denied, changed
 
         /// Whether another attempt, later or elsewhere, may succeed.
-        package var isTransient: Bool { self == .unreachable || self == .deadline || self == .faulty }
+        package var isTransient: Bool { [.unreachable, .deadline, .faulty, .full].contains(self) }
     }
 
     package var code: Code

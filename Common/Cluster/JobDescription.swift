@@ -66,6 +66,9 @@ package struct JobDescription: Codable, Sendable, Equatable {
 
     /// What `train` of a job file asks for: the model, and how it is trained.
     package struct Training: Codable, Sendable, Equatable {
+        /// The most layers of a model in a job file: an inference node takes no more operators than these have.
+        package static let maxLayers = 400
+
         /// L, the number of logical streams of samples.
         package var lanes = 8
         /// About how many samples one step has, of all lanes.

@@ -33,8 +33,9 @@ package struct Channel: Codable, Sendable, Equatable {
         fill = try keys.decodeIfPresent(Float.self, forKey: .fill) ?? 0
     }
 
+    /// Whether the channel is one feature of the branch's own name.
+    package var isSingle: Bool { width == 1 && !jagged }
+
     /// The names of its features in a flat input: `branch` for a single value, `branch[i]` for several.
-    package var names: [String] {
-        width == 1 && !jagged ? [branch] : (0..<width).map { "\(branch)[\($0)]" }
-    }
+    package var names: [String] { isSingle ? [branch] : (0..<width).map { "\(branch)[\($0)]" } }
 }

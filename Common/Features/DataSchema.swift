@@ -54,8 +54,32 @@ package struct DataSchema: Sendable, Equatable {
     private static let maxInputs = 1 << 10
     private static let maxChannels = 1 << 20
 
+    /// A name that two features share; nil where all differ. No name is made: it costs as much as there are channels.
+    package var sharedName: String? {
+        /// The channels of several features, `branch[0]` and on, by their branch.
+        var wide: [String: Int] = [:]
+        let flat = inputs.filter { $0.kind == .flat }.flatMap(\.channels)
+        for channel in flat where !channel.isSingle {
+            guard wide.updateValue(channel.width, forKey: channel.branch) == nil else { return "\(channel.branch)[0]" }
+        }
+        var single: Set<String> = []
+        for channel in flat where channel.isSingle {
+            guard single.insert(channel.branch).inserted else { return channel.branch }
+            let text = channel.branch.utf8
+            guard text.last == UInt8(ascii: "]"), let bracket = text.lastIndex(of: UInt8(ascii: "[")) else { continue }
+            let digits = String(text[text.index(after: bracket)...].dropLast()) ?? ""
+            // `[07]` and `[+7]` are no feature's name.
+            if let index = Int(digits), "\(index)" == digits,
+                (0..<(wide[String(text[..<bracket]) ?? ""] ?? 0)).contains(index)
+            {
+                return channel.branch
+            }
+        }
+        return nil
+    }
+
     /// Checks what a decoded schema may not be relied on for: sizes, names, and that each input's channels fit its
-    /// kind.
+    /// kind. Nothing is allocated for the widths that it announces.
     ///
     /// - Throws: `InputError` that names the input.
     package func validate() throws(InputError) {
@@ -71,10 +95,14 @@ package struct DataSchema: Sendable, Equatable {
         }
         for input in inputs { try Self.validate(input) }
         try target?.validate()
-        guard flatWidth <= Self.maxWidth, Set(names).count == names.count else {
+        guard flatWidth <= Self.maxWidth else {
             throw InputError(
-                .corrupt, "the schema's features are too many or share names",
-                expected: "at most \(Self.maxWidth) features of different names", found: "\(flatWidth)")
+                .corrupt, "the schema's features are too many", expected: "at most \(Self.maxWidth)",
+                found: "\(flatWidth)")
+        }
+        if let name = sharedName {
+            throw InputError(
+                .corrupt, "features of the schema share names", expected: "another name for each", found: name)
         }
     }
 

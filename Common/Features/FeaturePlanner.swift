@@ -14,7 +14,8 @@ package enum FeaturePlanner {
     /// - Parameters:
     ///   - branches: the resolved branches, the label's left out.
     ///   - specs: the merged specs of the training part, in the same order.
-    /// - Throws: `InputError` where no feature is left, there are too many, or a branch's values do not fit Float32.
+    /// - Throws: `InputError` where no feature is left, there are too many, two share a name, or a branch's values do
+    ///   not fit Float32.
     package static func plan(
         _ settings: JobDescription.Features, branches: [SurveyedBranch], specs: [BranchStatistics]
     ) throws(InputError) -> DataSchema {
@@ -71,6 +72,12 @@ package enum FeaturePlanner {
                 .limit, "pad: max makes too many features", expected: "at most \(maxUnnamedWidth)",
                 found: "\(schema.flatWidth)",
                 hint: "Name a padding in the job file, for example features: {pad: {\"\(group)\": 8}}.")
+        }
+        if let name = schema.sharedName {
+            throw InputError(
+                .input, "two features share the name \(name)",
+                found: channels.filter { $0.names.contains(name) }.map(\.branch).joined(separator: " and "),
+                hint: "Leave one of the branches out (branches: drop).")
         }
         return schema
     }

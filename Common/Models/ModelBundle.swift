@@ -33,6 +33,8 @@ package struct ModelBundle: Sendable, Equatable {
     /// Creates a bundle.
     package init(_ documents: [Document]) { self.documents = documents }
 
+    /// The most bytes of a bundle that an inference node takes.
+    package static let maxBytes = 1 << 30
     private static let blockSize = 512
     /// The most documents that an archive may have.
     private static let maxDocuments = 64
@@ -89,7 +91,8 @@ package struct ModelBundle: Sendable, Equatable {
         return block
     }
 
-    /// Reads an archive that has at least a model and a schema. Nothing is allocated beyond the size of the bytes.
+    /// Reads an archive as `encode` writes it, byte for byte, that has at least a model and a schema. Nothing is
+    /// allocated beyond the size of the bytes.
     ///
     /// - Throws: `InputError` where the bytes are not such an archive.
     package static func decode(_ bytes: [UInt8]) throws(InputError) -> ModelBundle {
@@ -101,32 +104,58 @@ package struct ModelBundle: Sendable, Equatable {
                 found: "\(bytes.count) bytes")
         }
         while offset + blockSize <= bytes.count, bytes[offset] != 0 {
-            func text(_ field: Range<Int>) -> String {
-                String(
-                    decoding: bytes[offset + field.lowerBound..<offset + field.upperBound].prefix {
-                        $0 != 0 && $0 != 0x20
-                    }, as: UTF8.self)
-            }
-            let available = bytes.count - offset - blockSize
-            let magic = text(257..<262)
-            guard magic == "ustar", let size = Int(text(124..<135), radix: 8), (0...available).contains(size) else {
-                throw InputError(
-                    .corrupt, "these bytes are not a bundle: a tar header is invalid", offset: offset,
-                    expected: "ustar and a size up to \(available)",
-                    found: "\(magic.debugDescription) and \(text(124..<135).debugDescription)")
-            }
-            let name = text(0..<100)
+            let (name, size) = try header(bytes, at: offset)
             guard bundle.documents.count < maxDocuments, !bundle.documents.contains(where: { $0.name == name }) else {
                 throw InputError(
                     .corrupt, "a document of the bundle is duplicated, or there are too many", object: name,
                     offset: offset, expected: "at most \(maxDocuments) documents of different names")
             }
             let start = offset + blockSize
+            let end = start + (size + blockSize - 1) / blockSize * blockSize
+            guard end <= bytes.count, bytes[start + size..<end].allSatisfy({ $0 == 0 }) else {
+                throw InputError(
+                    .corrupt, "these bytes are not a bundle: a document is not padded with zeroes to whole blocks",
+                    object: name, offset: start + size)
+            }
             bundle.documents.append(Document(name: name, bytes: Array(bytes[start..<start + size])))
-            offset = start + (size + blockSize - 1) / blockSize * blockSize
+            offset = end
+        }
+        guard bytes.count - offset == 2 * blockSize, bytes[offset...].allSatisfy({ $0 == 0 }) else {
+            throw InputError(
+                .corrupt, "the bundle is cut, or something follows it", offset: offset,
+                expected: "\(2 * blockSize) zeroes at its end", found: "\(bytes.count - offset) bytes")
         }
         _ = try bundle.content(.model)
         _ = try bundle.content(.schema)
         return bundle
+    }
+
+    /// Reads a document's header, which must be the one that `encode` writes for its name and size.
+    private static func header(
+        _ bytes: [UInt8], at offset: Int
+    ) throws(InputError) -> (name: String, size: Int) {
+        func text(_ field: Range<Int>) -> String {
+            String(
+                decoding: bytes[offset + field.lowerBound..<offset + field.upperBound].prefix {
+                    $0 != 0 && $0 != 0x20
+                }, as: UTF8.self)
+        }
+        let available = bytes.count - offset - blockSize
+        let magic = text(257..<262)
+        guard magic == "ustar", let size = Int(text(124..<135), radix: 8), (0...available).contains(size) else {
+            throw InputError(
+                .corrupt, "these bytes are not a bundle: a tar header is invalid", offset: offset,
+                expected: "ustar and a size up to \(available)",
+                found: "\(magic.debugDescription) and \(text(124..<135).debugDescription)")
+        }
+        let name = text(0..<100)
+        // What is no UTF-8 may be longer once it is read.
+        guard name.utf8.count <= 100, bytes[offset..<offset + blockSize].elementsEqual(header(name, size: size)) else {
+            throw InputError(
+                .badChecksum, "a tar header is not one that Beamline writes", object: name, offset: offset,
+                hint: "Push the bundle as Beamline made it: an archive that was unpacked and packed again has other "
+                    + "bytes.")
+        }
+        return (name, size)
     }
 }

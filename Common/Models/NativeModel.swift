@@ -100,7 +100,9 @@ package struct NativeModel: TrainableModel {
     package func export(_ parameters: [Float], schema: DataSchema, version: String) throws(InputError) -> [UInt8] {
         var parameters = parameters
         if case .value(let loss) = self.loss.scores { try scale(&parameters, to: loss.target) }
-        return try ONNXModel.export(self, parameters: parameters, Normalisation(schema.channels), version: version)
+        return try ONNXModel.export(
+            self, parameters: parameters, Normalisation(schema.channels),
+            features: schema.channels.map { ONNXModel.Feature($0) }, version: version)
     }
 
     /// Makes the last layer give predictions in the target's units.

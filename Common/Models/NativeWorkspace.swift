@@ -5,18 +5,16 @@ package import Features
 package final class NativeWorkspace: ModelWorkspace {
     package let capacity: Int
     private let model: NativeModel
-    /// First a copy of the input, then what each layer made that does not overwrite its input.
+    private let layout: WorkspaceLayout
+    /// The values of each level.
     private let values: [Lines]
-    /// The gradients, in the same order.
+    /// The gradients of each level; none where only scores are computed.
     private let gradients: [Lines]
-    /// The index in `values` of what each stage makes.
-    private let levels: [Int]
     /// By level, the gradients that come back from layers that added it; nil where no layer does.
     private let skips: [Lines?]
     /// `[capacity, outputs]`, without gaps.
     private let scores: AlignedBuffer
     private let scratch: AlignedBuffer
-    private let scratchCount: Int
     private let sums: AlignedBuffer
     private let parameterCount: Int
 
@@ -28,9 +26,10 @@ package final class NativeWorkspace: ModelWorkspace {
         let length: Int
         let buffer: AlignedBuffer
 
-        init(width: Int, capacity: Int) {
+        /// - Parameter buffer: where the lines lie; it may be of longer ones.
+        init(width: Int, in buffer: AlignedBuffer) {
             length = NativeModel.lineLength(width)
-            buffer = NativeWorkspace.zeroes(length * capacity)
+            self.buffer = buffer
         }
 
         /// The lines of these samples; traps where there are not so many.
@@ -46,55 +45,54 @@ package final class NativeWorkspace: ModelWorkspace {
         return buffer
     }
 
-    /// Allocates the arrays for up to `capacity` samples a call.
+    /// Allocates what training needs for up to `capacity` samples a call.
+    ///
+    /// - Throws: `InputError` with `.limit` where the arrays would take more than 64 GiB.
+    package convenience init(_ model: NativeModel, capacity: Int) throws(InputError) {
+        try self.init(model, WorkspaceLayout(model, for: .training), capacity: capacity)
+    }
+
+    /// Allocates the arrays of a layout for up to `capacity` samples a call.
     ///
     /// - Throws: `InputError` with `.limit` where they would take more than 64 GiB.
-    package init(_ model: NativeModel, capacity: Int) throws(InputError) {
-        var widths = [model.inputs]
-        var levels: [Int] = []
-        var scratchCount = 0
-        for stage in model.stages {
-            switch stage {
-            case .transform(let layer, _, _):
-                widths.append(layer.outputs)
-                scratchCount = max(scratchCount, layer.scratchCount)
-            case .inPlace(let layer, let keepsInput):
-                if keepsInput { widths.append(layer.outputs) }
-            case .add: widths.append(widths[widths.count - 1])
-            }
-            levels.append(widths.count - 1)
-        }
-        let added = Set(model.stages.compactMap { if case .add(let stage) = $0 { levels[stage] } else { nil } })
-        let skipped = added.reduce(0) { $0 + NativeModel.lineLength(widths[$1]) }
-        let floatsPerSample = skipped + 2 * widths.reduce(0) { $0 + NativeModel.lineLength($1) } + model.outputs
-        let (floats, isTooLarge) = floatsPerSample.multipliedReportingOverflow(by: max(1, capacity))
-        guard !isTooLarge, floats <= Self.maxBytes / MemoryLayout<Float>.stride else {
+    init(_ model: NativeModel, _ layout: WorkspaceLayout, capacity: Int) throws(InputError) {
+        let capacity = max(1, capacity)
+        guard layout.bytes(capacity: capacity) <= Self.maxBytes else {
             throw InputError(
                 .limit, "the model's arrays are too large for this batch",
                 expected: "at most \(Self.maxBytes >> 30) GiB for a thread",
-                found: "\(capacity) samples of \(floatsPerSample) values",
+                found: "\(capacity) samples of \(layout.floatsPerSample) values",
                 hint: "Make the batch smaller, or the layers.")
         }
-        let capacity = max(1, capacity)
         self.model = model
+        self.layout = layout
         self.capacity = capacity
-        self.levels = levels
-        self.scratchCount = scratchCount
-        values = widths.map { Lines(width: $0, capacity: capacity) }
-        gradients = widths.map { Lines(width: $0, capacity: capacity) }
-        skips = widths.enumerated().map { level, width in
-            added.contains(level) ? Lines(width: width, capacity: capacity) : nil
+        let buffers = layout.bufferLengths.map { Self.zeroes($0 * capacity) }
+        values = zip(layout.widths, layout.buffers).map { Lines(width: $0, in: buffers[$1]) }
+        func lines(_ width: Int) -> Lines {
+            Lines(width: width, in: Self.zeroes(NativeModel.lineLength(width) * capacity))
+        }
+        switch layout.use {
+        case .training:
+            gradients = layout.widths.map(lines)
+            skips = layout.widths.enumerated().map { level, width in
+                layout.added.contains(level) ? lines(width) : nil
+            }
+        case .scoring: (gradients, skips) = ([], [])
         }
         scores = Self.zeroes(capacity * model.outputs)
-        scratch = Self.zeroes(scratchCount)
+        scratch = Self.zeroes(layout.scratchCount)
         parameterCount = model.tensors.parameterCount
-        sums = Self.zeroes(parameterCount)
+        sums = Self.zeroes(layout.sumCount)
     }
 
     /// Computes all lanes' samples in one product a layer, forward and back to the output of the first layer.
     package func computeGradients(
         of batch: Batch, segments: [BatchSegment], parameters: Span<Float>
     ) throws(InputError) -> ExactSum {
+        guard case .training = layout.use else {
+            throw InputError(.input, "this workspace computes scores alone")
+        }
         let samples = batch.sampleCount
         try check(samples: samples, values: try Self.flatInput(batch), parameters: parameters)
         guard model.loss.fits(batch), segments.last?.rows.upperBound ?? 0 == samples else {
@@ -117,7 +115,7 @@ package final class NativeWorkspace: ModelWorkspace {
     @_lifetime(borrow self)
     package func gradient(of segment: BatchSegment, parameters: Span<Float>) -> Span<Float> {
         let sums = sums.values(of: Float.self, count: parameterCount)
-        for (stage, level) in zip(model.stages, levels) {
+        for (stage, level) in zip(model.stages, layout.levels) {
             guard case .transform(let layer, _, let range) = stage else { continue }
             var own = UnsafeMutableBufferPointer(rebasing: sums[range]).mutableSpan
             layer.parameterGradient(
@@ -183,7 +181,7 @@ package final class NativeWorkspace: ModelWorkspace {
     }
 
     private var scratchMemory: UnsafeMutableBufferPointer<Float> {
-        scratch.values(of: Float.self, count: scratchCount)
+        scratch.values(of: Float.self, count: layout.scratchCount)
     }
 
     /// Copies rows without gaps to lines, or lines to rows without gaps.
@@ -206,7 +204,7 @@ package final class NativeWorkspace: ModelWorkspace {
             Self.copy(samples, of: model.inputs, from: source, every: model.inputs, to: target, every: values[0].length)
         }
         var before = 0
-        for (stage, level) in zip(model.stages, levels) {
+        for (stage, level) in zip(model.stages, layout.levels) {
             let input = values[before].lines(all)
             switch stage {
             case .transform(let layer, _, let range):
@@ -219,7 +217,7 @@ package final class NativeWorkspace: ModelWorkspace {
                 var current = values[level].lines(all).mutableSpan
                 layer.forward(&current, samples: samples, segments: segments)
             case .add(let stage):
-                Self.sum(input, values[levels[stage]].lines(all), to: values[level].lines(all))
+                Self.sum(input, values[layout.levels[stage]].lines(all), to: values[level].lines(all))
             }
             before = level
         }
@@ -246,6 +244,7 @@ package final class NativeWorkspace: ModelWorkspace {
         guard let first = model.stages.firstIndex(where: { if case .transform = $0 { true } else { false } }) else {
             return
         }
+        let levels = layout.levels
         for skip in skips { skip?.lines(all).update(repeating: 0) }
         for index in model.stages.indices.reversed() {
             let level = levels[index]
@@ -264,8 +263,8 @@ package final class NativeWorkspace: ModelWorkspace {
     /// Goes from the gradient at a stage's output to that at its input.
     private func backward(stage index: Int, samples: Int, parameters: Span<Float>, segments: [BatchSegment]) {
         let all = 0..<samples
-        let level = levels[index]
-        let before = index > 0 ? levels[index - 1] : 0
+        let level = layout.levels[index]
+        let before = index > 0 ? layout.levels[index - 1] : 0
         switch model.stages[index] {
         case .inPlace(let layer, _):
             // The loss gives the gradient beyond the last activation.
@@ -279,7 +278,7 @@ package final class NativeWorkspace: ModelWorkspace {
         case .add(let stage):
             let gradient = gradients[level].lines(all)
             _ = gradients[before].lines(all).update(from: gradient)
-            if let skip = skips[levels[stage]]?.lines(all) { Self.sum(skip, gradient, to: skip) }
+            if let skip = skips[layout.levels[stage]]?.lines(all) { Self.sum(skip, gradient, to: skip) }
         case .transform(let layer, _, let range):
             var scratch = scratchMemory.mutableSpan
             var next = gradients[before].lines(all).mutableSpan

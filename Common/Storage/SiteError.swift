@@ -28,7 +28,7 @@ extension ReplicaSelector.Outcome {
         case .unsupported, .input: self = .unsupported
         case .truncated, .badMagic, .badLength, .badChecksum, .corrupt: self = .damaged
         // A limit of this process, of memory for one: it may be gone the next time.
-        case .faulty, .limit: self = .faulty
+        case .faulty, .limit, .full: self = .faulty
         }
     }
 }

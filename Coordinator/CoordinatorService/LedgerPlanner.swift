@@ -3,6 +3,7 @@ import Cluster
 import Features
 import Foundation
 import Ledger
+import Models
 import Scheduling
 
 /// Plans the stages of the ledger's jobs: the pure planner, and the plans of trainings as blobs.
@@ -74,6 +75,7 @@ struct LedgerPlanner: Sendable {
             job: job.description, branches: merged.branches, trainingSpecs: merged.parts.train,
             surveyed: try ledger.surveyedBranches(job.id), inputs: merged.inputs, blocks: merged.blocks
         ).plan(for: training, lanes: train.lanes)
+        if job.description.publish != nil { try training.checkServable(made.plan.schema) }
         plan.notes = made.notes
         return (made.plan, training)
     }

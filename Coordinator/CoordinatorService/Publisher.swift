@@ -18,13 +18,6 @@ actor Publisher {
         case push(digest: String, model: String, nodes: [String])
     }
 
-    /// What a node answered.
-    enum Answer: Sendable {
-        case acknowledged
-        case rejected(String)
-        case unreachable(String)
-    }
-
     private let blobs: BlobStore
     private let log: Logger
     private let threads = BlockingThreads(1)
@@ -44,8 +37,9 @@ actor Publisher {
     /// Pushes the job's model until nothing is left to push. A job that is being pushed already is left alone.
     func publish(_ job: JobID, for coordinator: Coordinator) async {
         guard publishing.insert(job).inserted else { return }
-        while await pushOnce(job, for: coordinator) {
-            do { try await Task.sleep(for: .seconds(1)) } catch { break }
+        var delay = PublishDelay()
+        while let outcome = await pushOnce(job, for: coordinator) {
+            do { try await Task.sleep(for: .seconds(delay.seconds(after: outcome))) } catch { break }
         }
         publishing.remove(job)
     }
@@ -53,49 +47,54 @@ actor Publisher {
     /// Closes the connections.
     func shutDown() async { try? await http.shutdown() }
 
-    /// - Returns: whether it must be tried again.
-    private func pushOnce(_ job: JobID, for coordinator: Coordinator) async -> Bool {
+    /// - Returns: why it must be tried again; nil where nothing is left to push.
+    private func pushOnce(_ job: JobID, for coordinator: Coordinator) async -> PublishDelay.Outcome? {
         do {
             switch try await coordinator.publication(of: job) {
-            case .over: return false
-            case .later: return true
+            case .over: return nil
+            case .later: return .paused
             case .push(let digest, let model, let nodes):
                 let blobs = blobs
                 guard let bytes = try await threads.run({ try blobs.get(digest) }) else {
                     coordinator.post(
                         .publishRejected(job: job, "the finished model's bundle is lost from the state directory"))
-                    return false
+                    return nil
                 }
                 return await push(bytes, digest, model: model, to: nodes, job: job, for: coordinator)
             }
         } catch {
             log.error("job \(job) cannot be published: \(error)")
-            return true
+            return .unreachable
         }
     }
 
-    /// - Returns: whether a node is left that could not be reached.
+    /// - Returns: why it must be tried again; nil where no node is left.
     private func push(
         _ bytes: [UInt8], _ digest: String, model: String, to nodes: [String], job: JobID, for coordinator: Coordinator
-    ) async -> Bool {
-        var isComplete = true
+    ) async -> PublishDelay.Outcome? {
+        var outcome: PublishDelay.Outcome?
         for node in nodes {
             switch await push(bytes, digest, model: model, to: node) {
-            case .acknowledged: await coordinator.acknowledged(job, node: node, digest: digest)
+            case .acknowledged(let laterVersion):
+                if let laterVersion { log.notice("\(node) serves a later version of \(model): \(laterVersion)") }
+                await coordinator.acknowledged(job, node: node, digest: digest)
             case .rejected(let reason):
                 coordinator.post(
                     .publishRejected(job: job, "the inference node \(node) rejects the model: \(reason)"))
-                return false
+                return nil
+            case .noRoom(let reason):
+                coordinator.post(.publishWaits(job: job, "the inference node \(node) (\(reason))"))
+                outcome = outcome ?? .noRoom
             case .unreachable(let reason):
                 coordinator.post(.publishWaits(job: job, "the inference node \(node) (\(reason))"))
-                isComplete = false
+                outcome = .unreachable
             }
         }
-        if isComplete { coordinator.post(.publishedEverywhere(job: job)) }
-        return !isComplete
+        if outcome == nil { coordinator.post(.publishedEverywhere(job: job)) }
+        return outcome
     }
 
-    private func push(_ bytes: [UInt8], _ digest: String, model: String, to node: String) async -> Answer {
+    private func push(_ bytes: [UInt8], _ digest: String, model: String, to node: String) async -> PublishAnswer {
         var request = HTTPClientRequest(url: "\(node)/api/v1/servables/\(model)")
         request.method = .POST
         request.headers.add(name: "X-Content-SHA256", value: digest)
@@ -104,11 +103,7 @@ actor Publisher {
         do {
             let response = try await http.execute(request, timeout: .seconds(60))
             let text = String(buffer: try await response.body.collect(upTo: 1 << 20))
-            if response.status.code == 200 { return .acknowledged }
-            // 408: the bundle was sent too slowly; 421: the node does not know the name by which it is called.
-            let mayPass = response.status.code >= 500 || [408, 421].contains(response.status.code)
-            return mayPass
-                ? .unreachable("\(response.status.code) \(text)") : .rejected("\(response.status.code) \(text)")
+            return PublishAnswer(status: response.status.code, text)
         } catch { return .unreachable("\(error)") }
     }
 }

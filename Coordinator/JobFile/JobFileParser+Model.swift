@@ -49,6 +49,12 @@ extension JobFileParser {
             fail(node, "train: model: expected a list of layers; found \(Self.kind(node))")
             return []
         }
+        guard list.count <= JobDescription.Training.maxLayers else {
+            fail(
+                node,
+                "train: model: expected at most \(JobDescription.Training.maxLayers) layers; found \(list.count)")
+            return []
+        }
         var names: LayerNames = [:]
         var layers: [JobDescription.Layer] = []
         for item in list {

@@ -160,31 +160,19 @@ extension JobFileParser {
 
     private mutating func publish(_ node: Node) -> JobDescription.Publish {
         let fields = fields(node, "publish", known: ["model", "nodes"], required: ["model", "nodes"])
-        let model = text(fields["model"], "publish: model") ?? ""
-        if let node = fields["model"], !model.utf8.allSatisfy({ $0.isNameByte }) {
-            fail(
-                node,
-                """
-                publish: model: expected letters, digits, dots, dashes and underscores; found \(model.debugDescription)
-                """
-            )
+        let model = text(fields["model"], "publish: model")
+        if let node = fields["model"], let model, !ModelName.isValid(model) {
+            fail(node, "publish: model: expected \(ModelName.expected); found \(model.debugDescription)")
         }
         let nodes = texts(fields["nodes"], "publish: nodes") ?? []
-        for name in nodes where !name.hasPrefix("http://") {
-            fail(fields["nodes"]!, "publish: nodes: expected http://host:port; found \(name.debugDescription)")
+        if let node = fields["nodes"] {
+            if nodes.isEmpty { fail(node, "publish: nodes: expected at least one \(InferenceNodeURL.expected)") }
+            for name in nodes where !InferenceNodeURL.isValid(name) {
+                fail(
+                    node,
+                    "publish: nodes: expected \(InferenceNodeURL.expected); found \(name.debugDescription)")
+            }
         }
-        return .init(model: model, nodes: nodes)
-    }
-}
-
-extension UInt8 {
-    fileprivate var isNameByte: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
+        return .init(model: model ?? "", nodes: nodes)
     }
 }

@@ -1,4 +1,5 @@
 import Bytes
+import Cluster
 import Dispatch
 import Foundation
 package import HTTPFace
@@ -56,8 +57,6 @@ package struct InferenceService: Sendable {
         bundles = BodyReader(BodyBudget(total: limits.maxPushBytes, keptForSmall: 0))
     }
 
-    /// The most bytes of a bundle.
-    private static let maxBundle = 1 << 30
     /// The most bytes of a request.
     private static let maxRequest = 64 << 20
 
@@ -86,7 +85,12 @@ package struct InferenceService: Sendable {
             Self.answer { ServerMetadata(name: "beamline", version: version, extensions: []) }
         }
         router.get("v2/health/live") { _, _ in Self.answer { ServerLive(live: true) } }
-        router.get("v2/health/ready") { _, _ in Self.answer { ServerReady(ready: true) } }
+        router.get("v2/health/ready") { _, _ in
+            let failures = store.failures
+            guard !failures.isEmpty else { return Self.answer { ServerReady(ready: true) } }
+            let body = try MessageCoding.body(ServerReady(ready: false, failed: failures))
+            return Self.response(body, .serviceUnavailable)
+        }
         router.get("v2/models/:model") { _, context in
             let name = Self.name(context)
             return Self.answer { () throws(InputError) in metadata(name, try store.model(name)) }
@@ -130,7 +134,10 @@ package struct InferenceService: Sendable {
     package func server(host: String, port: Int, connections: Int, log: Logger) throws -> any Service {
         let restored = store.restore()
         for name in restored.names { log.info("model \(name) is loaded again") }
-        for failure in restored.failures { log.error("a model of an earlier run cannot be loaded: \(failure)") }
+        for failure in restored.failures {
+            log.error("the model \(failure.name) of an earlier run cannot be served: \(failure.reason)")
+        }
+        for note in restored.notes { log.warning("\(note)") }
         let gate = ConnectionGate("port \(port)", max: connections, log: log)
         return try FaceServer(host: host, port: port, gate: gate).service(router(), log: log)
     }
@@ -161,8 +168,9 @@ package struct InferenceService: Sendable {
         let status: HTTPResponse.Status =
             switch error.code {
             case .missing: .notFound
-            // What is wrong here and not with the request.
-            case .unreachable, .deadline, .faulty: .internalServerError
+            // What is wrong here and not with the request, and may pass.
+            case .full: .init(code: 507, reasonPhrase: "Insufficient Storage")
+            case .unreachable, .deadline, .faulty: .serviceUnavailable
             case .truncated, .badMagic, .badLength, .badChecksum, .corrupt, .unsupported, .limit, .input, .denied,
                 .changed:
                 .badRequest
@@ -297,7 +305,7 @@ package struct InferenceService: Sendable {
         do throws(InputError) { try Self.check(name: name) } catch { return Self.failure(error) }
         let announced = Self.digestField.flatMap { request.headers[$0] }
         return try await bundles.withBody(
-            of: request, context, upTo: Self.maxBundle, types: ["application/x-tar", "application/octet-stream"],
+            of: request, context, upTo: ModelBundle.maxBytes, types: ["application/x-tar", "application/octet-stream"],
             as: [UInt8].self
         ) { bytes in
             let (store, loading) = (store, loading)
@@ -312,7 +320,8 @@ package struct InferenceService: Sendable {
             }
             return Self.answer { () throws(InputError) in
                 let pushed = try result.get()
-                return PushAnswer(name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state)
+                return PushAnswer(name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state,
+                    serving: pushed.serving)
             }
         }
     }
@@ -327,13 +336,9 @@ package struct InferenceService: Sendable {
     }
 
     private static func check(name: String) throws(InputError) {
-        guard !name.isEmpty, name.utf8.allSatisfy({ $0 < 128 && $0 > 32 && $0 != UInt8(ascii: "/") }),
-            !name.hasPrefix(".")
-        else {
+        guard ModelName.isValid(name) else {
             throw InputError(
-                .input, "the model's name cannot be used",
-                expected: "printable ASCII without slashes, not beginning with a dot",
-                found: name.debugDescription)
+                .input, "the model's name cannot be used", expected: ModelName.expected, found: name.debugDescription)
         }
     }
 }

@@ -5,4 +5,6 @@ struct PushAnswer: Codable, Equatable {
     var sha256: String
     /// `superseded` where a higher version came first.
     var state: ModelStore.Pushed.State
+    /// The version that answers.
+    var serving: Int64
 }

@@ -6,10 +6,14 @@ package final class ServedModel: Sendable {
     package let version: Int64
     package let predictor: any Predictor
     private let featureIndices: [String: Int]
+    /// The memory that it takes, until the last request that uses it is answered.
+    // UNUSED: in the code; the memory is given back when it goes away.
+    private let reservation: ModelMemory.Reservation?
 
-    init(version: Int64, predictor: any Predictor) {
+    init(version: Int64, predictor: any Predictor, reservation: ModelMemory.Reservation?) {
         self.version = version
         self.predictor = predictor
+        self.reservation = reservation
         featureIndices = Dictionary(
             predictor.features.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     }

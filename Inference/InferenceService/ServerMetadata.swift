@@ -9,4 +9,9 @@ struct ServerMetadata: Codable, Equatable {
 struct ServerLive: Codable, Equatable { var live: Bool }
 
 /// The answer to GET /v2/health/ready.
-struct ServerReady: Codable, Equatable { var ready: Bool }
+struct ServerReady: Codable, Equatable {
+    /// Whether every model that was pushed answers.
+    var ready: Bool
+    /// Those that do not; nil where there are none.
+    var failed: [ModelStore.Failure]?
+}

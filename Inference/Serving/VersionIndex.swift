@@ -39,6 +39,30 @@ package struct VersionIndex: Codable, Sendable, Equatable {
         }
     }
 
+    /// The highest number that a version can have: one more must be possible.
+    private static let maxNumber = Int64(1) << 62
+
+    /// What is impossible in a decoded index; nil where nothing is.
+    private var mistake: String? {
+        guard Set(models.map(\.name)).count == models.count else { return "two models of the index share a name" }
+        for model in models {
+            guard model.version >= 1, model.version <= model.lastNumber, model.lastNumber <= Self.maxNumber else {
+                return "the numbers of \(model.name) are impossible: \(model.version), \(model.lastNumber)"
+            }
+            guard Self.isDigest(model.digest) else { return "the digest of \(model.name) is none: \(model.digest)" }
+        }
+        return nil
+    }
+
+    /// Whether a text is a SHA-256 in lowercase hexadecimal: only then it becomes part of a path.
+    package static func isDigest(_ text: some StringProtocol) -> Bool {
+        text.utf8.count == 64
+            && text.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
+    }
+
     /// The index with another version of a model in it.
     package func serving(_ name: String, version: Int64, digest: String) -> VersionIndex {
         var copy = self
@@ -52,6 +76,9 @@ package struct VersionIndex: Codable, Sendable, Equatable {
 
     private enum CodingKeys: CodingKey { case format, models }
 
+    /// Reads an index.
+    ///
+    /// - Throws: `DecodingError` where it is of a newer format, or names what is impossible.
     package init(from decoder: any Decoder) throws {
         let keys = try decoder.container(keyedBy: CodingKeys.self)
         format = try keys.decodeIfPresent(Int.self, forKey: .format) ?? 1
@@ -62,5 +89,8 @@ package struct VersionIndex: Codable, Sendable, Equatable {
                     + "this one reads formats up to \(Self.currentFormat)")
         }
         models = try keys.decodeIfPresent([Model].self, forKey: .models) ?? []
+        if let mistake {
+            throw DecodingError.dataCorruptedError(forKey: .models, in: keys, debugDescription: mistake)
+        }
     }
 }

@@ -1,6 +1,8 @@
 import Bytes
+import Cluster
 import Features
 import Foundation
+import Specs
 import Testing
 
 @Suite struct DataSchemaTests {
@@ -69,5 +71,43 @@ import Testing
         for inputs in wrong {
             #expect(throws: InputError.self) { try DataSchema(inputs: inputs).validate() }
         }
+    }
+
+    /// Without making the names, and for all of `names` that are equal.
+    @Test func sharedNamesAreFound() {
+        func channel(_ branch: String, _ width: Int, jagged: Bool = false) -> Channel {
+            Channel(branch: branch, width: width, jagged: jagged, offset: 0, scale: 1, fill: 0)
+        }
+        for (channels, shared) in [
+            ([channel("a", 1), channel("b", 1)], nil), ([channel("a", 1), channel("a", 1)], "a"),
+            ([channel("a", 1), channel("a", 2)], nil), ([channel("a", 2), channel("a", 3)], "a[0]"),
+            ([channel("a[0]", 1), channel("a", 1, jagged: true)], "a[0]"),
+            ([channel("a[2]", 1), channel("a", 3)], "a[2]"), ([channel("a[3]", 1), channel("a", 3)], nil),
+            ([channel("a[03]", 1), channel("a", 4)], nil),
+            ([channel("a[-1]", 1), channel("a[]", 1), channel("a", 4)], nil),
+            ([channel("a[1][0]", 1), channel("a[1]", 2)], "a[1][0]"), ([channel("]", 1), channel("", 2)], nil),
+            ([channel("[1]", 1), channel("", 2)], "[1]"),
+        ] as [([Channel], String?)] {
+            let schema = DataSchema(flat: channels)
+            #expect(schema.sharedName == shared, "\(channels.map(\.branch))")
+            #expect((Set(schema.names).count < schema.names.count) == (shared != nil), "\(schema.names)")
+        }
+        // 16 million names each: nothing is made of them.
+        #expect(DataSchema(flat: [channel("a", 1 << 24), channel("b", 1 << 24)]).sharedName == nil)
+    }
+
+    /// What would fail at publishing fails before anything is trained.
+    @Test func aPlanHasNoSharedNames() throws {
+        var statistics = BranchStatistics()
+        (statistics.values, statistics.multiplicity, statistics.max, statistics.squares) = (10, 2, 1, 1)
+        let jagged = SurveyedBranch(name: "a", type: "float", fixedValues: nil, itemValues: 1, unsupported: nil)
+        var flat = SurveyedBranch(name: "a[0]", type: "float", fixedValues: 1, itemValues: 1, unsupported: nil)
+        let settings = JobDescription.Features()
+        let error = #expect(throws: InputError.self) {
+            try FeaturePlanner.plan(settings, branches: [flat, jagged], specs: [statistics, statistics])
+        }
+        #expect(error?.code == .input && error?.description.contains("a[0] and a") == true)
+        flat.name = "a[2]"
+        _ = try FeaturePlanner.plan(settings, branches: [flat, jagged], specs: [statistics, statistics])
     }
 }

@@ -159,6 +159,8 @@ import Wire
             bundle.documents.map(\.name) == ["model.onnx", "schema.json", "specs.json", "metrics.json", "lineage.json"])
         let schema = try JSONDecoder().decode(DataSchema.self, from: Data(try bundle.content(.schema)))
         #expect(schema.constants == ["constant"])
+        // It is served still.
+        #expect(try NativePredictor(bundle).features == schema.names)
     }
 
     /// Of the job that was interrupted after its second epoch.

@@ -258,4 +258,48 @@ import Testing
             #expect(broken.status == .badRequest && broken.text.contains("cannot be read"))
         }
     }
+
+    @Test func aModelWithoutRoomMayBePushedLater() async throws {
+        let directory = TemporaryDirectory()
+        let store = try ModelStore(directory: directory.url, memory: ModelMemory(bytes: 1000))
+        let service = InferenceService(store: store, version: "test")
+        try await Application(router: service.router()).test(.router) { client in
+            let answer = try await push(client, "m", try sampleBundle(bias: 1))
+            #expect(answer.status.code == 507 && answer.text.contains("--memory-mib"), "\(answer.text)")
+            // What can never be served is the pusher's mistake.
+            for (name, bytes) in [("m", [1, 2, 3]), (".m", [1]), (String(repeating: "m", count: 129), [1])]
+                as [(String, [UInt8])]
+            {
+                #expect(try await push(client, name, bytes).status == .badRequest)
+            }
+        }
+        withExtendedLifetime(directory) {}
+    }
+
+    @Test func aNodeWithAFailedModelIsNotReady() async throws {
+        let directory = TemporaryDirectory()
+        let bundle = try sampleBundle(bias: 1)
+        let first = try ModelStore(directory: directory.url)
+        _ = try first.push("bad", bundle)
+        _ = try first.push("good", try sampleBundle(bias: 2))
+        try Data([1]).write(to: directory.url.appending(path: Digest.sha256(bundle) + ".bundle"))
+        let store = try ModelStore(directory: directory.url)
+        _ = store.restore()
+        let service = InferenceService(store: store, version: "test")
+        try await Application(router: service.router()).test(.router) { client in
+            func get(_ path: String) async throws -> (status: HTTPResponse.Status, text: String) {
+                try await client.execute(uri: path, method: .get) { ($0.status, String(buffer: $0.body)) }
+            }
+            let ready = try await get("/v2/health/ready")
+            #expect(ready.status == .serviceUnavailable && ready.text.contains(#""ready":false"#), "\(ready.text)")
+            #expect(ready.text.contains(#""name":"bad""#) && ready.text.contains("damaged"))
+            #expect(try await get("/v2/health/live").status == .ok)
+            #expect(try await get("/v2/models/good/ready").status == .ok)
+            #expect(try await get("/v2/models/bad/ready").status == .serviceUnavailable)
+            #expect(try await post(client, "/json", #"{"model": "good", "keys": ["a"], "values": [1]}"#).status == .ok)
+            #expect(try await push(client, "bad", bundle).text.contains(#""serving":2"#))
+            #expect(try await get("/v2/health/ready").text == #"{"ready":true}"#)
+        }
+        withExtendedLifetime(directory) {}
+    }
 }

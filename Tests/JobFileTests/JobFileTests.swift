@@ -179,4 +179,47 @@ import Testing
         }
         #expect(error?.mistakes.map(\.line) == [4])
     }
+
+    /// What an inference node would reject is rejected before anything is computed.
+    @Test func whatCannotBePublishedIsAMistake() throws {
+        func parse(_ publish: String) throws -> JobDescription {
+            try JobFileParser.parse(
+                training("    - dense: {units: 1, activation: sigmoid}", "publish: \(publish)"), baseDirectory: nil
+            ).job
+        }
+        let nodes = #"["http://10.0.0.1:8083", "http://[2001:db8::7]:8083", "http://node-1.example.org"]"#
+        let good = try parse("{model: tth-2.1_b, nodes: \(nodes)}")
+        #expect(good.publish?.nodes.count == 3 && good.publish?.model == "tth-2.1_b")
+        _ = try parse("{model: \(String(repeating: "m", count: 128)), nodes: \(nodes)}")
+        for model in [
+            ".hidden", String(repeating: "m", count: 129), "a/b", #""a b""#, #""a\nb""#, #""m\u00e9""#, #""a%2e""#,
+        ] {
+            let error = #expect(throws: FileMistakes.self) { try parse("{model: \(model), nodes: \(nodes)}") }
+            #expect(error?.mistakes.map(\.line) == [7], "\(model)")
+            #expect(error?.mistakes.first?.text.contains("not beginning with a dot") == true, "\(model)")
+        }
+        for nodes in [
+            "[]", #"["http://a:1\r\nX-Header: 1"]"#, #"["http://a:8083\n"]"#, #"["http://a\u0007b:8083"]"#,
+            #"["http://a:8083/path"]"#, #"["http://user@a:8083"]"#, #"["http://a:8083?x=1"]"#, #"["http://:8083"]"#,
+            #"["http://a:0"]"#, #"["http://a:+80"]"#, #"["https://a:8083"]"#, #"["ftp://a"]"#, #"["http://"]"#,
+            #"["http://2001:db8::7"]"#,
+        ] {
+            let error = #expect(throws: FileMistakes.self) { try parse("{model: m, nodes: \(nodes)}") }
+            #expect(error?.mistakes.map(\.line) == [7], "\(nodes)")
+            #expect(error?.mistakes.first?.text.contains("http://host:port") == true, "\(nodes)")
+        }
+    }
+
+    @Test func aModelHasABoundedNumberOfLayers() throws {
+        let most = JobDescription.Training.maxLayers
+        func layers(_ count: Int) -> String {
+            [String](repeating: "    - dense: {units: 1, activation: sigmoid}", count: count).joined(separator: "\n")
+        }
+        let job = try JobFileParser.parse(training(layers(most)), baseDirectory: nil).job
+        #expect(job.train?.layers.count == most)
+        let error = #expect(throws: FileMistakes.self) {
+            try JobFileParser.parse(training(layers(most + 1)), baseDirectory: nil)
+        }
+        #expect(error?.mistakes.contains { $0.text.contains("at most \(most) layers") } == true)
+    }
 }

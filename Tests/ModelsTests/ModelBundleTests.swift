@@ -36,6 +36,23 @@ import Testing
         #expect(throws: InputError.self) { try ModelBundle.decode(ModelBundle([.init(.model, [1])]).encode()) }
     }
 
+    /// An archive is read only as it was written: not cut, not with anything after it, not with another header.
+    @Test func onlyWhatIsWrittenIsRead() {
+        let bytes = bundle.encode()
+        for count in stride(from: 0, to: bytes.count, by: 64) {
+            #expect(throws: InputError.self) { try ModelBundle.decode(Array(bytes.prefix(count))) }
+        }
+        for added in [1, 512, 1024] {
+            #expect(throws: InputError.self) { try ModelBundle.decode(bytes + [UInt8](repeating: 0, count: added)) }
+        }
+        // Documents of 3, 512 and 0 bytes: headers, what pads the first, and the zeroes at the end.
+        for index in Array(0..<512) + Array(515..<1536) + Array(2048..<bytes.count) {
+            var wrong = bytes
+            wrong[index] ^= 0x15
+            #expect(throws: InputError.self, "byte \(index)") { try ModelBundle.decode(wrong) }
+        }
+    }
+
     @Test func flippedBytesAreSafe() {
         let bytes = bundle.encode()
         for index in bytes.indices {

@@ -9,6 +9,7 @@ package struct Dense: TransformLayer, Equatable {
     package let outputShape: [Int]
     package let tensors: [TensorSpec]
     package let scratchCount: Int
+    package let forwardScratchCount: Int
     private let rows: Int
     private let columns: Int
     private let initializer: WeightInitializer
@@ -21,7 +22,8 @@ package struct Dense: TransformLayer, Equatable {
         tensors = [TensorSpec("weights", shape: [units, inputs]), TensorSpec("biases", shape: [units])]
         rows = units
         columns = inputs
-        scratchCount = max(ck_panel_floats(inputs, units), ck_panel_floats(units, inputs))
+        forwardScratchCount = ck_panel_floats(inputs, units)
+        scratchCount = max(forwardScratchCount, ck_panel_floats(units, inputs))
     }
 
     /// Floats from one sample's line to the next.
@@ -42,7 +44,7 @@ package struct Dense: TransformLayer, Equatable {
         scratch: inout MutableSpan<Float>, samples: Int, segments: [BatchSegment]?
     ) {
         precondition(input.count >= samples * inputLine && output.count >= samples * outputLine)
-        precondition(parameters.count == weightCount + rows && scratch.count >= scratchCount)
+        precondition(parameters.count == weightCount + rows && scratch.count >= forwardScratchCount)
         parameters.withUnsafeBufferPointer { parameters in
             input.withUnsafeBufferPointer { input in
                 output.withUnsafeMutableBufferPointer { output in

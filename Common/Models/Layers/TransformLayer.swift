@@ -9,6 +9,8 @@ package protocol TransformLayer: Layer {
     var tensors: [TensorSpec] { get }
     /// Floats of scratch memory that each direction may use.
     var scratchCount: Int { get }
+    /// Floats of scratch memory that `forward` alone may use; at most `scratchCount`.
+    var forwardScratchCount: Int { get }
 
     /// Sets the parameters with which training begins.
     ///
@@ -49,6 +51,8 @@ package protocol TransformLayer: Layer {
 }
 
 extension TransformLayer {
+    package var forwardScratchCount: Int { scratchCount }
+
     /// The name of one of the layer's tensors in an ONNX graph.
     ///
     /// - Parameter index: the number of transform layers before this one.

@@ -13,18 +13,42 @@ extension ONNXModel {
         package var parameters: [Float]
         /// One number for each feature.
         package var normalisation: Normalisation
+        /// JSON of the features; nil in files of earlier versions.
+        fileprivate var featuresText: String?
+
+        /// The branches of the features, in order; nil in files of earlier versions.
+        ///
+        /// - Throws: `InputError` where the file's text is not that, or is longer than the model's inputs explain.
+        func features(maxBytes: Int) throws(InputError) -> [Feature]? {
+            guard let featuresText else { return nil }
+            do {
+                guard featuresText.utf8.count <= maxBytes else {
+                    throw InputError(
+                        .corrupt, "the text is too long", expected: "at most \(maxBytes) bytes",
+                        found: "\(featuresText.utf8.count)")
+                }
+                return try JSONDecoder().decode([Feature].self, from: Data(featuresText.utf8))
+            } catch {
+                throw InputError(
+                    .corrupt, "the features in the ONNX file cannot be read", object: featuresKey, found: "\(error)")
+            }
+        }
     }
 
     /// The largest extent of an axis.
     private static let maxExtent = 1 << 24
-    /// The most operators of a graph.
+    /// The most operators of a graph, and the most layers.
     private static let maxNodes = 4096
+    /// The most bytes of the text that names the layers.
+    private static let maxLayersBytes = 1 << 20
 
-    /// Reads what `export` writes. Nothing is allocated beyond the size of the bytes.
+    /// Reads what `export` writes, and nothing else: what is computed from the layers is then what the graph computes.
+    /// Nothing is allocated beyond a few times the size of the bytes.
     ///
-    /// - Throws: `InputError` where the bytes are not ONNX, or are another graph: this node serves no foreign models
-    /// yet.
+    /// - Throws: `InputError` where the bytes are not ONNX, or differ anywhere from what `export` gives for the model
+    ///   that was read: this node serves no foreign models yet.
     package static func load(_ bytes: [UInt8]) throws(InputError) -> Imported {
+        try checkSize(bytes)
         guard let onnx = try? Onnx_ModelProto(serializedBytes: bytes) else {
             throw InputError(.corrupt, "these bytes are not an ONNX model")
         }
@@ -46,8 +70,14 @@ extension ONNXModel {
         }
         let model = try NativeModel(inputs: inputs, layers: try layers(onnx, tensors))
         let parameters = try parameters(of: model, tensors)
-        try checkWiring(of: onnx.graph, model, parameters)
-        return Imported(model: model, parameters: parameters, normalisation: normalisation)
+        var texts: [(key: String, value: String)] = []
+        for key in [layersKey, featuresKey] {
+            if let entry = onnx.metadataProps.first(where: { $0.key == key }) { texts.append((key, entry.value)) }
+        }
+        try check(onnx, is: message(model, parameters, normalisation, texts: texts, version: onnx.producerVersion))
+        return Imported(
+            model: model, parameters: parameters, normalisation: normalisation,
+            featuresText: texts.first { $0.key == featuresKey }?.value)
     }
 
     /// The layers that the file names; where it is of an earlier version, those of its operators.
@@ -61,6 +91,11 @@ extension ONNXModel {
         }
         guard let entry = onnx.metadataProps.first(where: { $0.key == layersKey }) else {
             return try denseLayers(onnx.graph, tensors)
+        }
+        guard entry.value.utf8.count <= maxLayersBytes else {
+            throw InputError(
+                .limit, "the text that names the layers is too long", object: layersKey,
+                expected: "at most \(maxLayersBytes) bytes", found: "\(entry.value.utf8.count)")
         }
         let layers: [JobDescription.Layer]
         do { layers = try JSONDecoder().decode([JobDescription.Layer].self, from: Data(entry.value.utf8)) } catch {
@@ -101,42 +136,57 @@ extension ONNXModel {
 
     /// The values of all the model's tensors.
     private static func parameters(of model: NativeModel, _ tensors: Tensors) throws(InputError) -> [Float] {
-        // Nothing is allocated for a model whose tensors are not there.
-        var parameters: [Float] = []
+        var names: [String] = []
         for case .transform(let layer, let index, _) in model.stages {
             for tensor in layer.tensors {
                 let name = layer.exportedName(of: tensor, index: index)
-                let found = try tensors.floats(name)
-                guard found.shape == tensor.shape else {
+                let found = try tensors.shape(name)
+                guard found == tensor.shape else {
                     throw InputError(
                         .corrupt, "a layer does not fit the one before it", object: name,
-                        expected: "\(tensor.shape)", found: "\(found.shape)")
+                        expected: "\(tensor.shape)", found: "\(found)")
                 }
-                parameters += found.values
+                names.append(name)
             }
         }
+        // Nothing is allocated for a model whose tensors are not there.
+        var parameters: [Float] = []
+        parameters.reserveCapacity(model.tensors.parameterCount)
+        for name in names { parameters += try tensors.floats(name).values }
         return parameters
     }
 
-    /// Checks that the operators are those that `export` writes for the model: what is computed from the layers is then
-    /// what the graph computes.
-    private static func checkWiring(
-        of graph: Onnx_GraphProto, _ model: NativeModel, _ parameters: [Float]
-    ) throws(InputError) {
-        var expected = ONNXGraph(name: graph.name)
-        appendNormalisation(to: &expected)
-        append(model, parameters, to: &expected)
-        let nodes = expected.proto.node
-        guard graph.node != nodes else { return }
-        let index = zip(graph.node, nodes).prefix { $0 == $1 }.count
+    /// Checks that a file is the expected one, part by part, so that the error names the part.
+    private static func check(_ onnx: Onnx_ModelProto, is expected: Onnx_ModelProto) throws(InputError) {
+        guard onnx != expected else { return }
+        let (graph, other) = (onnx.graph, expected.graph)
+        guard graph.node == other.node else { throw wiring(graph.node, expected: other.node) }
+        if let index = graph.initializer.indices.first(where: {
+            !other.initializer.indices.contains($0) || graph.initializer[$0] != other.initializer[$0]
+        }) {
+            throw foreign("tensor \(graph.initializer[index].name)")
+        }
+        guard graph.initializer == other.initializer else { throw foreign("the list of its tensors") }
+        guard graph.input == other.input, graph.output == other.output else { throw foreign("its inputs or outputs") }
+        guard onnx.metadataProps == expected.metadataProps else { throw foreign("its texts") }
+        throw foreign("something besides its operators and tensors")
+    }
+
+    private static func foreign(_ part: String) -> InputError {
+        InputError(
+            .unsupported, "the ONNX graph is not one that Beamline wrote: \(part) differs from what it would write")
+    }
+
+    private static func wiring(_ found: [Onnx_NodeProto], expected: [Onnx_NodeProto]) -> InputError {
+        let index = zip(found, expected).prefix { $0 == $1 }.count
         func text(_ nodes: [Onnx_NodeProto]) -> String {
             guard nodes.indices.contains(index) else { return "no operator" }
             let node = nodes[index]
             return "\(node.opType)(\(node.input.joined(separator: ", "))) -> \(node.output.joined(separator: ", "))"
         }
-        throw InputError(
+        return InputError(
             .unsupported, "the ONNX graph is not one that Beamline wrote: operator \(index + 1) differs",
-            expected: text(nodes), found: text(graph.node))
+            expected: text(expected), found: text(found))
     }
 
     /// A graph's tensors by name.
@@ -151,7 +201,20 @@ extension ONNXModel {
             }
         }
 
+        func shape(_ name: String) throws(InputError) -> [Int] { try tensor(name).shape }
+
         func floats(_ name: String) throws(InputError) -> (shape: [Int], values: [Float]) {
+            let (tensor, shape) = try tensor(name)
+            let values = tensor.rawData.withUnsafeBytes { raw in
+                (0..<raw.count / MemoryLayout<Float>.size).map {
+                    Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+                }
+            }
+            return (shape, values)
+        }
+
+        /// A tensor whose values are as many as its shape requires.
+        private func tensor(_ name: String) throws(InputError) -> (tensor: Onnx_TensorProto, shape: [Int]) {
             guard let tensor = byName[name], tensor.dataType == float32 else {
                 throw InputError(.unsupported, "the ONNX graph lacks a Float32 tensor", object: name)
             }
@@ -165,12 +228,7 @@ extension ONNXModel {
                     expected: "up to two axes of 1 to \(maxExtent), and their product of values",
                     found: "\(shape) and \(stored) values")
             }
-            let values = tensor.rawData.withUnsafeBytes { raw in
-                (0..<stored).map {
-                    Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
-                }
-            }
-            return (shape, values)
+            return (tensor, shape)
         }
     }
 }

@@ -14,18 +14,38 @@ package enum ONNXModel {
     package static let outputName = "scores"
     /// The key under which the file has the model's layers, as the job description has them.
     static let layersKey = "beamline.layers"
+    /// The key under which the file has the features' branches, in order, as JSON of `Feature`. Files of earlier
+    /// versions do not have it.
+    static let featuresKey = "beamline.features"
     /// ONNX's number of the type Float32.
     static let float32: Int32 = 1
+
+    /// A branch and how many features it gives: what ties a file to its data schema.
+    package struct Feature: Codable, Sendable, Equatable, CustomStringConvertible {
+        var branch: String
+        /// Whether the number of the branch's items varies from entry to entry.
+        var jagged: Bool
+        var width: Int
+
+        /// The features that a channel gives.
+        package init(_ channel: Channel) {
+            (branch, jagged, width) = (channel.branch, channel.jagged, channel.width)
+        }
+
+        package var description: String { "\(branch) (\(width) \(jagged ? "of a varying number" : "in each entry"))" }
+    }
 
     /// Writes a model.
     ///
     /// - Parameters:
     ///   - parameters: the values of all the model's tensors.
     ///   - normalisation: one number for each feature.
+    ///   - features: the branches of the features, in order; empty leaves them out.
     ///   - version: the producer's version.
     /// - Throws: `InputError` where the arrays do not fit the model.
     package static func export(
-        _ model: NativeModel, parameters: [Float], _ normalisation: Normalisation, version: String
+        _ model: NativeModel, parameters: [Float], _ normalisation: Normalisation, features: [Feature] = [],
+        version: String
     ) throws(InputError) -> [UInt8] {
         guard parameters.count == model.tensors.parameterCount, normalisation.offset.count == model.inputs else {
             throw InputError(
@@ -33,6 +53,32 @@ package enum ONNXModel {
                 expected: "\(model.tensors.parameterCount) parameters, \(model.inputs) features",
                 found: "\(parameters.count) and \(normalisation.offset.count)")
         }
+        var texts = [(key: layersKey, value: try json(model.layers))]
+        if !features.isEmpty { texts.append((featuresKey, try json(features))) }
+        let onnx = message(model, parameters, normalisation, texts: texts, version: version)
+        do { return try onnx.serializedBytes() } catch {
+            throw InputError(.limit, "the model cannot be written as ONNX", found: "\(error)")
+        }
+    }
+
+    private static func json(_ value: some Encodable) throws(InputError) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        do { return String(decoding: try encoder.encode(value), as: UTF8.self) } catch {
+            throw InputError(.corrupt, "the model's layers or features cannot be written", found: "\(error)")
+        }
+    }
+
+    /// The whole file. The same arguments give the same message.
+    ///
+    /// - Parameters:
+    ///   - parameters: as many as the model has.
+    ///   - normalisation: as many numbers as the model has inputs.
+    ///   - texts: the file's own texts, by key.
+    static func message(
+        _ model: NativeModel, _ parameters: [Float], _ normalisation: Normalisation,
+        texts: [(key: String, value: String)], version: String
+    ) -> Onnx_ModelProto {
         var graph = ONNXGraph(name: "beamline")
         graph.input(inputName, shape: [model.inputs])
         graph.output(outputName, shape: [model.outputs])
@@ -40,15 +86,7 @@ package enum ONNXModel {
         graph.tensor("scale", shape: [model.inputs], normalisation.scale)
         graph.tensor("fill", shape: [model.inputs], normalisation.fill)
         appendNormalisation(to: &graph)
-        let layers: String
-        do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = .sortedKeys
-            layers = String(decoding: try encoder.encode(model.layers), as: UTF8.self)
-        } catch { throw InputError(.corrupt, "the model's layers cannot be written", found: "\(error)") }
         append(model, parameters, to: &graph)
-        var entry = Onnx_StringStringEntryProto()
-        (entry.key, entry.value) = (layersKey, layers)
         var onnx = Onnx_ModelProto()
         onnx.irVersion = 8
         onnx.producerName = "beamline"
@@ -57,10 +95,12 @@ package enum ONNXModel {
         var set = Onnx_OperatorSetIdProto()
         set.version = opset
         onnx.opsetImport = [set]
-        onnx.metadataProps = [entry]
-        do { return try onnx.serializedBytes() } catch {
-            throw InputError(.limit, "the model cannot be written as ONNX", found: "\(error)")
+        onnx.metadataProps = texts.map { key, value in
+            var entry = Onnx_StringStringEntryProto()
+            (entry.key, entry.value) = (key, value)
+            return entry
         }
+        return onnx
     }
 
     /// Appends the operators that fill missing values and normalise the others.
