@@ -38,7 +38,8 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         _ = try readSites(sites)
-        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: state, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let state = URL(filePath: state).standardizedFileURL.path
         var children: [SupervisedProcess] = [
             SupervisedProcess(

@@ -33,7 +33,9 @@ extension Coordinator {
         if let failure = failure ?? core.ledgerFailure {
             throw InputError(
                 .denied, "the ledger cannot be written: \(failure)",
-                hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
+                hint: ledger.isFenced
+                    ? "This coordinator ends; ask the other one."
+                    : "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
         }
     }
 

@@ -97,6 +97,20 @@ extension Ledger {
         }
     }
 
+    /// The digests of all blobs that a job names.
+    package func namedBlobs() throws -> Set<String> {
+        try database.read { db in
+            try String.fetchSet(
+                db,
+                sql: """
+                    SELECT digest FROM checkpoint UNION SELECT manifest FROM job WHERE manifest IS NOT NULL \
+                    UNION SELECT data_plan FROM job WHERE data_plan IS NOT NULL \
+                    UNION SELECT training_plan FROM job WHERE training_plan IS NOT NULL \
+                    UNION SELECT bundle FROM job WHERE bundle IS NOT NULL
+                    """)
+        }
+    }
+
     /// Who took part in a job's training.
     package func members(_ job: JobID) throws -> [RunRecord.Member] {
         try database.read { db in

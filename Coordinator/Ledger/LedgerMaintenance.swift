@@ -89,6 +89,9 @@ package struct LedgerMaintenance {
     /// - Parameter path: of the copy; no file may be there yet.
     /// - Throws: what SQLite throws.
     package func backup(to path: String) throws {
+        // The copy is its user's alone, like the ledger.
+        let mask = umask(0o077)
+        defer { umask(mask) }
         try database.writeWithoutTransaction { db in try db.execute(sql: "VACUUM INTO ?", arguments: [path]) }
     }
 
