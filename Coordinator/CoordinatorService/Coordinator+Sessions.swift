@@ -55,10 +55,11 @@ extension Coordinator {
     }
 
     /// A worker's connection ended.
-    func leave(_ id: WorkerID) {
+    /// - Parameter died: it broke; else it was ended here, and nothing that the worker held is suspected.
+    func leave(_ id: WorkerID, died: Bool) {
         guard let session = sessions.removeValue(forKey: id) else { return }
         session.send.finish()
-        post(.left(worker: id, died: true))
+        post(.left(worker: id, died: died))
     }
 
     private func send(_ message: CoordinatorMessage, to worker: WorkerID, payload: [UInt8] = []) {
