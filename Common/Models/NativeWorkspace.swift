@@ -50,23 +50,8 @@ package final class NativeWorkspace: ModelWorkspace {
     ///
     /// - Throws: `InputError` with `.limit` where they would take more than 64 GiB.
     package init(_ model: NativeModel, capacity: Int) throws(InputError) {
-        var widths = [model.inputs]
-        var levels: [Int] = []
-        var scratchCount = 0
-        for stage in model.stages {
-            switch stage {
-            case .transform(let layer, _, _):
-                widths.append(layer.outputs)
-                scratchCount = max(scratchCount, layer.scratchCount)
-            case .inPlace(let layer, let keepsInput):
-                if keepsInput { widths.append(layer.outputs) }
-            case .add: widths.append(widths[widths.count - 1])
-            }
-            levels.append(widths.count - 1)
-        }
-        let added = Set(model.stages.compactMap { if case .add(let stage) = $0 { levels[stage] } else { nil } })
-        let skipped = added.reduce(0) { $0 + NativeModel.lineLength(widths[$1]) }
-        let floatsPerSample = skipped + 2 * widths.reduce(0) { $0 + NativeModel.lineLength($1) } + model.outputs
+        let layout = WorkspaceLayout(model)
+        let (widths, floatsPerSample) = (layout.widths, layout.floatsPerSample)
         let (floats, isTooLarge) = floatsPerSample.multipliedReportingOverflow(by: max(1, capacity))
         guard !isTooLarge, floats <= Self.maxBytes / MemoryLayout<Float>.stride else {
             throw InputError(
@@ -78,12 +63,12 @@ package final class NativeWorkspace: ModelWorkspace {
         let capacity = max(1, capacity)
         self.model = model
         self.capacity = capacity
-        self.levels = levels
-        self.scratchCount = scratchCount
+        levels = layout.levels
+        scratchCount = layout.scratchCount
         values = widths.map { Lines(width: $0, capacity: capacity) }
         gradients = widths.map { Lines(width: $0, capacity: capacity) }
         skips = widths.enumerated().map { level, width in
-            added.contains(level) ? Lines(width: width, capacity: capacity) : nil
+            layout.added.contains(level) ? Lines(width: width, capacity: capacity) : nil
         }
         scores = Self.zeroes(capacity * model.outputs)
         scratch = Self.zeroes(scratchCount)

@@ -41,6 +41,8 @@ extension Coordinator {
         try require((1...65_536).contains(request.threads), "1 to 65536 threads", found: "\(request.threads)")
         try require(
             (0...65_536).contains(request.readAhead), "0 to 65536 tasks read ahead", found: "\(request.readAhead)")
+        try require(
+            request.memoryBytes >= 0, "0 bytes of memory or more", found: "\(request.memoryBytes)")
         try require(request.localRoots.count <= 1000, "at most 1000 directories", found: "\(request.localRoots.count)")
         let longest = request.localRoots.map(\.utf8.count).max() ?? 0
         try require(longest <= 4096, "directories of at most 4096 bytes", found: "\(longest) bytes")

@@ -3,6 +3,7 @@ import Cluster
 import Features
 import Foundation
 import Ledger
+import Models
 import Scheduling
 
 /// Plans the stages of the ledger's jobs: the pure planner, and the plans of trainings as blobs.
@@ -61,7 +62,17 @@ struct LedgerPlanner: Sendable {
             dataPlan: plans.dataDigest, trainingPlan: plans.trainingDigest, lanes: plans.data.lanes.count,
             localPaths: plans.data.inputs.compactMap { localPath(of: $0.file.url) },
             files: plans.data.inputs.map { files[$0.file.url] })
+        plan.training?.memory = try Self.memory(plans)
         return plan
+    }
+
+    /// What a training takes of a member's memory.
+    /// - Throws: `PlanFailure` where that is more than any training may take.
+    private static func memory(_ plans: StoredPlans) throws -> TrainingMemory {
+        let memory = try plans.training.memory(
+            inputs: plans.data.schema.flatWidth, lanes: plans.data.lanes.count)
+        if let excess = memory.excess { throw PlanFailure("\(excess)") }
+        return memory
     }
 
     private func makePlans(
