@@ -168,6 +168,26 @@ package final class Ledger: Sendable {
         try database.read { db in try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").map(Self.job) }
     }
 
+    /// The jobs whose documents can be read. One that is damaged stays as it is in the ledger: it keeps no other from
+    /// going on, and whoever asks for it gets the reason.
+    /// - Throws: `InputError` where a newer program wrote one; what SQLite throws.
+    func readableJobs() throws -> [JobRecord] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").compactMap { row in
+                do { return try Self.job(row) } catch let error as InputError where error.code == .corrupt {
+                    return nil
+                }
+            }
+        }
+    }
+
+    /// A job's name, which is no document: it can be read of a damaged job too. Empty where there is no such job.
+    package func name(_ id: JobID) throws -> String {
+        try database.read { db in
+            try String.fetchOne(db, sql: "SELECT name FROM job WHERE id = ?", arguments: [id]) ?? ""
+        }
+    }
+
     /// Every job's number, stage, and the time of its end (seconds since 1970), in the order of submission; without
     /// decoding what else it has.
     package func jobStages() throws -> [(id: JobID, stage: JobStage, finished: Double?)] {
@@ -197,7 +217,7 @@ package final class Ledger: Sendable {
         return stage
     }
 
-    private static func job(_ row: Row) throws -> JobRecord {
+    static func job(_ row: Row) throws -> JobRecord {
         let id: JobID = row["id"]
         return JobRecord(
             id: id, description: try value(JobDescription.self, row["description"]),
