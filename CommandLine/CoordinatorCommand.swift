@@ -78,7 +78,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Flag(
         help: """
             Goes on with the ledger as it is, though it is empty, or older than what lies beside it: once, after a \
-            backup was put back, or to begin anew.
+            backup was put back, or to begin with a new one.
             """)
     var acceptLedger = false
 
@@ -147,7 +147,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         // Of a coordinator that is taken over they become free when it ends.
         if !takeover { do throws(InputError) { try listening.checkPorts() } catch { portFailure = error } }
         if let portFailure {
-            // Most often it is a coordinator of the same directory, and its name says more.
+            // Most often it is a coordinator of the same directory, and its process explains more.
             let known = StateLock.owner(of: settings.state)
             printError("\(portFailure)" + (known.map { "; a coordinator uses \(state): \($0)" } ?? ""))
             throw ExitStatus.rejected

@@ -5,8 +5,8 @@ import ServiceLifecycle
 struct Supervisor: Service {
     private let children: [SupervisedProcess]
     /// Seconds that children have to end by themselves, and to be gone once they are killed.
-    private static let patience = 5.0
-    private static let killPatience = 2.0
+    private static let stopTimeout = 5.0
+    private static let killTimeout = 2.0
 
     init(_ children: [SupervisedProcess]) { self.children = children }
 
@@ -21,9 +21,9 @@ struct Supervisor: Service {
 
     private static func stop(_ children: [SupervisedProcess]) {
         for child in children { child.terminate() }
-        wait(children, seconds: patience)
+        wait(children, seconds: stopTimeout)
         for child in children { child.kill() }
-        wait(children, seconds: killPatience)
+        wait(children, seconds: killTimeout)
     }
 
     private static func wait(_ children: [SupervisedProcess], seconds: Double) {

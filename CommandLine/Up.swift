@@ -4,7 +4,13 @@ import Foundation
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Starts a coordinator, workers and an inference node on this machine.",
-        discussion: "Example:\n  beamline up --workers 3 --state ~/beamline")
+        discussion: """
+            A process that dies is started again, later each time that it dies soon. Ctrl-C or TERM stops all; what has
+            not ended after five seconds is killed.
+
+            Example:
+              beamline up --workers 3 --state ~/beamline
+            """)
 
     @Option(help: "How many workers.")
     var workers = 2

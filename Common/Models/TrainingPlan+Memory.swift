@@ -26,12 +26,12 @@ extension TrainingPlan {
         return TrainingMemory(
             sharedBytes: state + sums + sample * Double(batch + lanes),
             threadBytes: (double + single) * parameters + single * Double(layout.scratchCount)
-                + sample * Double(Self.leastSamples),
+                + sample * Double(Self.minSamples),
             maxThreads: lanes)
     }
 
     /// Samples that each thread has room for at least: those of an evaluation.
-    package static let leastSamples = 256
+    package static let minSamples = 256
 }
 
 extension TrainingMemory {

@@ -30,8 +30,8 @@ extension Coordinator {
         return id
     }
 
-    /// A training that no worker could hold is not taken on. How many features its samples have is known only later: one
-    /// is the least, and the plan is looked at once more.
+    /// A training that no worker could hold is not taken on. How many features its samples have is known only later:
+    /// one is the least, and the plan is looked at once more.
     private static func checkMemory(_ training: JobDescription.Training) throws(InputError) {
         do throws(InputError) {
             let memory = try TrainingPlan(training, seed: 0).memory(inputs: 1, lanes: training.lanes)

@@ -17,7 +17,7 @@ package struct LedgerEvidence: Sendable, Equatable {
     }
 
     /// Why the ledger is not the one that belongs here: it is empty beside blobs, or older than the directory. Its
-    /// write-ahead log may be lost, or a file may have been put in its place. nil where nothing speaks against it.
+    /// write-ahead log may be lost, or another file may have replaced it. nil where nothing speaks against it.
     package var objection: String? {
         if let lastLife, life < lastLife {
             return "the ledger is of life \(life), and life \(lastLife) has run here: a part of it is lost"

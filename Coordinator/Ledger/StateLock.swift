@@ -1,9 +1,9 @@
 package import Bytes
 package import Foundation
 
-/// The right to write a state directory: a lock on the file `coordinator.lock` in it (flock), held as long as this value
-/// lives and given back by the system when the process ends, however it ends. The file names the owner, for whoever
-/// finds it locked, and the newest life of the ledger.
+/// The right to write a state directory: a lock (flock) on the file `coordinator.lock` in it, held as long as this
+/// value lives, and given back by the system when the process ends, however it ends. The file names the owner, for
+/// whoever finds it locked, and the newest life of the ledger.
 package final class StateLock: Sendable {
     /// Who holds or last held the lock, as the file has it.
     package struct Owner: Codable, Sendable, Equatable {
@@ -46,8 +46,8 @@ package final class StateLock: Sendable {
     /// - Parameters:
     ///   - state: the coordinator's state directory.
     ///   - seconds: for how long to wait for an owner that is about to end.
-    /// - Throws: `InputError` with `.denied` where a living process holds it, with that process's number and host; where
-    ///   the file cannot be opened.
+    /// - Throws: `InputError` with `.denied` where a living process holds it, with that process's number and host, and
+    ///   where the file cannot be opened.
     package static func take(_ state: URL, seconds: Double = 0) throws(InputError) -> StateLock {
         let file = state.appending(path: name).path
         let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)

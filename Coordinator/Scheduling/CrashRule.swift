@@ -6,5 +6,5 @@ enum CrashRule {
     ///   - all: the workers that died lately, those included.
     /// - Returns: whether that was twice and, where workers die without it too, more than without it; five times are
     ///   enough in any case.
-    static func convicts(times: Int, with: Int, all: Int) -> Bool { times >= 2 && (with > all - with || times >= 5) }
+    static func isPoison(times: Int, with: Int, all: Int) -> Bool { times >= 2 && (with > all - with || times >= 5) }
 }

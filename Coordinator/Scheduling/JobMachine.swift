@@ -142,8 +142,10 @@ package struct JobMachine: Sendable {
         rounds.died(worker, process: process, now: now)
     }
 
-    mutating func judge(now: Double, patience: Double, deaths: Int, isBack: (String) -> Bool) -> RoundKeeper.Action? {
-        rounds.judge(now: now, patience: patience, deaths: deaths, isBack: isBack)
+    mutating func checkDeaths(
+        now: Double, timeout: Double, deaths: Int, isBack: (String) -> Bool
+    ) -> RoundKeeper.Action? {
+        rounds.checkDeaths(now: now, timeout: timeout, deaths: deaths, isBack: isBack)
     }
 
     mutating func report(_ progress: Progress) { self.progress = progress }

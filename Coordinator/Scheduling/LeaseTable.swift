@@ -229,7 +229,7 @@ package struct LeaseTable: Sendable {
 
     /// Takes back what is overdue.
     /// - Parameter isBack: whether a process that was believed dead has joined again.
-    /// - Returns: what ran out, and the tasks with which a worker has died; which of them are poison says `CrashRule`.
+    /// - Returns: what ran out, and the tasks with which a worker has died; `CrashRule` decides which are poison.
     package mutating func expire(
         now: Double, isBack: (String) -> Bool = { _ in false }
     ) -> (overdue: [LeaseName], crashes: [Crash]) {
@@ -255,7 +255,7 @@ package struct LeaseTable: Sendable {
                             return task.crashes
                         })
                 else { continue }
-                let isPoison = CrashRule.convicts(times: count, with: count, all: deaths.count)
+                let isPoison = CrashRule.isPoison(times: count, with: count, all: deaths.count)
                 crashes.append(Crash(task: lease.task, process: process, isPoison: isPoison))
             }
         }

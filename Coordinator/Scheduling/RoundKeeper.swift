@@ -151,16 +151,16 @@ package struct RoundKeeper: Sendable {
     /// once the member has not come back for a while and no progress was made meanwhile.
     ///
     /// - Parameters:
-    ///   - patience: seconds for which a member may come back.
+    ///   - timeout: seconds for which a member may come back.
     ///   - deaths: workers that died lately, whatever they did.
     ///   - isBack: whether a process that was believed dead has joined again.
-    package mutating func judge(now: Double, patience: Double, deaths: Int, isBack: (String) -> Bool) -> Action? {
+    package mutating func checkDeaths(now: Double, timeout: Double, deaths: Int, isBack: (String) -> Bool) -> Action? {
         guard !losses.isEmpty else { return nil }
         losses.removeAll { isBack($0.process) }
-        for index in losses.indices where now - losses[index].at >= patience { losses[index].counts = true }
+        for index in losses.indices where now - losses[index].at >= timeout { losses[index].counts = true }
         let counted = losses.filter(\.counts)
         let rounds = Set(counted.map(\.round)).count
-        guard CrashRule.convicts(times: rounds, with: counted.count, all: max(deaths, counted.count)) else {
+        guard CrashRule.isPoison(times: rounds, with: counted.count, all: max(deaths, counted.count)) else {
             return nil
         }
         losses.removeAll()

@@ -63,10 +63,10 @@ extension Scheduler {
     mutating func tickTrainings() {
         guard jobs.values.contains(where: \.trains) else { return }
         // As long as a silent worker is waited for.
-        let patience = max(settings.leaseSeconds, 10)
+        let timeout = max(settings.leaseSeconds, 10)
         for id in jobs.values.filter(\.trains).map(\.id) {
             let action = withJob(id) { [now, leases, workers] in
-                $0.judge(now: now, patience: patience, deaths: leases.recentDeaths) { Self.isBack($0, workers) }
+                $0.checkDeaths(now: now, timeout: timeout, deaths: leases.recentDeaths) { Self.isBack($0, workers) }
             }
             if let action = action ?? nil { perform(action, of: id) }
         }

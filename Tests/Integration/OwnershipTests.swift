@@ -5,7 +5,7 @@ import Testing
 /// Coordinators that meet in one state directory, without sites or workers.
 @Suite(.serialized) struct OwnershipTests {
     /// A directory, and two pairs of ports.
-    private final class Place {
+    private final class OwnedState {
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "beamline-owner-\(UUID().uuidString.prefix(8))")
         let base = Int.random(in: 10_000...31_000)
@@ -62,37 +62,37 @@ import Testing
     }
 
     @Test func aSecondCoordinatorIsRejectedUnlessItTakesOver() throws {
-        let place = try Place()
-        let first = try place.start(0)
+        let owned = try OwnedState()
+        let first = try owned.start(0)
         // By its own ports, and by those of the first.
         for pair in [0, 1] {
-            let second = try TestCluster.run(TestCluster.executable, place.arguments(pair), expect: 4)
+            let second = try TestCluster.run(TestCluster.executable, owned.arguments(pair), expect: 4)
             #expect(second.output.contains("process \(first.process.processIdentifier) on "), "\(second.output)")
         }
-        #expect(try place.answers(0) && first.process.isRunning)
-        let third = try place.start(1, ["--takeover"])
-        try place.wait("the first ends", seconds: 20) { first.process.isRunning }
+        #expect(try owned.answers(0) && first.process.isRunning)
+        let third = try owned.start(1, ["--takeover"])
+        try owned.wait("the first ends", seconds: 20) { first.process.isRunning }
         #expect(first.process.terminationStatus == 4 && first.process.terminationReason == .exit)
         let log = try String(contentsOfFile: first.log, encoding: .utf8)
         #expect(log.contains("another coordinator has taken over this ledger"), "\(log)")
         #expect(third.process.isRunning)
         // TERM leaves the ledger in one file.
         kill(third.process.processIdentifier, SIGTERM)
-        try place.wait("the third ends", seconds: 20) { third.process.isRunning }
+        try owned.wait("the third ends", seconds: 20) { third.process.isRunning }
         #expect(third.process.terminationStatus == 0)
-        let wal = try? FileManager.default.attributesOfItem(atPath: place.state + "/ledger.sqlite-wal")
+        let wal = try? FileManager.default.attributesOfItem(atPath: owned.state + "/ledger.sqlite-wal")
         #expect((wal?[.size] as? Int ?? 0) == 0)
     }
 
     @Test func anEmptyLedgerBesideBlobsIsRejected() throws {
-        let place = try Place()
-        let blobs = place.state + "/blobs"
+        let owned = try OwnedState()
+        let blobs = owned.state + "/blobs"
         try FileManager.default.createDirectory(atPath: blobs, withIntermediateDirectories: true)
         let blob = blobs + "/" + String(repeating: "a", count: 64)
         try Data("a model".utf8).write(to: URL(filePath: blob))
-        let rejected = try TestCluster.run(TestCluster.executable, place.arguments(0), expect: 4)
+        let rejected = try TestCluster.run(TestCluster.executable, owned.arguments(0), expect: 4)
         #expect(rejected.output.contains("--accept-ledger"), "\(rejected.output)")
-        let accepted = try place.start(0, ["--accept-ledger"])
+        let accepted = try owned.start(0, ["--accept-ledger"])
         #expect(accepted.process.isRunning && FileManager.default.fileExists(atPath: blob))
     }
 }

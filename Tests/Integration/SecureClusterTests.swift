@@ -171,7 +171,7 @@ import Testing
             return try log("coordinator").contains("the token \(first.id) was revoked or has expired")
                 && log("w1").contains("revoked or ")
         }
-        // Its story has no death that a task or a training could be blamed for.
+        // Its story has no death that could be attributed to a task or a training.
         let story = try cluster.command(["story", "worker", "1"]) + cluster.command(["story", "worker", "2"])
         #expect(story.contains("was dropped"), "\(story)")
         #expect(names() == ["w2"])

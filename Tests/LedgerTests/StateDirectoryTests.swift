@@ -65,7 +65,7 @@ import Testing
             (LedgerEvidence(life: 2, jobs: 0, lastLife: 2, blobs: 3), nil),
             (LedgerEvidence(life: 9, jobs: 4, lastLife: nil, blobs: 3), nil),
             (LedgerEvidence(life: 9, jobs: 4, lastLife: 7, blobs: 3), nil),
-            // An empty file in its place, a lost log, a lost log of an earlier version.
+            // An empty file instead of it, a lost log, a lost log of an earlier version.
             (LedgerEvidence(life: 0, jobs: 0, lastLife: nil, blobs: 3), "is new"),
             (LedgerEvidence(life: 4, jobs: 2, lastLife: 6, blobs: 0), "a part of it is lost"),
             (LedgerEvidence(life: 0, jobs: 0, lastLife: 2, blobs: 0), "a part of it is lost"),

@@ -92,7 +92,7 @@ import Testing
     }
 
     /// Workers that leave, are drained or dropped do not die.
-    @Test func thoseThatGoForReasonsOfTheirOwnConvictNobody() {
+    @Test func thoseThatGoForReasonsOfTheirOwnFailNoJob() {
         var (scheduler, plan) = scheduler(memory: nil, workers: [])
         scheduler.handle(.planned(job: 1, .train, .success(plan)), now: 0)
         var now = 0.0

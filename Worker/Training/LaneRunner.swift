@@ -101,7 +101,7 @@ final class LaneRunner: @unchecked Sendable {
     }
 
     /// The number of samples that an evaluation computes at once.
-    static let evaluationBatch = TrainingPlan.leastSamples
+    static let evaluationBatch = TrainingPlan.minSamples
 
     /// Adds the metrics of the lane's samples of a part.
     func evaluate(
