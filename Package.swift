@@ -202,12 +202,12 @@ let package = Package(
             "RestInterfaceTests",
             [
                 "Access", "Bytes", "Cluster", "CoordinatorService", "HTTPFace", "Ledger", "RestInterface", "Scheduling",
-                "Specs", hummingbird, hummingbirdTesting, logging,
+                "Specs", grdb, hummingbird, hummingbirdTesting, logging,
             ]),
         .executableTarget(
             name: "dying-coordinator", dependencies: ["CoordinatorService", lifecycle, logging],
             path: "Tests/DyingCoordinator", swiftSettings: swiftSettings),
-        tests("LedgerTests", ["Cluster", "Ledger", "Scheduling", grdb]),
+        tests("LedgerTests", ["Bytes", "Cluster", "Ledger", "Scheduling", "Specs", grdb]),
         tests(
             "GoldenTests",
             ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb]),

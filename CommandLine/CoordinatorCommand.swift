@@ -1,9 +1,12 @@
 import Access
 import ArgumentParser
+import Bytes
 import Cluster
 import ConfigurationFiles
 import CoordinatorService
 import Foundation
+import Ledger
+import Logging
 import Storage
 
 /// The catalogue of a sites file; an empty one where none is named.
@@ -67,6 +70,20 @@ struct CoordinatorCommand: AsyncParsableCommand {
 
     @OptionGroup var names: AllowedHosts
 
+    @Flag(
+        help: """
+            Takes the state directory from a coordinator that still uses it: that one ends with an error, and this one \
+            goes on.
+            """)
+    var takeover = false
+
+    @Flag(
+        help: """
+            Goes on with the ledger as it is, though it is empty, or older than what lies beside it: once, after a \
+            backup was put back, or to begin with a new one.
+            """)
+    var acceptLedger = false
+
     func validate() throws {
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw ValidationError("--tls-certificate and --tls-key are given together")
@@ -90,11 +107,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
             listening.certificate = ServerCertificate(chain: tlsCertificate, key: tlsKey)
             settings.bearerToken = { try Credentials().token()?.text }
         }
-        let coordinator: Coordinator
-        do { coordinator = try Coordinator(settings, log: log) } catch {
-            printError("cannot open the ledger in \(state): \(error)")
-            throw ExitStatus.rejected
-        }
+        (settings.takesOver, settings.acceptsLedger) = (takeover, acceptLedger)
         // A limit on the size of files is an error of the ledger's, like a full disk.
         signal(SIGXFSZ, SIG_IGN)
         let isLoopback = host == "localhost" || host.hasPrefix("127.") || host == "::1"
@@ -118,6 +131,37 @@ struct CoordinatorCommand: AsyncParsableCommand {
                 )
             }
         }
-        try await runServices(try coordinatorServices(coordinator, listening, log: log), log: log)
+        let coordinator = try open(settings, listening, log)
+        let services: Result<Void, any Error>
+        do {
+            services = .success(try await runServices(coordinatorServices(coordinator, listening, log: log), log: log))
+        } catch { services = .failure(error) }
+        await coordinator.close()
+        do { try services.get() } catch let failure as LedgerFailure where failure == .takenOver {
+            printError("\(failure); this coordinator ends")
+            throw ExitStatus.rejected
+        }
+    }
+
+    /// The ports first, then the state directory, then the ledger's new life: a coordinator that cannot listen, or
+    /// finds another one there, disturbs nobody.
+    private func open(_ settings: Coordinator.Settings, _ listening: Listening, _ log: Logger) throws -> Coordinator {
+        var portFailure: InputError?
+        // Of a coordinator that is taken over they become free when it ends.
+        if !takeover { do throws(InputError) { try listening.checkPorts() } catch { portFailure = error } }
+        if let portFailure {
+            // Most often it is a coordinator of the same directory, and its process explains more.
+            let known = StateLock.owner(of: settings.state)
+            printError("\(portFailure)" + (known.map { "; a coordinator uses \(state): \($0)" } ?? ""))
+            throw ExitStatus.rejected
+        }
+        do {
+            let coordinator = try Coordinator(settings, log: log)
+            if takeover { try listening.checkPorts() }
+            return coordinator
+        } catch {
+            printError("cannot open the ledger in \(state): \(error)")
+            throw ExitStatus.rejected
+        }
     }
 }

@@ -66,7 +66,7 @@ struct TokenCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Makes a token worthless at once.",
             discussion: """
-                Workers that joined with it stay until their connection ends.
+                Workers that joined with it are disconnected at their next heartbeat, and get nothing more.
                 Example:
                   beamline token revoke 3f9a0c1b2d4e
                 """)

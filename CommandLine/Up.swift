@@ -4,7 +4,13 @@ import Foundation
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Starts a coordinator, workers and an inference node on this machine.",
-        discussion: "Example:\n  beamline up --workers 3 --state ~/beamline")
+        discussion: """
+            A process that dies is started again, later each time that it dies soon. Ctrl-C or TERM stops all; what has
+            not ended after five seconds is killed.
+
+            Example:
+              beamline up --workers 3 --state ~/beamline
+            """)
 
     @Option(help: "How many workers.")
     var workers = 2
@@ -38,7 +44,8 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         _ = try readSites(sites)
-        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: state, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let state = URL(filePath: state).standardizedFileURL.path
         var children: [SupervisedProcess] = [
             SupervisedProcess(

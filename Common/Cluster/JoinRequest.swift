@@ -16,6 +16,8 @@ package struct JoinRequest: Codable, Sendable, Equatable {
     package var instructionSet = ""
     /// A name of this life of the process: one that joins again with the same has not died meanwhile.
     package var process = ""
+    /// Bytes of memory that the process may have; 0 where that is not known.
+    package var memoryBytes: Int64 = 0
 
     package init(name: String, threads: Int, readAhead: Int, localRoots: [String], version: String) {
         self.name = name
@@ -43,5 +45,6 @@ extension JoinRequest {
         try keys.read(.joinsRounds, into: &joinsRounds)
         try keys.read(.instructionSet, into: &instructionSet)
         try keys.read(.process, into: &process)
+        try keys.read(.memoryBytes, into: &memoryBytes)
     }
 }

@@ -86,6 +86,12 @@ package struct TokenStore: Sendable {
         return difference == 0 ? token : nil
     }
 
+    /// Whether a token that was checked before is still good: neither revoked nor expired. Cheap enough for every
+    /// message of a session.
+    package func isGood(_ token: AccessToken, now: Date = Date()) -> Bool {
+        now < token.expires && FileManager.default.fileExists(atPath: file(token.id).path)
+    }
+
     private func file(_ id: String) -> URL { directory.appending(path: id + ".json") }
 
     /// Numbers come from outside: no other character gets into a path.

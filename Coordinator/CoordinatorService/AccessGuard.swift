@@ -15,11 +15,13 @@ package struct AccessGuard: Sendable {
     enum Rejection: Error {
         case unknown
         case wrongRole(Role)
+        /// It was good when the call began.
+        case ended(id: String)
 
         /// gRPC's name for it.
         var code: RPCError.Code {
             switch self {
-            case .unknown: .unauthenticated
+            case .unknown, .ended: .unauthenticated
             case .wrongRole: .permissionDenied
             }
         }
@@ -32,19 +34,32 @@ package struct AccessGuard: Sendable {
                 a token is needed: none was given, or it is wrong, revoked or expired; \
                 an operator makes one with 'beamline token create'
                 """
+            case .ended(let id):
+                """
+                the token \(id) was revoked or has expired since the session began; \
+                an operator makes a new one with 'beamline token create'
+                """
             case .wrongRole(let role): "the token's role is \(role.rawValue), which does not allow this"
             }
         }
     }
 
     /// - Parameter authorization: the header's or the metadata's value, `Bearer TOKEN`.
-    func check(_ authorization: String?, _ role: Role) throws(Rejection) {
-        guard let tokens else { return }
+    /// - Returns: the token; nil where none is asked for.
+    @discardableResult
+    func check(_ authorization: String?, _ role: Role) throws(Rejection) -> AccessToken? {
+        guard let tokens else { return nil }
         let words = (authorization ?? "").split(separator: " ")
         guard words.count == 2, words[0].lowercased() == "bearer", let token = tokens.check(String(words[1])) else {
             throw .unknown
         }
         guard token.role.includes(role) else { throw .wrongRole(token.role) }
+        return token
+    }
+
+    /// Looks again at a token that was good when its call began.
+    func recheck(_ token: AccessToken?) throws(Rejection) {
+        if let tokens, let token, !tokens.isGood(token) { throw .ended(id: token.id) }
     }
 }
 
@@ -59,7 +74,7 @@ struct RoleMiddleware: RouterMiddleware {
     ) async throws -> Response {
         do { try access.check(request.headers[.authorization], role) } catch {
             switch error {
-            case .unknown:
+            case .unknown, .ended:
                 var response = RestService.failure(error.sentence, .unauthorized)
                 response.headers[.wwwAuthenticate] = "Bearer"
                 return response
@@ -70,7 +85,8 @@ struct RoleMiddleware: RouterMiddleware {
     }
 }
 
-/// Asks workers for a token that lets them join, at each call.
+/// Asks workers for a token that lets them join, at each call and again at each message of it: a session is one call,
+/// and its token may be revoked or expire meanwhile.
 struct JoinInterceptor: ServerInterceptor {
     let access: AccessGuard
     let log: Logger
@@ -79,11 +95,49 @@ struct JoinInterceptor: ServerInterceptor {
         request: StreamingServerRequest<Input>, context: ServerContext,
         next: @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<Output>
     ) async throws -> StreamingServerResponse<Output> {
-        do { try access.check(request.metadata[stringValues: "authorization"].first { _ in true }, .worker) } catch {
+        let token: AccessToken?
+        do {
+            token = try access.check(request.metadata[stringValues: "authorization"].first { _ in true }, .worker)
+        } catch {
             log.warning("a call of \(context.remotePeer) is rejected: \(error.sentence)")
             throw RPCError(
                 code: error.code, message: error.sentence)
         }
-        return try await next(request, context)
+        guard token != nil else { return try await next(request, context) }
+        let checked = CheckedMessages(messages: request.messages) { [access] in
+            do throws(AccessGuard.Rejection) { try access.recheck(token) } catch {
+                throw RPCError(code: error.code, message: error.sentence)
+            }
+        }
+        return try await next(
+            StreamingServerRequest(metadata: request.metadata, messages: RPCAsyncSequence(wrapping: checked)), context)
+    }
+}
+
+/// The messages of a call, each handed on only after a check.
+private struct CheckedMessages<Element: Sendable>: AsyncSequence, Sendable {
+    typealias Failure = any Error
+    let messages: RPCAsyncSequence<Element, any Error>
+    let check: @Sendable () throws -> Void
+
+    struct AsyncIterator: AsyncIteratorProtocol {
+        var messages: RPCAsyncSequence<Element, any Error>.AsyncIterator
+        let check: @Sendable () throws -> Void
+
+        mutating func next() async throws -> Element? {
+            let message = try await messages.next()
+            if message != nil { try check() }
+            return message
+        }
+
+        mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Element? {
+            let message = try await messages.next(isolation: actor)
+            if message != nil { try check() }
+            return message
+        }
+    }
+
+    func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(messages: messages.makeAsyncIterator(), check: check)
     }
 }

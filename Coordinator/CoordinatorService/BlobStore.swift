@@ -20,7 +20,8 @@ package final class BlobStore: Sendable {
     /// - Throws: what the file system throws where the directory cannot be made.
     package init(_ directory: URL) throws {
         self.directory = directory
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     }
 
     /// Stores bytes durably; bytes that are there already stay as they are.
@@ -36,7 +37,10 @@ package final class BlobStore: Sendable {
         let partial = directory.appending(path: "\(digest).\(UUID().uuidString).partial")
         // Gone already where all went well.
         defer { try? FileManager.default.removeItem(at: partial) }
-        guard FileManager.default.createFile(atPath: partial.path, contents: nil) else {
+        guard
+            FileManager.default.createFile(
+                atPath: partial.path, contents: nil, attributes: [.posixPermissions: 0o600])
+        else {
             throw InputError(.denied, "a blob's file cannot be created", file: partial.path)
         }
         let handle = try FileHandle(forWritingTo: partial)
@@ -95,14 +99,45 @@ package final class BlobStore: Sendable {
         state.withLock { _ = $0.removing.remove(digest) }
     }
 
-    /// Removes what an earlier process left.
-    package func sweep(isNamed: (String) throws -> Bool) rethrows {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? [] {
-            if name.hasSuffix(".partial") {
-                try? FileManager.default.removeItem(at: directory.appending(path: name))
-            } else {
-                try remove(name, isNamed: isNamed)
-            }
+    // MARK: Blobs that no job names
+
+    /// Where the first sightings of blobs that no job names are kept.
+    private var retentionFile: URL { directory.appending(path: "unnamed.json") }
+
+    /// The digests of the blobs that are there.
+    package var all: [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []).filter { path($0) != nil }
+    }
+
+    /// Removes what earlier processes left half written. No blob may be under way.
+    package func removePartial() {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+        where name.hasSuffix(".partial") { try? FileManager.default.removeItem(at: directory.appending(path: name)) }
+    }
+
+    /// Looks for blobs that no job names: notes those that are new, durably, and removes those that have been so for a
+    /// day (`BlobRetention`).
+    ///
+    /// - Parameters:
+    ///   - named: the blobs that the ledger names; nothing may be committed until this returns.
+    ///   - now: seconds since 1970.
+    /// - Returns: how many were removed.
+    /// - Throws: what the file system throws where the sightings cannot be noted; then nothing is removed.
+    package func sweep(named: Set<String>, now: Double) throws -> Int {
+        let arriving = state.withLock { Set($0.arriving.keys) }
+        let unnamed = Set(all).subtracting(named).subtracting(arriving)
+        // One that cannot be read begins all delays again.
+        let known = (try? Data(contentsOf: retentionFile)).flatMap {
+            try? JSONDecoder().decode(BlobRetention.self, from: $0)
         }
+        var retention = known ?? BlobRetention()
+        let expired = retention.look(unnamed: unnamed, now: now)
+        if retention != known {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys]
+            try encoder.encode(retention).write(to: retentionFile, options: .atomic)
+        }
+        for digest in expired { remove(digest) { _ in false } }
+        return expired.count
     }
 }

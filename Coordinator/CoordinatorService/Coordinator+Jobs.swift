@@ -3,6 +3,7 @@ package import Cluster
 import Foundation
 import Ledger
 import Logging
+import Models
 import OrderedCollections
 package import RestInterface
 import Scheduling
@@ -20,6 +21,7 @@ extension Coordinator {
                 "credentials: forward sends tokens over TLS only, and this coordinator's workers connect without",
                 hint: "Start it with --tls-certificate and --tls-key, and the workers with --tls-authority.")
         }
+        if let training = job.train { try Self.checkMemory(training) }
         try checkLedger()
         let id = try ledger.addJob(job, notes: notes, at: Date().timeIntervalSince1970)
         log.info("job \(id) (\(job.name)) was submitted")
@@ -28,12 +30,29 @@ extension Coordinator {
         return id
     }
 
+    /// A training that no worker could hold is not taken on. How many features its samples have is known only later:
+    /// one is the least, and the plan is looked at once more.
+    private static func checkMemory(_ training: JobDescription.Training) throws(InputError) {
+        do throws(InputError) {
+            let memory = try TrainingPlan(training, seed: 0).memory(inputs: 1, lanes: training.lanes)
+            if let excess = memory.excess { throw excess }
+        } catch {
+            // Whether layers fit each other may depend on the number of features.
+            guard error.code == .limit else { return }
+            var mistake = error
+            mistake.code = .input
+            throw mistake
+        }
+    }
+
     /// Nothing is taken on while it could not be remembered.
     private func checkLedger(_ failure: String? = nil) throws(InputError) {
         if let failure = failure ?? core.ledgerFailure {
             throw InputError(
                 .denied, "the ledger cannot be written: \(failure)",
-                hint: "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
+                hint: ledger.isFenced
+                    ? "This coordinator ends; ask the other one."
+                    : "Make room in the state directory, or make it writable; the coordinator goes on by itself.")
         }
     }
 

@@ -41,6 +41,8 @@ extension Coordinator {
         try require((1...65_536).contains(request.threads), "1 to 65536 threads", found: "\(request.threads)")
         try require(
             (0...65_536).contains(request.readAhead), "0 to 65536 tasks read ahead", found: "\(request.readAhead)")
+        try require(
+            request.memoryBytes >= 0, "0 bytes of memory or more", found: "\(request.memoryBytes)")
         try require(request.localRoots.count <= 1000, "at most 1000 directories", found: "\(request.localRoots.count)")
         let longest = request.localRoots.map(\.utf8.count).max() ?? 0
         try require(longest <= 4096, "directories of at most 4096 bytes", found: "\(longest) bytes")
@@ -55,10 +57,11 @@ extension Coordinator {
     }
 
     /// A worker's connection ended.
-    func leave(_ id: WorkerID) {
+    /// - Parameter died: it broke; else it was ended here, and nothing that the worker held is suspected.
+    func leave(_ id: WorkerID, died: Bool) {
         guard let session = sessions.removeValue(forKey: id) else { return }
         session.send.finish()
-        post(.left(worker: id, died: true))
+        post(.left(worker: id, died: died))
     }
 
     private func send(_ message: CoordinatorMessage, to worker: WorkerID, payload: [UInt8] = []) {

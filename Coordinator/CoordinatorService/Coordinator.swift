@@ -25,12 +25,18 @@ package actor Coordinator {
         /// Finds the bearer token that jobs with `credentials: forward` send to workers; nil where workers connect
         /// without TLS.
         package var bearerToken: (@Sendable () throws -> String?)?
+        /// Takes the ledger from a coordinator that is still alive, which ends by that.
+        package var takesOver = false
+        /// Goes on with the ledger as it is, though it is empty or older than what lies beside it.
+        package var acceptsLedger = false
         /// Called when receipts are committed and before any of them is acknowledged; a test ends the process there.
         package var beforeAcknowledging: (@Sendable () -> Void)?
 
         package init(state: URL) { self.state = state }
     }
 
+    /// Held for life: nobody else writes the state directory.
+    private let lock: StateLock
     let ledger: Ledger
     let blobs: BlobStore
     let planner: LedgerPlanner
@@ -56,17 +62,19 @@ package actor Coordinator {
     private let executor = QueueExecutor(label: "beamline.coordinator")
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Opens the ledger, or makes it, and goes on with what is in it.
-    /// - Throws: what SQLite and the file system throw.
+    /// Takes the state directory, opens the ledger, or makes it, and goes on with what is in it.
+    /// - Throws: `InputError` where another coordinator uses the directory, or the ledger is not the one that belongs
+    ///   there; what SQLite and the file system throw.
     package init(_ settings: Settings, log: Logger) throws {
         self.settings = settings
         self.log = log
-        try FileManager.default.createDirectory(at: settings.state, withIntermediateDirectories: true)
-        let path = settings.state.appending(path: "ledger.sqlite").path
-        ledger = try Ledger(path: path)
-        blobs = try BlobStore(settings.state.appending(path: "blobs"))
+        let state = StateDirectory(settings.state)
+        try state.prepare()
+        let path = state.ledger
+        blobs = try BlobStore(state.blobs)
+        (lock, ledger) = try Self.take(state, settings, blobs: blobs.all.count)
+        blobs.removePartial()
         let ledger = ledger
-        try blobs.sweep { try ledger.names(blob: $0) }
         let planner = LedgerPlanner(ledger: ledger, blobs: blobs, catalog: settings.catalog)
         self.planner = planner
         files = GrantCache(ledger, settings.catalog)
@@ -80,7 +88,38 @@ package actor Coordinator {
         scheduling.maxReads = { catalog.limits(ofSite: $0).maxReads }
         core = try CoordinatorCore(
             scheduling, store: SitedLedger(ledger, planner), now: Self.now(), planner: { planner.plan($0, $1) })
+        lock.record(life: ledger.currentLife)
     }
+
+    /// The lock first, then the ledger's new life; where the ledger is taken over from a living coordinator, the life
+    /// first: that one sees it, ends, and gives the lock back.
+    private static func take(
+        _ state: StateDirectory, _ settings: Settings, blobs: Int
+    ) throws -> (StateLock, Ledger) {
+        func open(_ lock: StateLock?) throws -> Ledger {
+            try Ledger(path: state.ledger) { life, jobs in
+                let evidence = LedgerEvidence(life: life, jobs: jobs, lastLife: lock?.previous?.life, blobs: blobs)
+                guard !settings.acceptsLedger, let objection = evidence.objection else { return }
+                throw InputError(
+                    .denied, objection, file: state.ledger, expected: "the ledger that belongs to this directory",
+                    hint: """
+                        Nothing was changed. Put the ledger's files back (ledger.sqlite and ledger.sqlite-wal, or a \
+                        backup), or go on with it as it is: --accept-ledger.
+                        """)
+            }
+        }
+        let free: StateLock?
+        do throws(InputError) { free = try StateLock.take(state.location) } catch {
+            guard settings.takesOver else { throw error }
+            free = nil
+        }
+        if let free { return (free, try open(free)) }
+        let ledger = try open(nil)
+        return (try StateLock.take(state.location, seconds: takeoverSeconds), ledger)
+    }
+
+    /// Seconds within which a coordinator whose ledger was taken over has ended.
+    private static let takeoverSeconds = 15.0
 
     /// Seconds of the monotonic clock.
     static func now() -> Double {
@@ -90,11 +129,39 @@ package actor Coordinator {
     }
 
     /// Runs the timers until cancelled.
+    /// - Throws: `LedgerFailure.takenOver`, within a second or so, where another coordinator has begun a later life.
     package func run() async throws {
+        var ticks = 0
         while !Task.isCancelled {
             forwardCredential()
             post(.tick)
+            if ticks % 5 == 0 { try checkLife() }
+            if ticks % Self.sweepTicks == 0 { sweepBlobs() }
+            ticks += 1
             try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// An hour of ticks.
+    private static let sweepTicks = 18_000
+
+    /// A disk that cannot be read is no other coordinator.
+    private func checkLife() throws {
+        do { try ledger.verifyLife() } catch LedgerFailure.takenOver { throw LedgerFailure.takenOver } catch {}
+    }
+
+    /// Looks for blobs that no job names. On this thread nothing is committed meanwhile.
+    private func sweepBlobs() {
+        do {
+            let removed = try blobs.sweep(named: try ledger.namedBlobs(), now: Date().timeIntervalSince1970)
+            if removed > 0 { log.info("\(removed) blobs that no job has named for a day were removed") }
+        } catch { log.warning("blobs that no job names are not looked for: \(error)") }
+    }
+
+    /// Leaves the ledger whole in one file, when everything else has ended.
+    package func close() {
+        do { try ledger.checkpoint() } catch {
+            log.warning("the write-ahead log could not be moved to the ledger's file: \(error); keep both together")
         }
     }
 

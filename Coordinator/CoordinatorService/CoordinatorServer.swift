@@ -30,8 +30,11 @@ private struct CoordinatorTimers: Service {
     let coordinator: Coordinator
 
     func run() async throws {
-        do { try await cancelWhenGracefulShutdown { try await coordinator.run() } } catch is CancellationError {}
+        var failure: (any Error)?
+        do { try await cancelWhenGracefulShutdown { try await coordinator.run() } } catch is CancellationError {
+        } catch { failure = error }
         await coordinator.publisher.shutDown()
+        if let failure { throw failure }
     }
 }
 

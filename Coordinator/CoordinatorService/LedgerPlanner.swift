@@ -26,12 +26,6 @@ struct LedgerPlanner: Sendable {
     }
 
     /// Units that the ledger has restored know no sites yet.
-    func complete(_ restored: Restored) throws -> Restored {
-        var restored = restored
-        for index in restored.jobs.indices { restored.jobs[index] = try complete(restored.jobs[index]) }
-        return restored
-    }
-
     func complete(_ job: RestoredJob) throws -> RestoredJob { try stages.complete(job) }
 
     /// The sites that may have a file with these URLs, each once.
@@ -62,7 +56,17 @@ struct LedgerPlanner: Sendable {
             dataPlan: plans.dataDigest, trainingPlan: plans.trainingDigest, lanes: plans.data.lanes.count,
             localPaths: plans.data.inputs.compactMap { localPath(of: $0.file.url) },
             files: plans.data.inputs.map { files[$0.file.url] })
+        plan.training?.memory = try Self.memory(plans)
         return plan
+    }
+
+    /// What a training takes of a member's memory.
+    /// - Throws: `PlanFailure` where that is more than any training may take.
+    private static func memory(_ plans: StoredPlans) throws -> TrainingMemory {
+        let memory = try plans.training.memory(
+            inputs: plans.data.schema.flatWidth, lanes: plans.data.lanes.count)
+        if let excess = memory.excess { throw PlanFailure("\(excess)") }
+        return memory
     }
 
     private func makePlans(
@@ -92,6 +96,21 @@ final class SitedLedger: LedgerStore, Sendable {
     }
 
     func commit(_ writes: [LedgerWrite], at time: Double) throws { try ledger.commit(writes, at: time) }
-    func restore() throws -> Restored { try planner.complete(ledger.restore()) }
+
+    /// A job with a damaged file fails with the reason; nothing of it is deleted, and the others go on.
+    func restore() throws -> Restored {
+        var restored = try ledger.restore()
+        var writes: [LedgerWrite] = []
+        restored.jobs = try restored.jobs.compactMap { job in
+            do { return try planner.complete(job) } catch let error as InputError where error.code == .corrupt {
+                let reason = "the ledger's record of it is damaged: \(error)"
+                writes += [.job(job.id, .stage(.failed, error: reason)), .story(.job(job.id), "failed: \(reason)")]
+                return nil
+            }
+        }
+        if !writes.isEmpty { try ledger.commit(writes, at: Date().timeIntervalSince1970) }
+        return restored
+    }
+
     func counted(_ task: TaskID) throws -> (token: Token, digest: String)? { try ledger.counted(task) }
 }

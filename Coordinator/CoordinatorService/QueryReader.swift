@@ -58,12 +58,25 @@ struct QueryReader: Sendable {
     /// - Returns: nil where there is no such job.
     func status(_ id: JobID) throws -> JobStatus? {
         guard var status = try summary(id) else { return nil }
-        status.evaluation = try ledger.evaluation(id)
+        do { status.evaluation = try ledger.evaluation(id) } catch let error as InputError where error.code == .corrupt
+        {
+            status.notes.append("the report of its evaluation is damaged: \(error)")
+        }
         return status
     }
 
     /// A status without the report of the evaluation, which is large.
     private func summary(_ id: JobID) throws -> JobStatus? {
+        do { return try readable(id) } catch let error as InputError where error.code == .corrupt {
+            // One damaged job does not hide the others.
+            var status = JobStatus(id: id, name: try ledger.name(id), stage: .failed)
+            status.error = "its record is damaged, and nothing of it was changed: \(error)"
+            return status
+        }
+    }
+
+    /// - Throws: `InputError` where a document of the job is damaged.
+    private func readable(_ id: JobID) throws -> JobStatus? {
         guard let record = try ledger.job(id) else { return nil }
         let status = JobStatusReport(
             facts: try facts(record), snapshot: snapshots.current, now: Date().timeIntervalSince1970

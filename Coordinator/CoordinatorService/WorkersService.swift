@@ -48,7 +48,8 @@ struct WorkersService: Beamline_Workers.SimpleServiceProtocol {
             log.warning(
                 "the session of \(worker.map { "worker \($0)" } ?? "\(context.remotePeer)") is ended: \(failure)")
         }
-        if let worker { await coordinator.leave(worker) }
+        // A worker that may no longer be here has not died.
+        if let worker { await coordinator.leave(worker, died: (failure as? RPCError)?.code != .unauthenticated) }
         send.finish()
         if let failure { throw failure }
     }

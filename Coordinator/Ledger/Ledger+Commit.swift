@@ -159,8 +159,11 @@ extension Ledger: LedgerStore {
         chunks.append((first, receipt.specs))
         let folded = try FoldedSpecs(chunks.sorted { $0.first < $1.first }.map(\.specs))
         try run(
-            "UPDATE file SET specs = ?, block_rows = ? WHERE id = ?",
-            [Data(folded.specsBytes), Data(folded.rowBytes), file], db)
+            "UPDATE file SET specs = ?, block_rows = ?, specs_digest = ? WHERE id = ?",
+            [
+                Data(folded.specsBytes), Data(folded.rowBytes),
+                Digest.sha256(folded.specsBytes + folded.rowBytes), file,
+            ], db)
         try rememberTasks(db)
         try run("DELETE FROM task WHERE id = ?1 OR id IN (SELECT task FROM partial WHERE file = ?2)", [task, file], db)
         try run("DELETE FROM partial WHERE file = ?", [file], db)
@@ -225,7 +228,7 @@ extension Ledger: LedgerStore {
     /// tasks, and numbers larger than any used before.
     /// - Throws: what SQLite throws; `InputError` where a document is damaged or of a newer format.
     package func restore() throws -> Restored {
-        let live = try jobs().filter { !$0.stage.isFinal }
+        let live = try readableJobs().filter { !$0.stage.isFinal }
         let life = try beginLife()
         // Stories are for people: the newest million lines are enough.
         try transaction { db in

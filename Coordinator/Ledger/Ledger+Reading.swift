@@ -1,3 +1,4 @@
+import Bytes
 package import Cluster
 import Foundation
 import GRDB
@@ -17,12 +18,31 @@ extension Ledger {
                     """,
                 arguments: [job])
             while let row = try rows.next() {
-                try body(
-                    try Self.file(row),
-                    try FoldedSpecs(
-                        specsBytes: [UInt8](row["specs"] as Data), rowBytes: [UInt8](row["block_rows"] as Data)))
+                let file = try Self.file(row)
+                let folded: FoldedSpecs
+                do { folded = try Self.folded(row) } catch let error as InputError {
+                    throw error.located(file: file.url)
+                }
+                try body(file, folded)
             }
         }
+    }
+
+    /// A file's folded specs, as they were folded.
+    /// - Throws: `InputError` where they are damaged: their digest is another, where the ledger has one, or they cannot
+    ///   be read.
+    static func folded(_ row: Row) throws -> FoldedSpecs {
+        let specs = [UInt8](row["specs"] as Data? ?? Data())
+        let rows = [UInt8](row["block_rows"] as Data? ?? Data())
+        if let digest = row["specs_digest"] as String? {
+            let found = Digest.sha256(specs + rows)
+            guard found == digest else {
+                throw InputError(
+                    .badChecksum, "the folded specs in the ledger are damaged", expected: "SHA-256 \(digest)",
+                    found: found, hint: "'beamline ledger check' names all that is damaged; run the job again.")
+            }
+        }
+        return try FoldedSpecs(specsBytes: specs, rowBytes: rows)
     }
 
     /// What made an object's state; nil where nothing is known of it.
@@ -94,6 +114,20 @@ extension Ledger {
                         """
                 ),
                 arguments: [digest]) ?? false
+        }
+    }
+
+    /// The digests of all blobs that a job names.
+    package func namedBlobs() throws -> Set<String> {
+        try database.read { db in
+            try String.fetchSet(
+                db,
+                sql: """
+                    SELECT digest FROM checkpoint UNION SELECT manifest FROM job WHERE manifest IS NOT NULL \
+                    UNION SELECT data_plan FROM job WHERE data_plan IS NOT NULL \
+                    UNION SELECT training_plan FROM job WHERE training_plan IS NOT NULL \
+                    UNION SELECT bundle FROM job WHERE bundle IS NOT NULL
+                    """)
         }
     }
 

@@ -12,11 +12,15 @@ import Synchronization
 package final class Ledger: Sendable {
     let database: any DatabaseWriter
     private let life = Mutex<Int64>(0)
+    private let isFencedOff = Mutex(false)
     /// Lists of branches, by their numbers.
     private let layouts = Mutex(BoundedCache<Int64, [SurveyedBranch]>(limit: 1000))
 
-    /// - Parameter path: of the database file; made where it does not exist.
-    package init(path: String) throws {
+    /// - Parameters:
+    ///   - path: of the database file; made where it does not exist.
+    ///   - check: looks at the ledger's newest life and at how many jobs it has, before this life begins; what it
+    ///     throws leaves the ledger to whoever had it.
+    package init(path: String, check: (_ life: Int64, _ jobs: Int) throws -> Void = { _, _ in }) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
             try db.execute(
@@ -29,6 +33,13 @@ package final class Ledger: Sendable {
         database = try DatabaseQueue(path: path, configuration: configuration)
         try database.read(Self.checkFormat)
         try Self.migrator.migrate(database)
+        let (last, jobs) = try database.read { db in
+            (
+                try Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'life'") ?? 0,
+                try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM job") ?? 0
+            )
+        }
+        try check(last, jobs)
         _ = try beginLife()
     }
 
@@ -55,6 +66,33 @@ package final class Ledger: Sendable {
         let new = try database.write { try Self.increase("life", by: 1, $0) }
         life.withLock { $0 = new }
         return new
+    }
+
+    /// The number of this life.
+    package var currentLife: Int64 { life.withLock { $0 } }
+
+    /// Whether another coordinator has begun a later life, as far as a transaction or `verifyLife` has seen.
+    package var isFenced: Bool { isFencedOff.withLock { $0 } }
+
+    /// - Throws: `LedgerFailure.takenOver` where another coordinator has begun a later life; what SQLite throws.
+    package func verifyLife() throws { try database.read(checkLife) }
+
+    private func checkLife(_ db: Database) throws {
+        let current = try Int64.fetchOne(db.cachedStatement(sql: "SELECT value FROM counter WHERE name = 'life'"))
+        guard current == life.withLock({ $0 }) else {
+            isFencedOff.withLock { $0 = true }
+            throw LedgerFailure.takenOver
+        }
+    }
+
+    /// Moves what is in the write-ahead log to the ledger's file, and leaves the log empty: the file alone is the
+    /// ledger then. Left out where another coordinator has taken over.
+    /// - Throws: what SQLite throws.
+    package func checkpoint() throws {
+        guard !isFenced else { return }
+        _ = try database.writeWithoutTransaction { db in
+            try Row.fetchAll(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+        }
     }
 
     /// The JSON of a document as it is stored: keys sorted, slashes not escaped, so that equal values have equal text.
@@ -130,6 +168,26 @@ package final class Ledger: Sendable {
         try database.read { db in try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").map(Self.job) }
     }
 
+    /// The jobs whose documents can be read. One that is damaged stays as it is in the ledger: it keeps no other from
+    /// going on, and whoever asks for it gets the reason.
+    /// - Throws: `InputError` where a newer program wrote one; what SQLite throws.
+    func readableJobs() throws -> [JobRecord] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM job ORDER BY id").compactMap { row in
+                do { return try Self.job(row) } catch let error as InputError where error.code == .corrupt {
+                    return nil
+                }
+            }
+        }
+    }
+
+    /// A job's name, which is no document: it can be read of a damaged job too. Empty where there is no such job.
+    package func name(_ id: JobID) throws -> String {
+        try database.read { db in
+            try String.fetchOne(db, sql: "SELECT name FROM job WHERE id = ?", arguments: [id]) ?? ""
+        }
+    }
+
     /// Every job's number, stage, and the time of its end (seconds since 1970), in the order of submission; without
     /// decoding what else it has.
     package func jobStages() throws -> [(id: JobID, stage: JobStage, finished: Double?)] {
@@ -159,7 +217,7 @@ package final class Ledger: Sendable {
         return stage
     }
 
-    private static func job(_ row: Row) throws -> JobRecord {
+    static func job(_ row: Row) throws -> JobRecord {
         let id: JobID = row["id"]
         return JobRecord(
             id: id, description: try value(JobDescription.self, row["description"]),
@@ -360,8 +418,7 @@ package final class Ledger: Sendable {
     /// One transaction of this life.
     func transaction(_ body: (Database) throws -> Void) throws {
         try database.write { db in
-            let current = try Int64.fetchOne(db.cachedStatement(sql: "SELECT value FROM counter WHERE name = 'life'"))
-            guard current == life.withLock({ $0 }) else { throw LedgerFailure.takenOver }
+            try checkLife(db)
             try body(db)
         }
     }
@@ -377,7 +434,7 @@ package enum LedgerFailure: Error, CustomStringConvertible, Equatable {
 
     package var description: String {
         switch self {
-        case .takenOver: "another coordinator has opened this ledger; only the newest may write"
+        case .takenOver: "another coordinator has taken over this ledger, and only the newest may write"
         case .newer(let format, let newest):
             "the ledger has format \(format), and this program reads formats up to \(newest): "
                 + "a newer version of beamline wrote it; install that version"

@@ -26,6 +26,8 @@ extension Ledger {
             try db.execute(
                 sql: "CREATE TABLE evaluation (job INTEGER PRIMARY KEY REFERENCES job, report TEXT NOT NULL)")
         }
+        // SHA-256 of the folded specs and the blocks' rows, one after the other; null for what was folded before.
+        migrator.registerMigration("9") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN specs_digest TEXT") }
         return migrator
     }
 

@@ -153,6 +153,17 @@ package struct JobMachine: Sendable {
 
     mutating func roundFailed(_ reason: String, now: Double) -> RoundKeeper.Action? { rounds.failed(reason, now: now) }
 
+    /// A worker's connection broke.
+    mutating func died(_ worker: WorkerID, process: String, now: Double) {
+        rounds.died(worker, process: process, now: now)
+    }
+
+    mutating func checkDeaths(
+        now: Double, timeout: Double, deaths: Int, isBack: (String) -> Bool
+    ) -> RoundKeeper.Action? {
+        rounds.checkDeaths(now: now, timeout: timeout, deaths: deaths, isBack: isBack)
+    }
+
     mutating func report(_ progress: Progress) { self.progress = progress }
 
     /// Keeps the newest checkpoint. A member that was cut off may report late what is old by now.

@@ -54,6 +54,8 @@ package struct LeaseTable: Sendable {
     /// When workers' connections broke, lately.
     private var deaths: Deque<(process: String, at: Double)> = []
     private static let deathsRemembered = 300.0
+    /// Workers whose connections broke lately, and that did not come back.
+    var recentDeaths: Int { deaths.count }
     package private(set) var nextToken: Token
     package private(set) var nextTask: TaskID
 
@@ -227,8 +229,7 @@ package struct LeaseTable: Sendable {
 
     /// Takes back what is overdue.
     /// - Parameter isBack: whether a process that was believed dead has joined again.
-    /// - Returns: what ran out, and the tasks with which a worker has died. A task is poison where two have died with
-    ///   it and, where workers die without it too, more than without it (five are enough in any case).
+    /// - Returns: what ran out, and the tasks with which a worker has died; `CrashRule` decides which are poison.
     package mutating func expire(
         now: Double, isBack: (String) -> Bool = { _ in false }
     ) -> (overdue: [LeaseName], crashes: [Crash]) {
@@ -254,7 +255,7 @@ package struct LeaseTable: Sendable {
                             return task.crashes
                         })
                 else { continue }
-                let isPoison = count >= 2 && (count > deaths.count - count || count >= 5)
+                let isPoison = CrashRule.isPoison(times: count, with: count, all: deaths.count)
                 crashes.append(Crash(task: lease.task, process: process, isPoison: isPoison))
             }
         }

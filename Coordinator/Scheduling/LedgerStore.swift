@@ -170,6 +170,8 @@ package struct TrainingFacts: Sendable, Equatable {
     package var localPaths: [String]
     /// The files of the data plan's inputs; nil where the ledger has none.
     package var files: [FileID?]
+    /// What the training takes of a member's memory; nil where that is not known.
+    package var memory: TrainingMemory?
 
     package init(dataPlan: String, trainingPlan: String, lanes: Int, localPaths: [String], files: [FileID?]) {
         self.dataPlan = dataPlan

@@ -6,6 +6,7 @@ package import Cluster
 ///     running --(a member lost, failed or stuck; a worker to take in)--> settling
 ///     settling | running --(end)--> idle
 ///     settling --(too many rounds without progress)--> idle, given up
+///     settling | running --(members die of it)--> given up
 ///
 /// Members keep their lanes from round to round as far as the numbers allow.
 package struct RoundKeeper: Sendable {
@@ -49,10 +50,25 @@ package struct RoundKeeper: Sendable {
     private var moved = 0.0
     /// Since when a worker waits to be taken in.
     private var growing: Double?
+    /// The round before, and when it ended: its members' deaths may be noticed later than what they did to the others.
+    private var ended: (membership: Membership, at: Double)?
+    /// Members that have died since the last progress.
+    private var losses: [Loss] = []
+
+    /// A member whose connection broke.
+    private struct Loss: Sendable {
+        var round: RoundNumber
+        var process: String
+        var at: Double
+        /// It did not come back, and the others made no progress after it.
+        var counts = false
+    }
 
     /// Seconds until a round starts after a member was lost: its neighbours' losses come at the same time.
     private static let settleLoss = 0.3
     private static let settleGrowth = 1.0
+    /// Seconds after a round's end within which a death of a member is one of that round.
+    private static let lateDeath = 5.0
     /// Seconds for which a round runs at least before it is ended to take in a worker.
     private static let growthAfter = 3.0
     /// Rounds in a row that may end before any progress.
@@ -76,7 +92,7 @@ package struct RoundKeeper: Sendable {
     /// Training ends, or pauses.
     /// - Returns: the end of the running round; nil where none runs.
     package mutating func end() -> Action? {
-        defer { state = .idle }
+        defer { (state, ended) = (.idle, nil) }
         return membership.map { .stop(round: $0.round, members: $0.members) }
     }
 
@@ -94,6 +110,7 @@ package struct RoundKeeper: Sendable {
         guard let membership else { return nil }
         state = .settling(until: now + settle)
         growing = nil
+        ended = (membership, now)
         return .stop(round: membership.round, members: membership.members)
     }
 
@@ -126,12 +143,50 @@ package struct RoundKeeper: Sendable {
         phases[rank] = (phase, max(step, phases[rank].step))
         guard let slowest = phases.map(\.step).min(), slowest > before else { return }
         moved = now
-        roundsWithoutProgress = 0
+        progressed()
         quarantine.progressed()
     }
 
-    /// A checkpoint was stored: the rounds without progress are counted from 0 again.
-    package mutating func progressed() { roundsWithoutProgress = 0 }
+    /// The training goes on, by a step or a checkpoint: rounds without progress are counted from 0 again, and what
+    /// members died of before was not the training.
+    package mutating func progressed() {
+        roundsWithoutProgress = 0
+        losses.removeAll()
+    }
+
+    /// A worker's connection broke.
+    package mutating func died(_ worker: WorkerID, process: String, now: Double) {
+        let last = ended.flatMap { now - $0.at <= Self.lateDeath ? $0.membership : nil }
+        let round = [membership, last].compactMap { $0 }.first { $0.members.contains(worker) }?.round
+        guard let round, losses.count < 10_000 else { return }
+        losses.append(Loss(round: round, process: process, at: now))
+    }
+
+    /// Decides whether members die of the training, by the rule that holds for tasks: a round that lost a member counts
+    /// once the member has not come back for a while and no progress was made meanwhile.
+    ///
+    /// - Parameters:
+    ///   - timeout: seconds for which a member may come back.
+    ///   - deaths: workers that died lately, whatever they did.
+    ///   - isBack: whether a process that was believed dead has joined again.
+    package mutating func checkDeaths(now: Double, timeout: Double, deaths: Int, isBack: (String) -> Bool) -> Action? {
+        guard !losses.isEmpty else { return nil }
+        losses.removeAll { isBack($0.process) }
+        for index in losses.indices where now - losses[index].at >= timeout { losses[index].counts = true }
+        let counted = losses.filter(\.counts)
+        let rounds = Set(counted.map(\.round)).count
+        guard CrashRule.isPoison(times: rounds, with: counted.count, all: max(deaths, counted.count)) else {
+            return nil
+        }
+        losses.removeAll()
+        return .giveUp(
+            reason:
+                """
+                workers died with it, again and again: \(counted.count) members in \(rounds) training rounds without a \
+                step; their logs end with the reason. Where it is memory, make the layers, the batch or the number of \
+                features smaller
+                """)
+    }
 
     /// - Parameter next: the next round's number: larger than that of any round of any job.
     package mutating func tick(now: Double, available: [WorkerID], next: RoundNumber) -> Action? {

@@ -27,8 +27,10 @@ extension Scheduler {
         switch result {
         case .failure(let failure): finish(id, .failed, error: failure.reason)
         case .success(let plan):
+            let memory = plan.training.map { checkMemory($0) }
+            if let failure = memory?.failure { return finish(id, .failed, error: failure) }
             guard withJob(id, { [now] in $0.begin(stage, plan, now: now) }) == true else { return }
-            note(id, plan.notes)
+            note(id, plan.notes + [memory?.note].compactMap { $0 })
             output.writes += plan.writes
             output.writes.append(.job(id, .stage(stage, error: nil)))
             log("job \(id): stage \(stage.rawValue)")

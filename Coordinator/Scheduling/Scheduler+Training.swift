@@ -2,14 +2,11 @@ package import Cluster
 import OrderedCollections
 
 extension Scheduler {
-    /// The workers that may train a job: those that take work, are not silent, can read all its files, and are not left
-    /// out of its rounds, in their order of joining.
+    /// The workers that may train a job: those that take work, are not silent, can read all its files, have the memory
+    /// for it, and are not left out of its rounds, in their order of joining.
     private func eligible(_ job: JobMachine) -> [WorkerID] {
         guard let facts = job.facts else { return [] }
-        let able = workers.values.filter { worker in
-            worker.takesWork && !worker.isSilent
-                && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }
-        }
+        let able = readers(facts).filter { !$0.isSilent && $0.isLargeEnough(for: facts) }
         return job.admitted(able.map(\.id), now: now)
     }
 
@@ -42,6 +39,34 @@ extension Scheduler {
         }
     }
 
+    /// The workers that take work and can read all files of a training.
+    private func readers(_ facts: TrainingFacts) -> [WorkerEntry] {
+        workers.values.filter { worker in
+            worker.takesWork && facts.localPaths.allSatisfy { mayRead($0, below: worker.request.localRoots) }
+        }
+    }
+
+    /// Compares what a training takes with the memory of the workers that are joined when it begins.
+    /// - Returns: why it cannot begin, where all of them are too small; and a note that names those that are.
+    func checkMemory(_ facts: TrainingFacts) -> (failure: String?, note: String?) {
+        guard let memory = facts.memory else { return (nil, nil) }
+        let readers = readers(facts)
+        let small = readers.filter { !$0.isLargeEnough(for: facts) }
+        guard let largest = small.max(by: { $0.request.memoryBytes < $1.request.memoryBytes }) else {
+            return (nil, nil)
+        }
+        let need = TrainingMemory.text(memory.bytes(threads: largest.request.threads))
+        let names = small.prefix(5).map { worker in
+            "\(worker.request.name) has \(TrainingMemory.text(Double(worker.request.memoryBytes)))"
+        }.joined(separator: ", ")
+        let text = "the training takes about \(need) of a worker's memory"
+        guard small.count == readers.count else { return (nil, "\(text); these are too small for it: \(names)") }
+        return (
+            "\(text), and no worker has as much: \(names). Make the layers, the batch or the number of features "
+                + "smaller, or start workers with more memory or fewer threads, and retry the job", nil
+        )
+    }
+
     /// Deals the workers to the jobs that train.
     mutating func shareTrainers() {
         membershipChanged = false
@@ -66,9 +91,22 @@ extension Scheduler {
     /// Whether somebody could train the job.
     package func hasTrainers(_ id: JobID) -> Bool { trainers().contains { $0.id == id && !$0.workers.isEmpty } }
 
+    /// Fails the trainings of which members die again and again.
+    private mutating func checkDeaths() {
+        // As long as a silent worker is waited for.
+        let timeout = max(settings.leaseSeconds, 10)
+        for id in jobs.values.filter(\.trains).map(\.id) {
+            let action = withJob(id) { [now, leases, workers] in
+                $0.checkDeaths(now: now, timeout: timeout, deaths: leases.recentDeaths) { Self.isBack($0, workers) }
+            }
+            if let action = action ?? nil { perform(action, of: id) }
+        }
+    }
+
     mutating func tickTrainings() {
         guard jobs.values.contains(where: \.trains) else { return }
         decideOnMembers()
+        checkDeaths()
         for (id, available) in trainers() {
             offer(available, to: id)
             let action = withJob(id) { [now, nextRound] in $0.tick(now: now, available: available, next: nextRound) }

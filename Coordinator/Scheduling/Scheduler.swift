@@ -195,9 +195,7 @@ package struct Scheduler: Sendable {
         }
         markSilent()
         sites.tick(now: now)
-        let (overdue, crashes) = leases.expire(now: now) { [workers] process in
-            !process.isEmpty && workers.values.contains { $0.request.process == process }
-        }
+        let (overdue, crashes) = leases.expire(now: now) { [workers] in Self.isBack($0, workers) }
         for lease in overdue {
             warn("the lease of task \(lease.task) ran out")
             output.writes.append(.story(.task(lease.task), "the lease under token \(lease.token) ran out"))
@@ -212,6 +210,11 @@ package struct Scheduler: Sendable {
         }
         tickTrainings()
         assignToAll = assignToAll || jobs.keys.contains { leases.hasStragglers($0, now: now) || leases.hasWaiting($0) }
+    }
+
+    /// Whether a process that was believed dead has joined again.
+    static func isBack(_ process: String, _ workers: OrderedDictionary<WorkerID, WorkerEntry>) -> Bool {
+        !process.isEmpty && workers.values.contains { $0.request.process == process }
     }
 
     // MARK: Workers
@@ -264,6 +267,12 @@ package struct Scheduler: Sendable {
             }
         output.writes.append(.story(.worker(id), text))
         sites.workerLeft(id)
+        // Whoever drains a worker may also end it.
+        if departure == .died, !worker.isDraining {
+            for job in jobs.values where job.trains {
+                withJob(job.id) { [now] in $0.died(id, process: worker.request.process, now: now) }
+            }
+        }
         leases.workerLeft(
             id, tookLeave: departure == .leave, died: departure == .died ? worker.request.process : nil, now: now)
         workersWithCapacity.remove(id)

@@ -45,6 +45,12 @@ package struct WorkerEntry: Sendable, Equatable {
 
     package var takesWork: Bool { !isDraining && quarantined == nil }
 
+    /// Whether it has the memory that a training takes; true where either is not known.
+    func isLargeEnough(for facts: TrainingFacts) -> Bool {
+        guard let memory = facts.memory, request.memoryBytes > 0 else { return true }
+        return memory.bytes(threads: request.threads) <= Double(request.memoryBytes)
+    }
+
     package var state: WorkerState { quarantined != nil ? .quarantined : isDraining ? .draining : .working }
 
     /// Tasks that it may hold at once.

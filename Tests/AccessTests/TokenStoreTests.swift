@@ -32,6 +32,17 @@ import Testing
         }
     }
 
+    @Test func aTokenThatWasGoodIsLookedAtAgain() throws {
+        try withStore { store, _ in
+            let token = try store.create(.worker, name: "w", seconds: 60, now: Self.now)
+            let found = try #require(store.check(token, now: Self.now))
+            #expect(store.isGood(found, now: Self.now.addingTimeInterval(59)))
+            #expect(!store.isGood(found, now: Self.now.addingTimeInterval(60)), "it has expired")
+            #expect(store.revoke(found.id))
+            #expect(!store.isGood(found, now: Self.now), "it was revoked")
+        }
+    }
+
     @Test func aRevokedTokenIsRejectedAndTheOthersStay() throws {
         try withStore { store, _ in
             let first = try store.create(.reader, name: "first", seconds: 60, now: Self.now)

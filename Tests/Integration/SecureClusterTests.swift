@@ -130,6 +130,53 @@ import Testing
         }
     }
 
+    /// A session ends with its token, at the next heartbeat, and the worker gets no more work.
+    @Test func aRevokedTokenEndsItsSession() throws {
+        let cluster = try TestCluster(events: 2000)
+        func beamline(_ arguments: [String]) throws -> String {
+            try TestCluster.run(TestCluster.executable, arguments).output
+        }
+        let state = ["--state", cluster.path("state")]
+        try FileManager.default.createDirectory(atPath: cluster.path("state"), withIntermediateDirectories: true)
+        func token(_ role: String) throws -> (options: [String], id: String) {
+            let text = try beamline(["token", "create", "--role", role, "--ttl", "1h"] + state)
+            let file = cluster.path("token-\(UUID().uuidString.prefix(6))")
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+            return (["--token-file", file], String(text.split(separator: "_")[1]))
+        }
+        let (first, second) = (try token("worker"), try token("worker"))
+        let admin = try token("admin")
+        cluster.clientOptions = admin.options
+        try cluster.start(
+            "coordinator",
+            [
+                "coordinator", "--workers-port", "\(cluster.workersPort)", "--port", "\(cluster.restPort)",
+                "--require-tokens",
+            ] + state)
+        func names() -> [String] {
+            let run = try? TestCluster.run(
+                TestCluster.executable, cluster.client(["workers", "--json"]), expect: nil)
+            let found = run.flatMap { try? JSONSerialization.jsonObject(with: Data($0.output.utf8)) }
+            return ((found as? [[String: Any]]) ?? []).compactMap { $0["name"] as? String }.sorted()
+        }
+        try cluster.startWorker("w1", options: first.options)
+        try cluster.startWorker("w2", options: second.options)
+        try cluster.waitUntil("both joined") { names() == ["w1", "w2"] }
+        _ = try beamline(["token", "revoke", first.id] + state)
+        try cluster.waitUntil("its session has ended", seconds: 10) { names() == ["w2"] }
+        try cluster.waitUntil("both sides log why", seconds: 10) {
+            func log(_ name: String) throws -> String {
+                try String(contentsOfFile: cluster.path("\(name).log"), encoding: .utf8)
+            }
+            return try log("coordinator").contains("the token \(first.id) was revoked or has expired")
+                && log("w1").contains("revoked or ")
+        }
+        // Its story has no death that could be attributed to a task or a training.
+        let story = try cluster.command(["story", "worker", "1"]) + cluster.command(["story", "worker", "2"])
+        #expect(story.contains("was dropped"), "\(story)")
+        #expect(names() == ["w2"])
+    }
+
     /// Peers that speak nonsense are dropped with a line in the log, and the coordinator goes on.
     @Test func nonsenseIsDropped() throws {
         let cluster = try TestCluster(events: 2000)

@@ -289,6 +289,28 @@ import Testing
                 let failure = try Self.value(RestFailure.self, response)
                 #expect(failure.mistakes?.contains { $0.line == 3 && $0.text.contains("colour") } == true)
             }
+            // Each number is allowed, their product is not.
+            for (units, batch, reason) in [
+                (65_536, 100, "dense layer 2 is too large"), (8000, 10_000_000, "too much of a worker's memory"),
+            ] {
+                let layer = "{dense: {units: \(units)}}"
+                let text = """
+                    name: x
+                    tree: t
+                    datasets:
+                      - {name: a, label: 1, files: "root://nowhere//a.root"}
+                      - {name: b, label: 0, files: "root://nowhere//b.root"}
+                    train:
+                      batch: \(batch)
+                      model: [\(layer), \(layer), {dense: {units: 1, activation: sigmoid}}]
+
+                    """
+                try await client.execute(uri: RestPath.jobs, method: .post, body: Self.submission(text)) { response in
+                    #expect(response.status == .unprocessableContent)
+                    let error = try Self.error(response)
+                    #expect(error.contains(reason) && error.contains("; expected at most "), "\(error)")
+                }
+            }
             // Tokens are forwarded over TLS only, which this coordinator has not.
             try await client.execute(
                 uri: RestPath.jobs, method: .post, body: Self.submission(Self.jobFile + "credentials: forward\n")

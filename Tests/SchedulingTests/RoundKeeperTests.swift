@@ -58,6 +58,79 @@ import Testing
             keeper.tick(now: 1052 + RoundKeeper.stall, available: [1, 2], next: 1) == .stop(round: 1, members: [1, 2]))
     }
 
+    /// Starts a round with these workers, and lets one of them die.
+    private func lose(_ worker: WorkerID, of all: [WorkerID], _ keeper: inout RoundKeeper, at now: Double) {
+        let next = (keeper.round ?? 0).next
+        #expect(start(keeper.tick(now: now, available: all, next: next))?.round == next)
+        keeper.died(worker, process: "p\(worker)", now: now + 1)
+        _ = keeper.available(all.filter { $0 != worker }, now: now + 1)
+    }
+
+    private func checkDeaths(
+        _ keeper: inout RoundKeeper, at now: Double, deaths: Int, back: Set<String> = []
+    ) -> RoundKeeper.Action? {
+        keeper.checkDeaths(now: now, timeout: 10, deaths: deaths) { back.contains($0) }
+    }
+
+    @Test func aTrainingThatKillsItsMembersIsGivenUp() {
+        var keeper = RoundKeeper(lanes: 4)
+        keeper.begin(now: 0)
+        lose(1, of: [1, 2], &keeper, at: 1)
+        #expect(checkDeaths(&keeper, at: 20, deaths: 1) == nil, "once is an accident")
+        lose(2, of: [2], &keeper, at: 20)
+        #expect(checkDeaths(&keeper, at: 30, deaths: 2) == nil, "it may come back")
+        // More have died without it.
+        #expect(checkDeaths(&keeper, at: 32, deaths: 4) == nil)
+        guard case .giveUp(let reason)? = checkDeaths(&keeper, at: 32, deaths: 3) else {
+            Issue.record("it goes on")
+            return
+        }
+        #expect(reason.contains("workers died with it") && reason.contains("2 members in 2 training rounds"))
+    }
+
+    @Test func fiveRoundsAreEnoughWhateverElseDies() {
+        var keeper = RoundKeeper(lanes: 4)
+        keeper.begin(now: 0)
+        for round in 0..<5 {
+            #expect(checkDeaths(&keeper, at: Double(20 * round), deaths: 100) == nil)
+            lose(WorkerID(round + 1), of: [WorkerID(round + 1)], &keeper, at: Double(20 * round + 1))
+        }
+        #expect(checkDeaths(&keeper, at: 100, deaths: 100) != nil)
+    }
+
+    @Test func deathsAreForgivenAfterAStepAndWhereTheProcessIsBack() {
+        var keeper = RoundKeeper(lanes: 4)
+        keeper.begin(now: 0)
+        lose(1, of: [1, 2], &keeper, at: 1)
+        lose(2, of: [2, 3], &keeper, at: 20)
+        #expect(checkDeaths(&keeper, at: 40, deaths: 2, back: ["p2"]) == nil)
+        lose(4, of: [3, 4], &keeper, at: 40)
+        // The others do without it what it died at.
+        _ = keeper.tick(now: 45, available: [3], next: 9)
+        keeper.heartbeat(of: 3, .training, step: 1, now: 46)
+        #expect(checkDeaths(&keeper, at: 60, deaths: 3) == nil)
+        // All members of one round are one accident.
+        _ = keeper.available([], now: 60)
+        _ = keeper.tick(now: 61, available: [5, 6, 7], next: 10)
+        for worker: WorkerID in [5, 6, 7] { keeper.died(worker, process: "p\(worker)", now: 62) }
+        #expect(checkDeaths(&keeper, at: 80, deaths: 3) == nil)
+        // A worker that was no member is none of its affairs.
+        keeper.died(8, process: "p8", now: 80)
+        #expect(checkDeaths(&keeper, at: 100, deaths: 4) == nil)
+    }
+
+    @Test func aDeathIsNoticedAfterTheRoundHasFailed() {
+        var keeper = RoundKeeper(lanes: 4)
+        keeper.begin(now: 0)
+        for (time, worker) in [(1.0, WorkerID(1)), (20.0, 2)] {
+            #expect(start(keeper.tick(now: time, available: [worker, 3], next: (keeper.round ?? 0).next)) != nil)
+            // The other one is faster with its complaint.
+            #expect(keeper.failed("a member was lost", now: time + 1) != nil)
+            keeper.died(worker, process: "p\(worker)", now: time + 1.5)
+        }
+        #expect(checkDeaths(&keeper, at: 40, deaths: 2) != nil)
+    }
+
     @Test func lanesMoveAsLittleAsCanBe() {
         #expect(LaneAssignment.move([nil, nil, nil, nil, nil], to: [7, 8]).sorted() == [0, 0, 0, 1, 1])
         // Member 8 left: its lanes go to the others, theirs stay.

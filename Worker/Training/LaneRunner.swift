@@ -102,7 +102,7 @@ final class LaneRunner: @unchecked Sendable {
     }
 
     /// The number of samples that an evaluation computes at once.
-    static let evaluationBatch = 256
+    static let evaluationBatch = TrainingPlan.minSamples
 
     /// Adds the metrics of the lane's samples of a part.
     func evaluate(

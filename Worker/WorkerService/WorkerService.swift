@@ -145,6 +145,7 @@ package struct WorkerService: Sendable {
                 localRoots: settings.localRoots, version: version)
             request.joinsRounds = settings.joinsRounds
             (request.instructionSet, request.process) = (InstructionSet.current.name, process)
+            request.memoryBytes = ProcessMemory.limit
             continuation.yield(Outbox.Outgoing(message: .join(request)))
             outbox.connect(continuation)
             defer { outbox.disconnect() }
