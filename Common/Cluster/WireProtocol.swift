@@ -3,8 +3,9 @@
 package enum WireProtocol {
     /// Version 1: one manifest names what is trained on and how. Version 2: a round's order names a data plan and a
     /// training plan. Version 3: no message has kernel types of OpenBLAS, and members compute with another arithmetic.
-    /// Version 4: members end a training with sums over both train and test.
-    package static let version = 4
+    /// Version 4: members end a training with sums over both train and test. Version 5: the coordinator revokes leases
+    /// that nobody waits for.
+    package static let version = 5
 
     /// Why a worker and a coordinator cannot work together; nil where they can.
     /// - Parameters:
