@@ -43,6 +43,9 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "A directory whose files this worker may read; may be repeated.")
     var localFiles: [String] = []
 
+    @Flag(help: "Links below --local-files may lead out of these directories.")
+    var followLinks = false
+
     @Option(help: "The address at which other workers reach this one during training.")
     var host = "127.0.0.1"
 
@@ -112,6 +115,9 @@ struct WorkerCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--workers-address: expected host:port, or [address]:port for an IPv6 address; found \(workersAddress)")
         }
+        for directory in localFiles where !isDirectory(directory) {
+            throw ValidationError("--local-files: expected a directory; found \(directory.debugDescription)")
+        }
         guard threads > 0 else { throw ValidationError("--threads: expected at least 1; found \(threads)") }
         let tlsAuthority = tlsAuthority ?? ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
         if let tlsAuthority, !FileManager.default.isReadableFile(atPath: tlsAuthority) {
@@ -124,6 +130,7 @@ struct WorkerCommand: AsyncParsableCommand {
         var settings = WorkerService.Settings(
             coordinator: address, name: name, threads: threads,
             localRoots: localFiles.map { URL(filePath: $0).standardizedFileURL.path })
+        settings.followsLinks = followLinks
         settings.host = host
         settings.catalog = try readSites(sites)
         settings.readAhead = readAhead
