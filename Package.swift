@@ -190,7 +190,7 @@ let package = Package(
         tests(
             "InferenceTests",
             ["Bytes", "Cluster", "Features", "InferenceService", "Models", hummingbird, hummingbirdTesting]),
-        tests("SchedulingTests", ["Cluster", "Scheduling"]),
+        tests("SchedulingTests", ["Cluster", "Scheduling", "Session"]),
         tests("JobFileTests", ["Cluster", "ConfigurationFiles", "JobFile"]),
         tests("SamplingTests", ["Cluster", "Sampling"]),
         .testTarget(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bytes
 import Foundation
+import Storage
 
 /// How a client reaches a coordinator.
 struct ClientOptions: ParsableArguments {
@@ -51,10 +52,9 @@ struct ClientCredentials: ParsableArguments {
 func readToken(_ file: String?) throws -> String? {
     let text: String
     if let file {
-        guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
-            throw InputError(.input, "cannot read the token file", object: file)
+        do { text = try localText(file, limit: 64 << 10) } catch {
+            throw InputError(.input, "cannot read the token file: \(error.message)", object: file)
         }
-        text = content
     } else {
         text = ProcessInfo.processInfo.environment["BEAMLINE_TOKEN"] ?? ""
     }

@@ -12,10 +12,7 @@ import Storage
 /// The catalogue of a sites file; an empty one where none is named.
 func readSites(_ path: String?) throws -> SiteCatalog {
     guard let path else { return SiteCatalog() }
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-        printError("cannot read the sites file \(path)")
-        throw ExitStatus.usage
-    }
+    let text = try readUserFile(path, "sites file", limit: 8 << 20)
     do { return try SitesFile.parse(text) } catch {
         for mistake in error.mistakes { printError("\(path): \(mistake)") }
         throw ExitStatus.usage

@@ -25,8 +25,9 @@ struct Predict: AsyncParsableCommand {
     var file: String
 
     func run() async throws {
-        guard let data = try? Data(contentsOf: URL(filePath: file)),
-            var request = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
+        // 64 MiB is more than an inference node takes.
+        let data = Data(try readUserFile(file, "request", limit: 64 << 20).utf8)
+        guard var request = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
         else {
             printError("cannot read a JSON object from \(file)")
             throw ExitStatus.usage

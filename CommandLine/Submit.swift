@@ -16,12 +16,12 @@ struct Submit: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
-        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-            printError("cannot read the job file \(file)")
-            throw ExitStatus.usage
-        }
+        // 8 MiB is what a coordinator takes.
+        let text = try readUserFile(file, "job file", limit: 8 << 20)
         let base = URL(filePath: file).standardizedFileURL.deletingLastPathComponent().path
-        let body = try RestJSON.encode(JobSubmission(description: text, baseDirectory: base))
+        var submission = JobSubmission(description: text, baseDirectory: base)
+        submission.homeDirectory = ProcessInfo.processInfo.environment["HOME"]
+        let body = try RestJSON.encode(submission)
         try await options.withClient { client in
             let job = try client.decode(
                 SubmittedJob.self, from: await client.data("POST", RestPath.jobs, body: body))

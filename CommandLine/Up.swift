@@ -24,6 +24,9 @@ struct Up: AsyncParsableCommand {
     @Option(help: "A directory whose files the workers may read; may be repeated.")
     var localFiles: [String] = [FileManager.default.currentDirectoryPath]
 
+    @Flag(help: "Links below --local-files may lead out of these directories.")
+    var followLinks = false
+
     @Option(help: "The sites file: named sites with endpoints, prefixes, limits, credentials.")
     var sites: String?
 
@@ -37,6 +40,9 @@ struct Up: AsyncParsableCommand {
     var inferencePort = 8083
 
     func validate() throws {
+        for directory in localFiles where !isDirectory(directory) {
+            throw ValidationError("--local-files: expected a directory; found \(directory.debugDescription)")
+        }
         guard (1...256).contains(workers) else {
             throw ValidationError("--workers: expected 1 to 256; found \(workers)")
         }
@@ -66,7 +72,8 @@ struct Up: AsyncParsableCommand {
                         "worker", "--workers-address", "localhost:\(workersPort)", "--name", "worker-\(number)",
                         "--threads", "\(threads)", "--drained-status", "\(WorkerCommand.drainedUnderUp)",
                     ]
-                        + localFiles.flatMap { ["--local-files", $0] }, state))
+                        + localFiles.flatMap { ["--local-files", $0] } + (followLinks ? ["--follow-links"] : []),
+                    state))
         }
         let log = makeLogger("up")
         let supervisor = Supervisor(children)

@@ -43,6 +43,9 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "A directory whose files this worker may read; may be repeated.")
     var localFiles: [String] = []
 
+    @Flag(help: "Links below --local-files may lead out of these directories.")
+    var followLinks = false
+
     @Option(
         help: """
             The address of this machine, or a name of it, at which other workers reach this one during training; it is \
@@ -116,6 +119,9 @@ struct WorkerCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--workers-address: expected host:port, or [address]:port for an IPv6 address; found \(workersAddress)")
         }
+        for directory in localFiles where !isDirectory(directory) {
+            throw ValidationError("--local-files: expected a directory; found \(directory.debugDescription)")
+        }
         guard threads > 0 else { throw ValidationError("--threads: expected at least 1; found \(threads)") }
         let tlsAuthority = tlsAuthority ?? ProcessInfo.processInfo.environment["BEAMLINE_TLS_AUTHORITY"]
         if let tlsAuthority, !FileManager.default.isReadableFile(atPath: tlsAuthority) {
@@ -134,6 +140,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 throw ExitStatus.usage
             }
         }
+        settings.followsLinks = followLinks
         settings.catalog = try readSites(sites)
         settings.readAhead = readAhead
         settings.joinsRounds = collective == .gloo

@@ -30,6 +30,7 @@ struct Workers: AsyncParsableCommand {
         if !worker.instructionSet.isEmpty { line += "\tinstructions \(worker.instructionSet)" }
         if let round = worker.round { line += "\tround \(round), \(worker.phase?.rawValue ?? "")" }
         if worker.silentSeconds > 3 { line += "\tsilent for \(Int(worker.silentSeconds)) s" }
+        if let stuck = worker.stuck { line += "\t\(stuck)" }
         if let reason = worker.reason { line += "\t\(reason)" }
         return line
     }

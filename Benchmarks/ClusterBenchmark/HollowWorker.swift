@@ -96,6 +96,7 @@ struct HollowWorker: Sendable {
                             }
                         case .rejected(_, let reason):
                             FileHandle.standardError.write(Data("rejected: \(reason)\n".utf8))
+                        case .revoked(let leases): held.leases.withLock { $0.subtract(leases) }
                         case .startRound, .stopRound, .rendezvous, .catalog, .sites, .credential, .drained:
                             break
                         }

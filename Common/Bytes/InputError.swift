@@ -47,15 +47,21 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
         self.hint = hint
     }
 
+    /// Bytes of a description at most: each of its texts is shortened.
+    package static let maxDescription = 12 << 10
+
+    /// One line for people, of at most `maxDescription` bytes.
     package var description: String {
+        func short(_ text: String) -> String { text.shortened(to: 1 << 10) }
         var location: [String] = []
-        if let file { location.append(file) }
-        if let object { location.append(object) }
+        if let file { location.append(short(file)) }
+        if let object { location.append(short(object)) }
         if let offset { location.append("byte \(offset)") }
+        let message = message.shortened(to: 4 << 10)
         var text = location.isEmpty ? message : "\(message) (\(location.joined(separator: ", ")))"
-        if let expected { text += "; expected \(expected)" }
-        if let found { text += "; found \(found)" }
-        if let hint { text += ". \(hint)" }
+        if let expected { text += "; expected \(short(expected))" }
+        if let found { text += "; found \(short(found))" }
+        if let hint { text += ". \(short(hint))" }
         return text
     }
 

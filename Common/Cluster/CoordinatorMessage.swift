@@ -6,6 +6,9 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case acknowledged([LeaseName])
     /// A receipt was not counted, and the lease is over.
     case rejected(LeaseName, reason: String)
+    /// Nobody waits for these any more: their job has ended, another worker was faster, or they ran out. The worker
+    /// stops working on them and sends no receipt.
+    case revoked([LeaseName])
     case startRound(RoundOrder)
     case stopRound(round: RoundNumber)
     case rendezvous(round: RoundNumber, key: String)
@@ -18,7 +21,7 @@ package enum CoordinatorMessage: Codable, Sendable, Equatable {
     case drained
 
     private enum CodingKeys: String, CodingKey {
-        case welcome, grants, acknowledged, startRound, stopRound, rendezvous, catalog, sites, credential
+        case welcome, grants, acknowledged, revoked, startRound, stopRound, rendezvous, catalog, sites, credential
         // What travels has the old spelling.
         case rejected = "refused"
         case drained = "dismissed"  // Old spelling.

@@ -95,6 +95,8 @@ package struct WorkerStatus: Codable, Sendable, Equatable {
     package var round: RoundNumber?
     package var phase: RoundPhase?
     package var silentSeconds = 0.0
+    /// Threads that wait for local files which do not answer, in a sentence; nil where there are none.
+    package var stuck: String?
 
     package init(id: WorkerID, name: String, state: WorkerState) {
         self.id = id
@@ -152,5 +154,6 @@ extension WorkerStatus {
         try keys.read(.round, into: &round)
         try keys.read(.phase, into: &phase)
         try keys.read(.silentSeconds, into: &silentSeconds)
+        try keys.read(.stuck, into: &stuck)
     }
 }

@@ -1,3 +1,5 @@
+package import Bytes
+
 /// What a worker hands back for a lease. The partial specs of a counted chunk come with it.
 package struct Receipt: Codable, Sendable, Equatable {
     package var lease: LeaseName
@@ -13,11 +15,23 @@ package struct Receipt: Codable, Sendable, Equatable {
 
 /// How a task ended.
 package enum TaskResult: Codable, Sendable, Equatable {
-    case listed([FileReplicas])
+    /// `repeated` counts the names in a list that named a file once more; nil where nobody counted.
+    case listed([FileReplicas], repeated: Int? = nil)
     case surveyed(Survey)
     /// The partial specs travel as the message's payload.
     case counted(bytesRead: Int, seconds: Double)
     case failed(reason: String, transient: Bool)
+
+    /// Bytes of a failure's reason at most.
+    package static let maxReason = 2000
+
+    /// A reason as it is kept: what a worker sends may be of any length.
+    package static func reason(_ text: String) -> String { text.shortened(to: maxReason) }
+
+    /// How a task ends that could not be done.
+    package init(_ error: InputError) {
+        self = .failed(reason: Self.reason(error.description), transient: error.code.isTransient)
+    }
 }
 
 /// A lease's name: the task, and the fencing token that only grows.

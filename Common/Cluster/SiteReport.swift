@@ -1,3 +1,5 @@
+import Bytes
+
 /// How an access to a site failed.
 package enum SiteFault: String, Codable, Sendable, CaseIterable {
     case unreachable, deadline, missing, changed, broken
@@ -46,15 +48,18 @@ package struct SiteReport: Codable, Sendable, Equatable {
 
     package init(site: String) { self.site = site }
 
+    /// Bytes of the last fault's text at most.
+    package static let maxFault = 1000
+
     /// Counts an access that failed.
-    /// - Parameter text: the failure for people, kept as `lastFault`.
+    /// - Parameter text: the failure for people, kept as `lastFault`, shortened.
     package mutating func count(_ fault: SiteFault, _ text: String) {
         if let index = faults.firstIndex(where: { $0.fault == fault }) {
             faults[index].count += 1
         } else {
             faults.append(FaultCount(fault, 1))
         }
-        lastFault = text
+        lastFault = text.shortened(to: Self.maxFault)
         if fault.concernsSite { failuresInRow += 1 }
     }
 

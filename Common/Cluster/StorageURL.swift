@@ -24,7 +24,7 @@ package struct StorageURL: Sendable {
             var local = url.hasPrefix("file:") ? url.dropFirst(5) : url[...]
             // file://host/path: the host is this machine.
             if url.hasPrefix("file://") { local = local.dropFirst(2).drop { $0 != "/" } }
-            let name = local.hasPrefix("/") ? Self.single(local) : String(local)
+            let name = local.hasPrefix("/") ? Self.normalised(String(local)) : String(local)
             (kind, endpoint, path) = (.local(path: name), "local", name)
             return
         }
@@ -88,6 +88,24 @@ package struct StorageURL: Sendable {
         return path[..<mark]
     }
 
+    /// An absolute path without `.`, `..`, doubled slashes and a slash at its end. What its links would make of `..` is
+    /// not looked at: whoever opens the path opens this one.
+    package static func normalised(_ path: String) -> String {
+        let isNormal =
+            path.firstRange(of: "//") == nil && path.firstRange(of: "/.") == nil
+            && (path.utf8.last != UInt8(ascii: "/") || path == "/")
+        if isNormal { return path }
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") {
+            switch part {
+            case ".": break
+            case "..": _ = parts.popLast()
+            default: parts.append(part)
+            }
+        }
+        return "/" + parts.joined(separator: "/")
+    }
+
     private static func single(_ path: Substring) -> String { "/" + path.drop { $0 == "/" } }
 }
 
@@ -97,10 +115,44 @@ package func localPath(of url: String) -> String? {
     return path
 }
 
-/// Whether a local path lies below one of the directories that a worker declared. A path that climbs (`..`) does not.
+/// Whether an absolute local path is one of the directories that a worker declared, or lies below one, by its name
+/// alone: `..` counts as it is written. Whoever opens it looks once more where its links have led.
 package func mayRead(_ path: String, below roots: [String]) -> Bool {
-    guard !path.split(separator: "/").contains("..") else { return false }
-    return roots.contains { path.hasPrefix($0.hasSuffix("/") ? $0 : $0 + "/") }
+    guard path.utf8.first == UInt8(ascii: "/"), !hasControlCharacter(path) else { return false }
+    let path = StorageURL.normalised(path)
+    return roots.contains { lies(path, below: StorageURL.normalised($0)) }
+}
+
+/// Whether a path is a directory or lies below it, compared byte by byte; both are normalised.
+package func lies(_ path: String, below directory: String) -> Bool {
+    if directory == "/" || path.utf8.elementsEqual(directory.utf8) { return true }
+    return path.utf8.starts(with: directory.utf8)
+        && path.utf8.dropFirst(directory.utf8.count).first == UInt8(ascii: "/")
+}
+
+/// Whether a name has characters that no path or URL needs and that do harm: NUL, at which C ends a text, line ends,
+/// and what terminals act on.
+package func hasControlCharacter(_ name: String) -> Bool {
+    var previous: UInt8 = 0
+    for byte in name.utf8 {
+        if byte < 0x20 || byte == 0x7F || previous == 0xC2 && byte < 0xA0 { return true }
+        previous = byte
+    }
+    return false
+}
+
+/// A name as people may see it: control characters are written as `\u{1b}`.
+package func withoutControlCharacters(_ name: String) -> String {
+    guard hasControlCharacter(name) else { return name }
+    var text = String.UnicodeScalarView()
+    for scalar in name.unicodeScalars {
+        if scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value) {
+            text += "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars
+        } else {
+            text.append(scalar)
+        }
+    }
+    return String(text)
 }
 
 extension String {

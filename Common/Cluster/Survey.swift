@@ -5,6 +5,8 @@ package struct Survey: Codable, Sendable, Equatable {
 
     package var bytes: Int
     package var identity: String
+    /// What distinguishes the content of a local file from an earlier one; nil of a file at a site.
+    package var version: FileVersion?
     /// The site's checksum, where it was asked for.
     package var adler32: String?
     package var entries: Int64
@@ -60,6 +62,7 @@ extension Survey {
             boundaries: try keys.decode([Int64].self, forKey: .boundaries),
             clusters: try keys.decodeIfPresent([Int64].self, forKey: .clusters) ?? [],
             branches: try keys.decodeIfPresent([SurveyedBranch].self, forKey: .branches) ?? [])
+        version = try keys.decodeIfPresent(FileVersion.self, forKey: .version)
     }
 }
 

@@ -24,8 +24,14 @@ package struct InputTree: Codable, Sendable, Hashable {
     package var identity: String
     /// Each replica's checksum must be the file's.
     package var verify: Bool
+    /// What the survey found of a local file; nil of a file at a site. A data plan has none: the model depends on the
+    /// data alone, never on when and where they were copied.
+    package var version: FileVersion?
 
-    package init(_ file: FileReplicas, tree: String, identity: String, verify: Bool = false) {
+    package init(
+        _ file: FileReplicas, tree: String, identity: String, verify: Bool = false, version: FileVersion? = nil
+    ) {
+        self.version = version
         self.file = file
         self.tree = tree
         self.identity = identity
@@ -65,5 +71,6 @@ extension InputTree {
             try keys.decode(FileReplicas.self, forKey: .file), tree: try keys.decode(String.self, forKey: .tree),
             identity: try keys.decode(String.self, forKey: .identity))
         try keys.read(.verify, into: &verify)
+        try keys.read(.version, into: &version)
     }
 }

@@ -5,7 +5,7 @@ package enum WireProtocol {
     /// training plan. Version 3: no message has kernel types of OpenBLAS, and members compute with another arithmetic.
     /// Version 4: members end a training with sums over both train and test. Version 5: members connect by addresses
     /// that they publish together, and greet each other; the loss of a step is summed in several numbers, and samples
-    /// may have a target.
+    /// may have a target; the coordinator revokes leases that nobody waits for.
     package static let version = 5
 
     /// Why a worker and a coordinator cannot work together; nil where they can.

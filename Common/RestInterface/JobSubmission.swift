@@ -6,6 +6,8 @@ package struct JobSubmission: Codable, Sendable, Equatable {
     package var description: String
     /// The directory that relative paths of the job file start from; nil where it may have none.
     package var baseDirectory: String?
+    /// What `~` and `$HOME` of the job file stand for, where the one who submits has such a directory.
+    package var homeDirectory: String?
 
     package init(description: String, baseDirectory: String?) {
         self.description = description

@@ -67,14 +67,9 @@ package struct Credentials: Sendable {
     }
 
     private static func read(_ path: String, _ origin: String) throws(InputError) -> Token {
-        guard let file = fopen(path, "re") else {
-            throw InputError(
-                .denied, "cannot read the bearer token: \(String(cString: strerror(errno)))", object: origin)
+        do { return parse(try localText(path, limit: 64 << 10), origin) } catch {
+            throw InputError(.denied, "cannot read the bearer token: \(error.message)", object: origin)
         }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 64 << 10)
-        let count = fread(&bytes, 1, bytes.count, file)
-        return parse(String(decoding: bytes[..<count], as: UTF8.self), origin)
     }
 
     private static func parse(_ text: String, _ origin: String) -> Token {

@@ -1,6 +1,6 @@
 package import Bytes
 import CXrootd
-package import Cluster
+import Cluster
 import Glibc
 
 /// Expands what a user writes under `files:` into files: a URL, a glob (`*`, `?`, `[a-z]` in any part of the path), a
@@ -8,31 +8,39 @@ import Glibc
 /// these a line.
 package struct FileLister: Sendable {
     private let board: SiteBoard
-    /// Called with each local path before it is touched; throws where the worker may not read it.
-    private let permit: @Sendable (String) throws(InputError) -> Void
+    private let local: LocalFiles
+    private let isStopped: @Sendable () -> Bool
 
+    /// - Parameters:
+    ///   - local: which files of this machine may be read.
+    ///   - isStopped: asked at each step: whether nobody waits for the list any more.
     package init(
-        board: SiteBoard = .init(), permit: @escaping @Sendable (String) throws(InputError) -> Void = { _ in }
+        board: SiteBoard = .init(), local: LocalFiles = .all, isStopped: @escaping @Sendable () -> Bool = { false }
     ) {
         self.board = board
-        self.permit = permit
+        self.local = local
+        self.isStopped = isStopped
     }
 
     /// The files that a pattern names, sorted within a directory.
-    /// - Throws: `InputError` where it names none, or no site that may have them can list them.
-    package func expand(_ pattern: String) throws(InputError) -> [FileReplicas] {
-        try expand(pattern, depth: 0)
+    /// - Throws: `InputError` where it names none, more than `ListingLimits` allows, or no site that may have them can
+    ///   list them; and where nobody waits any more.
+    package func expand(_ pattern: String) throws(InputError) -> Listing {
+        var listing = Listing(pattern, isStopped: isStopped)
+        try expand(pattern, into: &listing, depth: 0)
+        return listing
     }
 
-    private func expand(_ pattern: String, depth: Int) throws(InputError) -> [FileReplicas] {
+    private func expand(_ pattern: String, into listing: inout Listing, depth: Int) throws(InputError) {
+        guard !hasControlCharacter(pattern) else {
+            throw InputError(.input, "a path has a control character", found: withoutControlCharacters(pattern))
+        }
         if pattern.hasSuffix(".txt") || pattern.hasSuffix(".list") {
             guard depth == 0 else { throw InputError(.input, "a list file names another list file", file: pattern) }
-            return try readList(pattern)
+            return try readList(pattern, into: &listing)
         }
         if pattern.hasSuffix(".meta4") || pattern.hasSuffix(".metalink") {
-            let files = try Metalink.parse(try whole(pattern), url: pattern)
-            for file in files { for url in file.urls { if let path = localPath(of: url) { try permit(path) } } }
-            return files
+            return try readReplicaList(pattern, into: &listing)
         }
         let replicas = board.catalog.replicas([pattern])
         guard !replicas.isEmpty else {
@@ -47,18 +55,22 @@ package struct FileLister: Sendable {
             switch selector.next(operation, now: monotonicSeconds()) {
             case .attempt(let index, _):
                 let access = board.access(replicas[index].site)
-                do throws(InputError) {
-                    let found = try expand(replicas[index].url, at: access)
-                    access.listed()
-                    return files(found, pattern, at: replicas[index])
-                } catch {
+                let found: [String]
+                do throws(InputError) { found = try expand(replicas[index].url, at: access, &listing) } catch {
                     if case .local = StorageURL(replicas[index].url).kind { throw error }
+                    if error.code == .limit || isStopped() { throw error }
                     let failure = SiteError(site: replicas[index].site, error)
                     access.failed(failure)
                     selector.failed(
                         index, in: &operation, failure, now: monotonicSeconds(), jitter: .random(in: 0..<1))
+                    continue
                 }
-            case .wait(let seconds): usleep(UInt32(max(0, seconds) * 1e6))
+                access.listed()
+                for file in files(found, pattern, at: replicas[index]) { try listing.add(file) }
+                return
+            case .wait(let seconds):
+                try listing.step()
+                usleep(UInt32(max(0, seconds) * 1e6))
             case .giveUp: throw selector.error(of: pattern)
             }
         }
@@ -76,14 +88,16 @@ package struct FileLister: Sendable {
         return found.map { FileReplicas([$0], logicalName: board.catalog.logicalName($0)) }
     }
 
-    private func expand(_ pattern: String, at access: SiteAccess) throws(InputError) -> [String] {
+    private func expand(
+        _ pattern: String, at access: SiteAccess, _ listing: inout Listing
+    ) throws(InputError) -> [String] {
         let location = StorageURL(pattern)
         let prefix: String
         let path = location.path
         switch location.kind {
-        case .local(let local):
+        case .local(let path):
             prefix = ""
-            try permit(local)
+            try local.permit(path)
         case .xrootd: prefix = location.endpoint + "/"
         case .http:
             // Web servers have no list of their files that all would agree on.
@@ -99,11 +113,12 @@ package struct FileLister: Sendable {
         }
         let found: [String]
         if path.contains(where: { "*?[".contains($0) }) {
-            found = try glob(prefix, path, access)
+            found = try glob(prefix, path, access, &listing)
             guard !found.isEmpty else { throw InputError(.missing, "the pattern matches no file", file: pattern) }
         } else if try isDirectory(prefix + path, access) {
-            let names = try list(prefix + path, access).filter { !$0.directory && $0.name.hasSuffix(".root") }.map(
-                \.name)
+            try listing.enter()
+            let filter = NameFilter(pattern: "*.root", sparesHidden: false)
+            let names = try list(prefix + path, access, filter, wantsDirectories: false)
             found = names.sorted().map { prefix + (path.hasSuffix("/") ? path : path + "/") + $0 }
             guard !found.isEmpty else {
                 throw InputError(.missing, "the directory holds no *.root file", file: pattern)
@@ -114,27 +129,39 @@ package struct FileLister: Sendable {
         return found
     }
 
-    private func whole(_ url: String) throws(InputError) -> String {
-        if let path = localPath(of: url) { try permit(path) }
-        let source = try openSource(url, at: board.access(url: url))
-        guard source.size <= 64 << 20 else {
-            throw InputError(.limit, "the list file is too long", file: url, expected: "at most 64 MiB")
+    // MARK: Lists
+
+    private func whole(_ url: String) throws(InputError) -> [UInt8] {
+        let source = try openSource(url, at: board.access(url: url), local: local)
+        guard source.size <= ListingLimits.listBytes else {
+            throw InputError(
+                .limit, "the list file is too long", file: url, expected: "at most \(ListingLimits.listBytes) bytes",
+                found: "\(source.size)")
         }
-        return String(decoding: try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0), as: UTF8.self)
+        return try source.read([ByteRange(offset: 0, length: source.size)]).bytes(0)
     }
 
-    private func readList(_ url: String) throws(InputError) -> [FileReplicas] {
-        var found: [FileReplicas] = []
-        for line in try whole(url).split(whereSeparator: \.isNewline) {
-            let trimmed = line.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
-            if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
-            found += try expand(String(trimmed), depth: 1)
+    private func readList(_ url: String, into listing: inout Listing) throws(InputError) {
+        try ListFile.forEachName(try whole(url), url: url) { (name, _) throws(InputError) in
+            try listing.step()
+            if listing.begins(name) { try expand(name, into: &listing, depth: 1) }
         }
-        guard !found.isEmpty else { throw InputError(.missing, "the list file names no file", file: url) }
-        return found
+        guard !listing.files.isEmpty else { throw InputError(.missing, "the list file names no file", file: url) }
     }
 
-    private func glob(_ prefix: String, _ path: String, _ access: SiteAccess) throws(InputError) -> [String] {
+    private func readReplicaList(_ url: String, into listing: inout Listing) throws(InputError) {
+        let text = String(decoding: try whole(url), as: UTF8.self)
+        for file in try Metalink.parse(text, url: url, isStopped: isStopped) {
+            for url in file.urls { if let path = localPath(of: url) { try local.permit(path) } }
+            try listing.add(file)
+        }
+    }
+
+    // MARK: Directories
+
+    private func glob(
+        _ prefix: String, _ path: String, _ access: SiteAccess, _ listing: inout Listing
+    ) throws(InputError) -> [String] {
         var bases = [""]
         let parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         for (index, part) in parts.enumerated() {
@@ -145,10 +172,16 @@ package struct FileLister: Sendable {
             }
             var next: [String] = []
             for base in bases {
-                let names = try list(prefix + (base.isEmpty ? "/" : base), access).filter {
-                    last != $0.directory && fnmatch(part, $0.name, FNM_PERIOD) == 0
+                try listing.enter()
+                let names = try list(
+                    prefix + (base.isEmpty ? "/" : base), access, NameFilter(pattern: part), wantsDirectories: !last)
+                next += names.map { base + "/" + $0 }
+                guard next.count <= ListingLimits.files else {
+                    throw InputError(
+                        .limit, "the pattern matches too many files", file: prefix + path,
+                        expected: "at most \(ListingLimits.files)",
+                        hint: "Divide it: each pattern of a job is listed by itself.")
                 }
-                next += names.map { base + "/" + $0.name }
             }
             bases = next
         }
@@ -157,13 +190,7 @@ package struct FileLister: Sendable {
 
     private func isDirectory(_ url: String, _ access: SiteAccess) throws(InputError) -> Bool {
         if let path = localPath(of: url) {
-            var status = stat()
-            guard fileStatus(path, &status) == 0 else {
-                throw InputError(
-                    errno == ENOENT ? .missing : .unreachable,
-                    "cannot find the file: \(String(cString: strerror(errno)))", file: path)
-            }
-            return status.st_mode & S_IFMT == S_IFDIR
+            return try local.isDirectory(path, seconds: access.limits.openSeconds)
         }
         var directory: Int32 = 0
         var size: UInt64 = 0
@@ -173,26 +200,27 @@ package struct FileLister: Sendable {
         return directory != 0
     }
 
-    private func list(_ url: String, _ access: SiteAccess) throws(InputError) -> [(name: String, directory: Bool)] {
+    /// The names in a directory that a filter wants.
+    private func list(
+        _ url: String, _ access: SiteAccess, _ filter: NameFilter, wantsDirectories: Bool
+    ) throws(InputError) -> [String] {
         if let path = localPath(of: url) {
-            guard let names = directoryNames(path) else {
-                throw InputError(
-                    .missing, "cannot list the directory: \(String(cString: strerror(errno)))", file: path)
-            }
-            return names.map { name in
-                var status = stat()
-                let isDirectory = fileStatus(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-                return (name, isDirectory)
-            }
+            return try local.names(
+                path, matching: filter, wantsDirectories: wantsDirectories, seconds: access.limits.openSeconds,
+                isStopped: isStopped)
         }
         var listing: UnsafeMutablePointer<CChar>?
         let address = try access.credentials.sign(url)
         let result = xrootdResult { cxr_list(address, Int32(access.limits.openSeconds), &listing, $0, $1) }
         guard result.code == CXR_OK, let listing else { throw storageError(result, "cannot list the directory", url) }
         defer { cxr_free(listing) }
-        return String(cString: listing).split(separator: "\n").map { (String($0.dropFirst(2)), $0.hasPrefix("d ")) }
+        var names: [String] = []
+        // A letter, a blank and the name; no server's name has a line end in it that would not be one.
+        for line in UnsafeBufferPointer(start: listing, count: strlen(listing)).split(separator: CChar(0x0A)) {
+            guard (line.first == CChar(bitPattern: UInt8(ascii: "d"))) == wantsDirectories else { continue }
+            let name = String(decoding: line.dropFirst(2).lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if filter.matches(name) { try filter.add(name, to: &names, of: url) }
+        }
+        return names
     }
 }
-
-/// `stat`, whose name the structure takes.
-private func fileStatus(_ path: String, _ status: inout stat) -> Int32 { fstatat(AT_FDCWD, path, &status, 0) }

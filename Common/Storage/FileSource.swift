@@ -1,56 +1,80 @@
 package import Bytes
-import Glibc
+package import Cluster
 
-/// A file of this machine, read by `pread`.
+/// A file of this machine, read by `pread`. Its calls have deadlines, like those of remote sites.
 package final class FileSource: RangeSource {
     package let url: String
     package let size: Int
-    private let descriptor: Int32
-    private let buffers: BufferPool
+    private let file: LocalFile
+    private let site: SiteAccess
+    /// Bytes that one call reads at most.
+    private static let callBytes = 8 << 20
 
-    /// - Parameter buffers: where reads take their memory from.
-    package init(path: String, buffers: BufferPool) throws(InputError) {
+    package var version: FileVersion? { file.version }
+
+    /// - Parameters:
+    ///   - site: the deadlines, and where reads take their memory from.
+    ///   - local: what may be read.
+    package init(
+        path: String, at site: SiteAccess = SiteAccess("local"), local: LocalFiles = .all
+    ) throws(InputError) {
         url = path
-        self.buffers = buffers
-        descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw InputError(
-                errno == ENOENT ? .missing : .unreachable, "cannot open the file: \(String(cString: strerror(errno)))",
-                file: path)
-        }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            Glibc.close(descriptor)
-            throw InputError(.input, "this is not a regular file", file: path)
-        }
-        size = status.st_size
+        self.site = site
+        file = try local.open(path, seconds: site.limits.openSeconds)
+        size = file.version.bytes
     }
 
-    deinit { Glibc.close(descriptor) }
+    /// What one call reads into. Owned by the call: one that is given up may still write.
+    // SAFETY: the memory of `buffer` is written by one call at a time, and read when all have returned.
+    private final class Target: @unchecked Sendable {
+        let buffer: PooledBuffer
+        init(_ buffer: PooledBuffer) { self.buffer = buffer }
+    }
 
     /// Brings the ranges that are missing: see `RangeSource`.
     package func read(into fetch: RangeFetch) throws(InputError) {
         try check(fetch.ranges)
-        let plan = CoalescedRanges(fetch, gap: 0, limit: 8 << 20)
+        let plan = CoalescedRanges(fetch, gap: 0, limit: Self.callBytes)
+        let pool = site.resources.buffers
         // One buffer for all: they live and die together.
-        let buffer = PooledBuffer(buffers.take(plan.bytes), buffers)
+        let target = Target(PooledBuffer(pool.take(plan.bytes), pool))
+        for pieces in Self.calls(plan.merged) { try read(pieces, into: target) }
         var filled = 0
         for (home, range) in plan.merged.enumerated() {
-            var done = 0
-            while done < range.length {
-                let count = pread(descriptor, buffer.pointer + filled + done, range.length - done, range.offset + done)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else {
-                    throw InputError(
-                        .truncated,
-                        count < 0 ? "cannot read: \(String(cString: strerror(errno)))" : "the file ends too early",
-                        file: url, offset: range.offset + done)
-                }
-                done += count
-            }
-            plan.set(home, to: UnsafeRawPointer(buffer.pointer + filled), in: fetch)
+            plan.set(home, to: UnsafeRawPointer(target.buffer.pointer + filled), in: fetch)
             filled += range.length
         }
-        fetch.keep(buffer, transferred: filled)
+        fetch.keep(target.buffer, transferred: filled)
+    }
+
+    private func read(_ pieces: [LocalFile.Piece], into target: Target) throws(InputError) {
+        let error = try LocalThreads.shared.run(url, seconds: site.limits.readSeconds) { [file] () -> InputError? in
+            do throws(InputError) {
+                try file.read(pieces, into: target.buffer.pointer)
+                return nil
+            } catch { return error }
+        }
+        if let error { throw error }
+    }
+
+    /// The pieces that each call reads.
+    private static func calls(_ ranges: [ByteRange]) -> [[LocalFile.Piece]] {
+        var calls: [[LocalFile.Piece]] = []
+        var (bytes, target) = (callBytes, 0)
+        for range in ranges {
+            var done = 0
+            while done < range.length {
+                if bytes >= callBytes {
+                    calls.append([])
+                    bytes = 0
+                }
+                let length = min(range.length - done, callBytes - bytes)
+                calls[calls.count - 1].append(.init(offset: range.offset + done, length: length, target: target))
+                done += length
+                bytes += length
+                target += length
+            }
+        }
+        return calls
     }
 }

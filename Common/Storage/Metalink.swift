@@ -5,14 +5,27 @@ import FoundationXML
 
 /// Replica lists: Metalink 4 (RFC 5854) and the older 3.0, as grid catalogues give them.
 package enum Metalink {
+    /// - Parameter isStopped: asked at each file: whether nobody waits for the answer any more.
     /// - Returns: the files it names, each with its replicas in the order of their priority.
-    package static func parse(_ text: String, url: String) throws(InputError) -> [FileReplicas] {
-        let reader = Reader()
+    /// - Throws: `InputError` where it is not a replica list, names no file or more than `ListingLimits.files`.
+    package static func parse(
+        _ text: String, url: String, isStopped: @escaping @Sendable () -> Bool = { false }
+    ) throws(InputError) -> [FileReplicas] {
+        let reader = Reader(isStopped: isStopped)
         let parser = XMLParser(data: Data(text.utf8))
         // A replica list has no business with other files.
         parser.shouldResolveExternalEntities = false
         parser.delegate = reader
-        guard parser.parse() else {
+        let isWhole = parser.parse()
+        if isStopped() {
+            throw InputError(.input, "the listing was stopped, since nobody waits for it any more", file: url)
+        }
+        guard reader.files.count <= ListingLimits.files else {
+            throw InputError(
+                .limit, "the replica list names too many files", file: url,
+                expected: "at most \(ListingLimits.files)", hint: "Divide it into several.")
+        }
+        guard isWhole else {
             throw InputError(
                 .corrupt, "the replica list is not XML: \(parser.parserError.map { "\($0)" } ?? "unknown error")",
                 file: url,
@@ -47,10 +60,13 @@ package enum Metalink {
     }
 
     private final class Reader: NSObject, XMLParserDelegate {
+        private let isStopped: () -> Bool
         var isMetalink = false
         var files: [File] = []
         private var text = ""
         private var attributes: [String: String] = [:]
+
+        init(isStopped: @escaping () -> Bool) { self.isStopped = isStopped }
 
         func parser(
             _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?,
@@ -59,7 +75,9 @@ package enum Metalink {
             text = ""
             self.attributes = attributes
             if element == "metalink" { isMetalink = true }
-            if element == "file" { files.append(File(name: attributes["name"] ?? "")) }
+            guard element == "file" else { return }
+            files.append(File(name: attributes["name"] ?? ""))
+            if files.count > ListingLimits.files || isStopped() { parser.abortParsing() }
         }
 
         func parser(_ parser: XMLParser, foundCharacters string: String) {

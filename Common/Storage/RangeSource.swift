@@ -1,5 +1,5 @@
 package import Bytes
-import Cluster
+package import Cluster
 
 /// A file somewhere, read by ranges. Calls block; they are made from a worker's own threads.
 package protocol RangeSource: AnyObject, Sendable {
@@ -8,12 +8,15 @@ package protocol RangeSource: AnyObject, Sendable {
     var size: Int { get }
     /// `host:port` of the server that gives the bytes, where the source knows it: behind a redirector not the URL's.
     var server: String? { get }
+    /// What distinguishes the content from an earlier one; nil where the source does not know it.
+    var version: FileVersion? { get }
     /// Brings what is missing. After an error, what came before it is there.
     func read(into fetch: RangeFetch) throws(InputError)
 }
 
 extension RangeSource {
     package var server: String? { nil }
+    package var version: FileVersion? { nil }
 
     /// Reads ranges.
     /// - Throws: `InputError` where they lie outside the file or cannot be read.
@@ -36,14 +39,19 @@ extension RangeSource {
 
 /// Opens whatever kind of source the URL names: `root://`, `roots://`, `http://`, `https://`, `dav://`, `davs://`,
 /// `file:` or a path.
-/// - Parameter site: the site's limits, credentials and counters; by default a fresh one.
+/// - Parameters:
+///   - site: the site's limits, credentials and counters; by default a fresh one.
+///   - local: which files of this machine may be read.
 package func openSource(
-    _ url: String, at site: SiteAccess? = nil, avoiding servers: [String] = []
+    _ url: String, at site: SiteAccess? = nil, avoiding servers: [String] = [], local: LocalFiles = .all
 ) throws(InputError) -> any RangeSource {
+    guard !hasControlCharacter(url) else {
+        throw InputError(.input, "a URL has a control character", found: withoutControlCharacters(url))
+    }
     let location = StorageURL(url)
     let site = site ?? SiteAccess(location.endpoint)
     switch location.kind {
-    case .local(let path): return try FileSource(path: path, buffers: site.resources.buffers)
+    case .local(let path): return try FileSource(path: path, at: site, local: local)
     case .xrootd: return try XrootdSource(url: url, site: site, avoiding: servers)
     case .http: return try HTTPSource(url: url, site: site)
     case .logical:

@@ -16,6 +16,8 @@ package final class ReplicatedSource: RangeSource {
     private let board: SiteBoard
     private let identify: Identify
     private let verify: Bool
+    private let expectedVersion: FileVersion?
+    private let local: LocalFiles
     private let replicas: [SiteCatalog.Replica]
     private let state: Mutex<State>
 
@@ -23,15 +25,19 @@ package final class ReplicatedSource: RangeSource {
     /// - Parameters:
     ///   - identity: what an earlier look found; nil at the first look.
     ///   - verify: asks each site for the replica's checksum too.
+    ///   - version: what an earlier look found of a local file; nil at the first look, and where it was not local.
+    ///   - local: which files of this machine may be read.
     ///   - identify: finds a source's identity.
     package init(
         _ file: FileReplicas, board: SiteBoard, identity: String? = nil, verify: Bool = false,
-        identify: @escaping Identify
+        version: FileVersion? = nil, local: LocalFiles = .all, identify: @escaping Identify
     ) {
         self.file = file
         self.board = board
         self.identify = identify
         self.verify = verify
+        expectedVersion = version
+        self.local = local
         replicas = board.catalog.replicas(file.urls)
         state = Mutex(State(file, replicas, identity: identity))
     }
@@ -42,6 +48,7 @@ package final class ReplicatedSource: RangeSource {
     /// The checksum that all replicas opened so far have; nil where none was asked for.
     package var adler32: String? { state.withLock { $0.content.adler32 } }
     package var server: String? { state.withLock { $0.current?.source.server } }
+    package var version: FileVersion? { state.withLock { $0.current?.source.version } }
     /// What the user named, for errors.
     package var name: String { file.url }
 
@@ -149,11 +156,14 @@ package final class ReplicatedSource: RangeSource {
         let source: any RangeSource
         do throws(InputError) {
             let (identity, size) = state.withLock { ($0.content.identity, $0.content.size) }
-            source = try openSource(asked.url, at: access, avoiding: avoided)
+            source = try openSource(asked.url, at: access, avoiding: avoided, local: local)
             if let size, size != source.size { throw changed(asked, "\(size) bytes", "\(source.size)") }
             if let identity {
                 let found = try identify(source)
                 if found != identity { throw changed(asked, "identity \(identity)", found) }
+            }
+            if let expectedVersion, let found = source.version, expectedVersion.contradicts(found) {
+                throw changed(asked, "\(expectedVersion)", "\(found)")
             }
         } catch { throw SiteError(site: asked.site, error) }
         if verify { try compareChecksum(replica, access) }

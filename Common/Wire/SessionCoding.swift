@@ -39,6 +39,52 @@ extension WireCoding {
         return envelope
     }
 
+    /// Bytes of one receipt at most, on its own in an envelope: its result in JSON and its specs.
+    package static let maxReceipt = 48 << 20
+
+    /// The receipt where it can travel; else a failure with the reason. A receipt is sent until it is answered, so one
+    /// that no message can hold would end every session that it is sent in.
+    package static func sendable(_ receipt: Receipt) -> Receipt {
+        var bytes = receipt.specs.count
+        if case .counted = receipt.result {
+        } else {
+            do { bytes += try body(receipt.result).count } catch {
+                return Receipt(
+                    receipt.lease,
+                    TaskResult(InputError(.unsupported, "a task's result cannot be encoded", found: "\(error)")))
+            }
+        }
+        guard bytes > maxReceipt else { return receipt }
+        let error = InputError(
+            .limit, "a task's result is too large to be sent: \(kind(receipt.result))",
+            expected: "at most \(maxReceipt) bytes", found: "\(bytes)",
+            hint: "Name fewer files in one pattern or list, or keep fewer branches.")
+        return Receipt(receipt.lease, TaskResult(error))
+    }
+
+    private static func kind(_ result: TaskResult) -> String {
+        switch result {
+        case .listed(let files, _): "a list of \(files.count) files"
+        case .surveyed(let survey):
+            "a survey of \(survey.branches.count) branches and \(survey.boundaries.count) block boundaries"
+        case .counted: "partial specs"
+        case .failed: "the reason of a failure"
+        }
+    }
+
+    /// The result of a coded receipt. One that is not understood is a failure of its task: the worker would send it
+    /// again and again, and an error here would end each of its sessions.
+    private static func result(_ coded: Beamline_Receipt) -> TaskResult {
+        if coded.result.isEmpty { return .counted(bytesRead: Int(coded.bytesRead), seconds: coded.seconds) }
+        do {
+            let result = try value(TaskResult.self, coded.result)
+            guard case .failed(let reason, let transient) = result else { return result }
+            return .failed(reason: TaskResult.reason(reason), transient: transient)
+        } catch {
+            return .failed(reason: TaskResult.reason("a worker's receipt: \(error)"), transient: false)
+        }
+    }
+
     /// The messages of a worker's envelope, the one in JSON before the receipts.
     /// - Throws: `InputError` with `.limit` where the envelope has too many receipts or too many bytes, and those of
     ///   `value` where its JSON is not understood.
@@ -54,13 +100,7 @@ extension WireCoding {
         if !envelope.receipts.isEmpty {
             messages.append(
                 .receipts(
-                    try envelope.receipts.map { coded in
-                        let result =
-                            coded.result.isEmpty
-                            ? TaskResult.counted(bytesRead: Int(coded.bytesRead), seconds: coded.seconds)
-                            : try value(TaskResult.self, coded.result)
-                        return Receipt(lease(coded.lease), result, specs: [UInt8](coded.specs))
-                    }))
+                    envelope.receipts.map { Receipt(lease($0.lease), result($0), specs: [UInt8]($0.specs)) }))
         }
         return messages
     }

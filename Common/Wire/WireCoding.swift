@@ -22,7 +22,8 @@ package enum WireCoding {
                 found: "format \(newer.format)")
         } catch {
             throw InputError(
-                .corrupt, "a message is not understood", expected: "\(T.self)", found: "\(error)",
+                .corrupt, "a message is not understood", expected: "\(T.self)",
+                found: "\(error)".shortened(to: 1000),
                 hint: "Coordinator and worker are probably of different versions.")
         }
     }

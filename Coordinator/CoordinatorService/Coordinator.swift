@@ -265,6 +265,7 @@ package actor Coordinator {
             status.round = worker.round?.round
             status.phase = worker.round?.phase
             status.silentSeconds = now - worker.lastMessage
+            status.stuck = worker.stuck?.sentence
             snapshot.workers.append(status)
             if !worker.request.localRoots.isEmpty { snapshot.localRoots.append(worker.request.localRoots) }
         }

@@ -41,7 +41,7 @@ struct GrantCache {
         }
         let input = InputTree(
             record.surveyed, tree: job.datasets[record.dataset].tree, identity: survey.identity,
-            verify: job.verify != nil)
+            verify: job.verify != nil, version: survey.version)
         let entry = Entry(
             url: record.url, site: catalog.siteName(record.url), boundaries: survey.boundaries,
             input: try WireCoding.body(input))

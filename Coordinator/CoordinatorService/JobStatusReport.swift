@@ -14,6 +14,8 @@ struct JobStatusReport {
         var epochs: [EpochMetrics] = []
         /// Inference nodes that have acknowledged the model.
         var publishedTo: [String] = []
+        /// What the user should know.
+        var notes: [String] = []
         /// When each stage began, in their order; seconds since 1970.
         var stages: [(stage: JobStage, started: Double)] = []
     }
@@ -34,7 +36,7 @@ struct JobStatusReport {
         let record = facts.record
         var status = JobStatus(id: record.id, name: record.description.name, stage: record.stage)
         status.error = record.error
-        status.notes = record.notes
+        status.notes = facts.notes
         status.paused = record.paused
         status.workers = snapshot.workers.count
         (status.files, status.entries) = (facts.files, facts.entries)

@@ -95,6 +95,7 @@ struct QueryReader: Sendable {
         var facts = JobStatusReport.Facts(record: record)
         (facts.files, facts.entries) = try totals(record)
         facts.epochs = try ledger.epochs(record.id)
+        facts.notes = try ledger.notes(record)
         facts.publishedTo = try ledger.publications(record.id).filter(\.acknowledged).map(\.node)
         facts.stages = try ledger.stages(record.id)
         return facts

@@ -34,11 +34,23 @@ enum ReceiptCheck {
         return invalid(receipt, "a receipt is not of its task's kind", expected: expected, found: found)
     }
 
-    /// Every file of a list has a URL.
+    /// A list has files, within the bounds of a listing; each has URLs.
     static func list(_ receipt: Receipt) throws(InputError) {
         switch receipt.result {
         case .failed: return
-        case .listed(let files):
+        case .listed(let files, let repeated):
+            guard files.count <= ListingLimits.files, (0...Int64(1) << 40).contains(Int64(repeated ?? 0)) else {
+                throw invalid(
+                    receipt, "a list has too many files", expected: "at most \(ListingLimits.files)",
+                    found: "\(files.count), and \(repeated ?? 0) repeated")
+            }
+            let names = files.lazy.flatMap { $0.urls + [$0.logicalName] }
+            if let name = names.first(where: { $0.utf8.count > ListingLimits.nameBytes || hasControlCharacter($0) }) {
+                throw invalid(
+                    receipt, "a file of a list has an invalid name",
+                    expected: "at most \(ListingLimits.nameBytes) bytes without control characters",
+                    found: withoutControlCharacters(name))
+            }
             if let file = files.first(where: { $0.urls.isEmpty || $0.urls.count > 1000 }) {
                 throw invalid(
                     receipt, "a file of a list has an invalid number of replicas", expected: "1 to 1000",

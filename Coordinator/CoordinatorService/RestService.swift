@@ -109,7 +109,9 @@ package struct RestService: Sendable {
                 else {
                     return ParsedJobFile?.none
                 }
-                return try JobFileParser.parse(submission.description, baseDirectory: submission.baseDirectory)
+                return try JobFileParser.parse(
+                    submission.description, baseDirectory: submission.baseDirectory,
+                    homeDirectory: submission.homeDirectory)
             }
             guard let file else {
                 return Self.failure(

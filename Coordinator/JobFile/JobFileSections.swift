@@ -100,7 +100,21 @@ extension JobFileParser {
     }
 
     private mutating func absolute(_ file: String, _ node: Node) -> String? {
-        if file.contains("://") || file.hasPrefix("/") || file.hasPrefix("lfn:") { return file }
+        guard !hasControlCharacter(file) else {
+            let shown = withoutControlCharacters(file)
+            fail(node, "files: expected a path or URL without control characters; found \(shown)")
+            return nil
+        }
+        if file.contains("://") || file.hasPrefix("/") || file.hasPrefix("lfn:") || file.hasPrefix("file:/") {
+            return file
+        }
+        for home in ["~", "$HOME", "${HOME}"] where file == home || file.hasPrefix(home + "/") {
+            guard let homeDirectory, homeDirectory.hasPrefix("/") else {
+                fail(node, "files: \(file): only beamline submit knows what \(home) is; expected an absolute path")
+                return nil
+            }
+            return homeDirectory + file.dropFirst(home.count)
+        }
         guard let baseDirectory else {
             fail(node, "files: \(file) is a relative path; expected an absolute one or a URL")
             return nil

@@ -82,11 +82,7 @@ extension Ledger: LedgerStore {
         case .branches(let names): try run("UPDATE job SET branches = ? WHERE id = ?", [try json(names), job], db)
         case .plans(let data, let training):
             try run("UPDATE job SET data_plan = ?, training_plan = ? WHERE id = ?", [data, training, job], db)
-        case .notes(let notes):
-            let known = try String.fetchOne(db, sql: "SELECT notes FROM job WHERE id = ?", arguments: [job]) ?? "[]"
-            let all = try value([String].self, known)
-            try run(
-                "UPDATE job SET notes = ? WHERE id = ?", [try json(all + notes.filter { !all.contains($0) }), job], db)
+        case .notes(let notes): for note in notes { try add(note: note, to: job, db) }
         case .member(let round, let name, let instructionSet):
             try run(
                 """
@@ -108,6 +104,25 @@ extension Ledger: LedgerStore {
         }
     }
 
+    /// Appends a note that the job does not have, or counts it where the job has many. Its text is bounded by whoever
+    /// makes it.
+    private static func add(note: String, to job: JobID, _ db: Database) throws {
+        try run("INSERT OR IGNORE INTO note_count (job, kept, left_out) VALUES (?, 0, 0)", [job], db)
+        try run(
+            """
+            INSERT OR IGNORE INTO note (job, text) SELECT ?1, ?2 \
+            WHERE (SELECT kept FROM note_count WHERE job = ?1) < ?3
+            """, [job, note, maxNotes], db)
+        if db.changesCount == 1 {
+            return try run("UPDATE note_count SET kept = kept + 1 WHERE job = ?", [job], db)
+        }
+        try run(
+            """
+            UPDATE note_count SET left_out = left_out + 1 WHERE job = ?1 AND kept >= ?2 \
+            AND NOT EXISTS (SELECT 1 FROM note WHERE job = ?1 AND text = ?3)
+            """, [job, maxNotes, note], db)
+    }
+
     private static func count(_ receipt: CountedReceipt, _ db: Database) throws {
         let lease = receipt.assignment.lease
         try run(
@@ -117,7 +132,7 @@ extension Ledger: LedgerStore {
             [lease.token, receipt.digest, lease.task], db)
         guard db.changesCount == 1 else { throw LedgerFailure.fenced(lease) }
         switch receipt.result {
-        case .listed(let files):
+        case .listed(let files, _):
             for file in files {
                 try run(
                     "INSERT OR IGNORE INTO file (job, dataset, logical, url, replicas) VALUES (?, ?, ?, ?, ?)",

@@ -123,6 +123,7 @@ package final class Ledger: Sendable {
         package var description: JobDescription
         package var stage: JobStage
         package var error: String?
+        /// The notes of its submission; see `Ledger.notes` for all.
         package var notes: [String]
         package var branches: [String]?
         /// The digest of the blob that was both plans in one, of a job that an earlier version planned.
@@ -196,6 +197,25 @@ package final class Ledger: Sendable {
                 (row) throws -> (id: JobID, stage: JobStage, finished: Double?) in
                 (row["id"], try Self.stage(row["stage"], of: row["id"]), row["finished"])
             }
+        }
+    }
+
+    /// Notes of one job that are kept; more are counted.
+    package static let maxNotes = 1000
+
+    /// What the user should know of a job, in the order in which it was noted: the notes of the job's own row, then
+    /// those that were added, and how many more there were.
+    package func notes(_ job: JobRecord) throws -> [String] {
+        try database.read { db in
+            let own = Set(job.notes)
+            var notes =
+                job.notes
+                + (try String.fetchAll(db, sql: "SELECT text FROM note WHERE job = ? ORDER BY id", arguments: [job.id]))
+                .filter { !own.contains($0) }
+            let leftOut =
+                try Int.fetchOne(db, sql: "SELECT left_out FROM note_count WHERE job = ?", arguments: [job.id]) ?? 0
+            if leftOut > 0 { notes.append("and \(leftOut) more notes, which are not kept") }
+            return notes
         }
     }
 

@@ -28,8 +28,19 @@ extension Ledger {
         }
         // SHA-256 of the folded specs and the blocks' rows, one after the other; null for what was folded before.
         migrator.registerMigration("9") { db in try db.execute(sql: "ALTER TABLE file ADD COLUMN specs_digest TEXT") }
+        migrator.registerMigration("10") { db in try db.execute(sql: tenth) }
         return migrator
     }
+
+    /// What is noted of a job while it runs, a row each: a job's row is long, and many notes were added to it one by
+    /// one. `job.notes` has those of its submission, and all of what an earlier version noted. Beyond `maxNotes` of a
+    /// job they are counted only.
+    private static let tenth = """
+        CREATE TABLE note (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job, text TEXT NOT NULL);
+        CREATE UNIQUE INDEX note_once ON note (job, text);
+        CREATE TABLE note_count (job INTEGER PRIMARY KEY REFERENCES job, kept INTEGER NOT NULL, \
+        left_out INTEGER NOT NULL);
+        """
 
     /// Lanes are dealt and walked in another order, and the arithmetic rounds otherwise: a training that was under way
     /// is planned again and begins with its first step. Its specs stay.

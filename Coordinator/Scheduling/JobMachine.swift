@@ -1,4 +1,5 @@
 package import Cluster
+import OrderedCollections
 
 /// One job from its submission to its end.
 ///
@@ -32,6 +33,7 @@ package struct JobMachine: Sendable {
     package private(set) var paused: Bool
     package private(set) var unitCount = 0
     package private(set) var unitsDone = 0
+    private var filesListed = 0
     private(set) var rounds: RoundKeeper
     package private(set) var facts: TrainingFacts?
     package private(set) var checkpoint: StoredCheckpoint?
@@ -40,7 +42,9 @@ package struct JobMachine: Sendable {
     package private(set) var progress: Progress?
     /// Why the model is not published yet.
     package private(set) var publishWaits: String?
-    private var notes: [String] = []
+    /// The newest notes, so that most of what repeats is not written again.
+    private var notes: OrderedSet<String> = []
+    private static let notesRemembered = 1000
 
     package init(_ job: RestoredJob) {
         id = job.id
@@ -100,12 +104,19 @@ package struct JobMachine: Sendable {
     /// Goes from training to evaluation in the round that runs.
     mutating func evaluate() { state = .working(.evaluate) }
 
+    /// Counts files that a pattern gave, in this life of the coordinator.
+    /// - Returns: how many there are by now.
+    mutating func listed(_ files: Int) -> Int {
+        filesListed += files
+        return filesListed
+    }
+
     mutating func unitIsDone() { unitsDone += 1 }
 
-    /// - Returns: those of the notes that are new.
+    /// - Returns: those of the notes that are new, shortened.
     mutating func add(_ new: [String]) -> [String] {
-        let new = new.filter { !notes.contains($0) }
-        notes += new
+        let new = new.map(TaskResult.reason).filter { notes.append($0).inserted }
+        if notes.count > 2 * Self.notesRemembered { notes.removeFirst(notes.count - Self.notesRemembered) }
         return new
     }
 

@@ -55,6 +55,26 @@ extension LeaseTable {
         }
     }
 
+    /// The leases of a job, or of one of its units, that workers hold; in the order of the workers' numbers.
+    package func holders(of job: JobID, unit: UnitID? = nil) -> [(worker: WorkerID, leases: [LeaseName])] {
+        held.sortedKeys.compactMap { worker in
+            let leases = heldTasks(worker).flatMap { id -> [LeaseName] in
+                guard let task = tasks[id], task.extent.job == job, unit == nil || task.extent.unit == unit else {
+                    return []
+                }
+                return task.leases.filter { $0.worker == worker }.map { LeaseName(task: id, token: $0.token) }
+            }
+            return leases.isEmpty ? nil : (worker, leases)
+        }
+    }
+
+    /// The lease of the same task that another worker holds beside this one.
+    func twin(of lease: LeaseName) -> (worker: WorkerID, lease: LeaseName)? {
+        guard let other = tasks[lease.task]?.leases.first(where: { $0.token != lease.token }), let worker = other.worker
+        else { return nil }
+        return (worker, LeaseName(task: lease.task, token: other.token))
+    }
+
     func firstToken(_ task: TaskID) -> Token? { tasks[task]?.firstToken }
     /// The path of a task whose data only some workers may read.
     package func localPath(_ task: TaskID) -> String? {

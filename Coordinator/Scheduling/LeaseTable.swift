@@ -206,9 +206,15 @@ package struct LeaseTable: Sendable {
     }
 
     /// The worker reports what it holds: those leases live on, and those of an earlier session of it become its own.
-    package mutating func renew(_ leases: [LeaseName], worker: WorkerID, deadline: Double) {
+    /// - Returns: those that no receipt will be counted under.
+    @discardableResult
+    package mutating func renew(_ leases: [LeaseName], worker: WorkerID, deadline: Double) -> [LeaseName] {
+        var void: [LeaseName] = []
         for lease in leases {
-            guard var task = tasks[lease.task], task.isLive(lease.token) else { continue }
+            guard var task = tasks[lease.task], task.isLive(lease.token) else {
+                void.append(lease)
+                continue
+            }
             let holder = task.leases.first { $0.token == lease.token }?.holder
             if holder == .worker(worker) {
                 tasks.change(lease.task) { $0.change(lease.token) { $0.deadline = deadline } }
@@ -225,6 +231,7 @@ package struct LeaseTable: Sendable {
             transition(lease.task, to: task)
             book(lease, deadline)
         }
+        return void
     }
 
     /// Takes back what is overdue.

@@ -65,6 +65,7 @@ extension Scheduler {
         output.writes.append(.job(id, .stage(stage, error: error)))
         output.writes.append(.story(.job(id), stage.rawValue + reason))
         log("job \(id) (\(job.description.name)): \(stage.rawValue)\(reason)")
+        revoke(leases.holders(of: id))
         leases.end(id)
         remove(id)
         assignToAll = true
@@ -113,7 +114,7 @@ extension Scheduler {
                 isCertain: false, reason: unacceptable)
         }
         if case .failed(let reason, let transient) = receipt.result {
-            let reason = String(reason.prefix(2000))
+            let reason = TaskResult.reason(reason)
             warn("task \(lease.task) failed at worker \(id): \(reason)")
             reply(id, .acknowledged([lease]))
             return taskFailed(
@@ -130,6 +131,7 @@ extension Scheduler {
         }
         var seconds: Double?
         if case .counted(_, let worked) = receipt.result { seconds = worked }
+        if let twin = leases.twin(of: assignment.lease) { revoke([(twin.worker, [twin.lease])]) }
         let (complete, straggler) = leases.settle(assignment.lease, seconds: seconds)
         if let straggler, straggler != id { straggled(straggler) }
         withWorker(id) { $0.succeeded() }
@@ -138,10 +140,33 @@ extension Scheduler {
         if case .pattern(let index) = assignment.unit { counted.dataset = job.patterns[index].dataset }
         output.writes.append(.task(.count(counted)))
         reply(id, .acknowledged([receipt.lease]))
+        if case .listed(let files, let repeated) = receipt.result, case .pattern(let index) = assignment.unit {
+            guard listed(files.count, repeated: repeated ?? 0, by: job.patterns[index].pattern, of: job.id) else {
+                return
+            }
+        }
         if complete {
             withJob(job.id) { $0.unitIsDone() }
             advance(job.id)
         }
+    }
+
+    /// Counts the files that a pattern gave.
+    /// - Returns: false where they are too many and the job has failed.
+    private mutating func listed(_ files: Int, repeated: Int, by pattern: String, of id: JobID) -> Bool {
+        if repeated > 0 {
+            note(id, ["\(pattern) names files more than once (\(repeated) times); each is read once"])
+        }
+        guard let all = withJob(id, { $0.listed(files) }), all > ListingLimits.jobFiles else { return true }
+        finish(
+            id, .failed,
+            error: "the job names too many files: expected at most \(ListingLimits.jobFiles), found more than \(all)")
+        return false
+    }
+
+    /// Has workers stop what nobody waits for any more. The message may be lost: heartbeats report what is held.
+    private mutating func revoke(_ held: [(worker: WorkerID, leases: [LeaseName])]) {
+        for (worker, leases) in held { reply(worker, .revoked(leases)) }
     }
 
     /// A task was handed in undone: it is assigned again, until enough workers agree that it cannot be done.
@@ -174,6 +199,7 @@ extension Scheduler {
             output.writes.append(.file(file, .unreadable(reason: reason)))
             finish(job.id, .failed, error: reason)
         case .file(let file):
+            revoke(leases.holders(of: job.id, unit: extent.unit))
             let tasks = leases.remove(extent.unit, of: job.id)
             output.writes.append(.file(file, .skip(reason: reason, tasks: tasks)))
             note(job.id, ["skipped: \(reason)"])

@@ -314,12 +314,13 @@ package struct Scheduler: Sendable {
 
     /// Renews, and sends again what the worker should know and does not: any message may be lost with a connection.
     private mutating func handle(_ heartbeat: Heartbeat, from id: WorkerID) {
-        leases.renew(heartbeat.held, worker: id, deadline: now + settings.leaseSeconds)
+        let void = leases.renew(heartbeat.held, worker: id, deadline: now + settings.leaseSeconds)
+        if !void.isEmpty { reply(id, .revoked(void)) }
         guard
             let worker = withWorker(
                 id,
                 { worker in
-                    worker.round = heartbeat.round
+                    (worker.round, worker.stuck) = (heartbeat.round, heartbeat.stuck?.sane)
                     return worker
                 })
         else { return }

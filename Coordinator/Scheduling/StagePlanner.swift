@@ -59,7 +59,13 @@ package struct StagePlanner<View: PlanningView> {
         var plan = StagePlan()
         switch stage {
         case .list: plan.units = job.patterns.enumerated().map { unit(.pattern($0), [$1.pattern]) }
-        case .survey: plan.units = try view.files(of: id).filter { !$0.isSkipped }.map { unit(.file($0.id), $0.urls) }
+        case .survey:
+            let files = try view.files(of: id)
+            guard files.count <= ListingLimits.jobFiles else {
+                throw PlanFailure(
+                    "the job names too many files: expected at most \(ListingLimits.jobFiles), found \(files.count)")
+            }
+            plan.units = files.filter { !$0.isSkipped }.map { unit(.file($0.id), $0.urls) }
         case .specs: plan = try chunks(of: id, job)
         case .train, .evaluate: plan = try training(id)
         case .publish: break

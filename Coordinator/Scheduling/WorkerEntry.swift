@@ -22,6 +22,8 @@ package struct WorkerEntry: Sendable, Equatable {
     package var stragglings = 0
     /// The training round it is in, by its own report.
     package var round: Heartbeat.InRound?
+    /// Its threads that wait for local files which do not answer, by its own report.
+    package var stuck: Heartbeat.Stuck?
     /// Tasks counted.
     package var counted = 0
 

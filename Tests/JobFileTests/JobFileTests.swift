@@ -34,6 +34,21 @@ import Testing
         #expect(job.features.padding == .value(0))
     }
 
+    /// Only the one who submits knows his home; a path with a character that no path needs is a mistake.
+    @Test func localPathsAreMadeAbsolute() throws {
+        func files(_ file: String, home: String? = "/home/me") throws -> String? {
+            let text = Self.good.replacingOccurrences(of: "local/ttbar_*.root", with: file)
+            return try JobFileParser.parse(text, baseDirectory: "/base", homeDirectory: home).job.datasets[1].files.last
+        }
+        #expect(try files("~/d/*.root") == "/home/me/d/*.root" && files("\"$HOME/d\"") == "/home/me/d")
+        #expect(try files("\"${HOME}\"") == "/home/me" && files("~other/d") == "/base/~other/d")
+        #expect(try files("file:/etc/x") == "file:/etc/x" && files("../d/a.root") == "/base/../d/a.root")
+        for (file, home) in [("~/d", nil), ("\"a\\0b\"", "/home/me"), ("\"/a\\nb\"", "/home/me"), ("~/d", "relative")] {
+            let error = #expect(throws: FileMistakes.self) { try files(file, home: home) }
+            #expect(error?.mistakes.count == 1 && "\(error as Any)".contains("files: "), "\(file): \(error as Any)")
+        }
+    }
+
     @Test func trainingKeysAreReadAndChecked() throws {
         let keys = "train:\n  lanes: 16\n  batch: 4\n  shuffle: 5000\n  seed: 7\n  evaluate: [train, validation]"
         let file = Self.good.replacingOccurrences(of: "train:", with: keys)

@@ -83,6 +83,26 @@ import Testing
         #expect(try ledger.evaluation(job) == nil)
     }
 
+    /// Notes are rows of their own, each once; beyond the bound they are counted.
+    @Test func notesAreAppendedAndBounded() throws {
+        defer { remove() }
+        let ledger = try Ledger(path: path)
+        let description = JobDescription(
+            name: "j", datasets: [.init(name: "a", label: 0, tree: "t", files: ["p"])])
+        let job = try ledger.addJob(description, notes: ["first"], at: 0)
+        let other = try ledger.addJob(description, at: 0)
+        func notes(_ job: JobID) throws -> [String] { try ledger.notes(try #require(try ledger.job(job))) }
+        try ledger.commit([.job(job, .notes(["a", "b"])), .job(job, .notes(["b", "first", "c"]))], at: 1)
+        #expect(try notes(job) == ["first", "a", "b", "c"])
+        try ledger.commit((0..<2000).map { .job(other, .notes(["skipped: \($0)"])) }, at: 2)
+        // Those that it has are not counted again.
+        try ledger.commit([.job(other, .notes(["skipped: 1"]))], at: 3)
+        let many = try notes(other)
+        #expect(many.count == Ledger.maxNotes + 1 && many[999] == "skipped: 999")
+        #expect(many.last == "and 1000 more notes, which are not kept")
+        #expect(try notes(job).count == 4)
+    }
+
     /// A transaction with a receipt under an old token fails as a whole.
     @Test func aFencedReceiptTakesItsBatchWithIt() throws {
         defer { remove() }
@@ -106,7 +126,7 @@ import Testing
         #expect(throws: LedgerFailure.fenced(LeaseName(task: 1, token: 10))) {
             try ledger.commit([.job(job, .notes(["never"])), receipt(10, "root://a//b")], at: 3)
         }
-        #expect(try ledger.job(job)?.notes == [] && ledger.counted(1) == nil)
+        #expect(try ledger.notes(try #require(try ledger.job(job))) == [] && ledger.counted(1) == nil)
         try ledger.commit([receipt(11, "root://a//b")], at: 4)
         #expect(try ledger.counted(1)?.token == 11)
         // Once counted, under no token again.

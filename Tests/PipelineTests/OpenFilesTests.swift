@@ -44,7 +44,9 @@ import Testing
         func specs(_ reader: BlockReader, _ survey: Survey, branches: [String] = ["feat0", "nJet"]) throws -> [UInt8] {
             try reader.specs(
                 ChunkTask(
-                    InputTree(FileReplicas([file], size: survey.bytes), tree: "events", identity: survey.identity),
+                    InputTree(
+                        FileReplicas([file], size: survey.bytes), tree: "events", identity: survey.identity,
+                        version: survey.version),
                     boundaries: survey.boundaries), ChunkPlan(branches: branches, split: .init())
             ).specs
         }
@@ -73,6 +75,43 @@ import Testing
             let error = #expect(throws: InputError.self) { try sample.specs(sample.reader(), survey) }
             #expect(error?.code == .changed && error?.expected == "\(survey.bytes) bytes", "\(error as Any)")
             #expect(error?.file == sample.file && error?.found != error?.expected && error?.found != nil)
+        }
+    }
+
+    /// One byte of the content, so that UUID and size stay; whoever has the file open and whoever opens it notices.
+    @Test func aFileThatIsChangedInPlaceIsNoticed() throws {
+        try withSample { sample in
+            let reader = sample.reader()
+            let survey = try sample.survey(reader)
+            #expect(try #require(survey.version).bytes == survey.bytes)
+            _ = try sample.specs(sample.reader(), survey)
+            let handle = try FileHandle(forUpdating: URL(filePath: sample.file))
+            try handle.seek(toOffset: UInt64(survey.bytes / 2))
+            let byte = try #require(try handle.read(upToCount: 1)?.first)
+            try handle.seek(toOffset: UInt64(survey.bytes / 2))
+            try handle.write(contentsOf: Data([byte ^ 1]))
+            try handle.close()
+            for reader in [reader, sample.reader()] {
+                let error = #expect(throws: InputError.self) { try sample.specs(reader, survey) }
+                #expect(error?.code == .changed && error?.file == sample.file, "\(error as Any)")
+            }
+            // Surveyed again, it is what it is now.
+            #expect(try sample.survey(reader).version != survey.version)
+        }
+    }
+
+    @Test func aTaskThatNobodyWaitsForStops() throws {
+        try withSample { sample in
+            let survey = try sample.survey(sample.reader())
+            let stopped = BlockReader(
+                ReadResources(threads: 1), localRoots: [sample.folder.path], isStopped: { true })
+            for task in [
+                { _ = try sample.survey(stopped) }, { _ = try sample.specs(stopped, survey) },
+                { _ = try stopped.list(sample.folder.path + "/*/*/*.root") },
+            ] {
+                let error = #expect(throws: InputError.self, performing: task)
+                #expect("\(error as Any)".contains("stopped"), "\(error as Any)")
+            }
         }
     }
 

@@ -25,10 +25,15 @@ import Testing
 @Suite struct LocalPathTests {
     @Test func onlyPathsBelowADeclaredDirectoryAreRead() {
         #expect(mayRead("/data/a.root", below: ["/data"]) && mayRead("/data/x/a.root", below: ["/other", "/data/"]))
+        // By its name alone `..` stays inside, or does not.
+        #expect(mayRead("/data/x/../a.root", below: ["/data"]) && mayRead("/o/../data//a.root", below: ["/data/"]))
+        #expect(mayRead("/data", below: ["/data"]) && mayRead("/anything", below: ["/"]))
         for path in ["/data/..", "/data/../etc/x", "/database/a.root", "/etc/x", "data/a.root"] {
             #expect(!mayRead(path, below: ["/data"]))
         }
         #expect(localPath(of: "file:///data/a.root") == "/data/a.root" && localPath(of: "file:/data/a") == "/data/a")
+        #expect(localPath(of: "/data//x/./../a/") == "/data/a" && localPath(of: "file:/a/../../b") == "/b")
+        #expect(localPath(of: "../a") == "../a" && localPath(of: "/..a/b..") == "/..a/b..")
         #expect(localPath(of: "/data/a") == "/data/a" && localPath(of: "root://h:1//data/a") == nil)
     }
 }

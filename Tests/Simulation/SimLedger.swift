@@ -198,7 +198,7 @@ final class SimLedger: LedgerStore, @unchecked Sendable {
         (task.counted, task.digest) = (assignment.lease.token, receipt.digest)
         jobs[assignment.job]!.tasks[assignment.lease.task] = task
         switch receipt.result {
-        case .listed(let files):
+        case .listed(let files, _):
             guard case .pattern(let pattern) = assignment.unit else { return }
             let dataset = jobs[assignment.job]!.description.patterns[pattern].dataset
             for file in files

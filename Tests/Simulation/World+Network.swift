@@ -98,7 +98,8 @@ extension World {
         let ordered =
             switch message {
             case .rendezvous: true
-            case .welcome, .grants, .acknowledged, .rejected, .startRound, .stopRound, .catalog, .sites, .credential,
+            case .welcome, .grants, .acknowledged, .rejected, .revoked, .startRound, .stopRound, .catalog, .sites,
+                .credential,
                 .drained:
                 false
             }

@@ -28,6 +28,7 @@ extension World {
         case .rejected(let lease, let reason):
             record.note(clock.now, "\(lease.task) is rejected: \(reason)")
             worker.session.settled([lease])
+        case .revoked(let leases): worker.session.settled(leases)
         case .startRound(let order): try self.order(order, worker)
         case .stopRound(let round): try carryOut(worker.member.stopped(round: round), worker)
         case .rendezvous(let round, let key): try rendezvous(round, key, worker)

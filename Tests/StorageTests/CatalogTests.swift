@@ -60,7 +60,7 @@ import Testing
         func expand(_ name: String, _ text: String) throws -> [FileReplicas] {
             let path = directory.appending(path: name).path
             try text.write(toFile: path, atomically: true, encoding: .utf8)
-            return try FileLister().expand(path)
+            return try FileLister().expand(path).files
         }
         let new = try expand(
             "a.meta4",

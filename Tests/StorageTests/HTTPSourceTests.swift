@@ -96,7 +96,8 @@ import Testing
     }
 
     @Test func filesAtWebSitesAreNotListed() throws {
-        #expect(try FileLister().expand("https://site/store/a.root") == [FileReplicas("https://site/store/a.root")])
+        #expect(
+            try FileLister().expand("https://site/store/a.root").files == [FileReplicas("https://site/store/a.root")])
         #expect(throws: InputError.self) { try FileLister().expand("https://site/store/*.root") }
         #expect(throws: InputError.self) { try FileLister().expand("https://site/store/") }
     }

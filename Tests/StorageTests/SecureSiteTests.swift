@@ -65,6 +65,7 @@ import Testing
             to: sites.directory.appending(path: "secure/store/a.root"))
         for pattern in ["store/a.root", "store/*.root", "store/", "sto?e/[ab].root"] {
             let found = try FileLister(board: SiteBoard(catalog)).expand("roots://localhost:\(sites.spare)//\(pattern)")
+                .files
             #expect(found.map(\.url) == ["roots://localhost:\(sites.spare)//store/a.root"], "\(pattern)")
         }
         // Without TLS no token is shown, so that the site denies access.

@@ -12,7 +12,7 @@ import Wire
         trainingPlan: "ef", checkpoint: "cd", checkpointStep: 5, epochs: 1)
     private static let messages: [CoordinatorMessage] = [
         .welcome(worker: WorkerID(3), leaseSeconds: 30, protocolVersion: WireProtocol.version), .acknowledged([lease]),
-        .rejected(lease, reason: "no"),
+        .rejected(lease, reason: "no"), .revoked([lease]),
         .startRound(order), .stopRound(round: RoundNumber(2)), .rendezvous(round: RoundNumber(2), key: "0/1"),
         .catalog(SiteCatalog()),
         .sites([]), .credential, .drained,

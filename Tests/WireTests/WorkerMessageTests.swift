@@ -29,6 +29,7 @@ import Wire
     private static let receipts: [Receipt] = [
         Receipt(lease, .counted(bytesRead: 1 << 40, seconds: 0.125), specs: [1, 2, 3]),
         Receipt(lease, .counted(bytesRead: 0, seconds: 0), specs: []), Receipt(lease, .listed([replicas])),
+        Receipt(lease, .listed([replicas], repeated: 3)),
         Receipt(lease, .failed(reason: "no \"such\" file\n", transient: true)),
         Receipt(
             lease,
@@ -44,6 +45,7 @@ import Wire
         .join(JoinRequest(name: "w", threads: 8, readAhead: 4, localRoots: ["/data"], version: "1")),
         .heartbeat(Heartbeat(held: [lease], round: .init(round: RoundNumber(3), phase: .training, step: 100))),
         .heartbeat(Heartbeat(held: [])),
+        .heartbeat(Heartbeat(held: [], stuck: .init(threads: 2, file: "/data/a.root", seconds: 31.5))),
         .receipts(receipts), .rendezvous(round: RoundNumber(3), key: "0/1"),
         .training(
             round: RoundNumber(3), .progress(step: 1, epoch: 2, stepsPerEpoch: 10, stepsPerSecond: 2.5, loss: 0.5)),
@@ -110,10 +112,59 @@ import Wire
         #expect(error?.code == .corrupt && error?.hint?.contains("version") == true, "\(error as Any)")
     }
 
-    @Test func anUnknownResultIsAnError() throws {
-        var envelope = try WireCoding.envelope(receipts: [Self.receipts[2]])
+    /// An error would end the session, and the worker would send the receipt again in the next one, for ever.
+    @Test func anUnknownResultIsAFailureOfItsTaskAlone() throws {
+        var envelope = try WireCoding.envelope(receipts: [Self.receipts[2], Self.receipts[0]])
         envelope.receipts[0].result = Data("{\"sung\":{}}".utf8)
-        #expect(throws: InputError.self) { try WireCoding.messages(ofWorker: envelope) }
+        guard case .receipts(let receipts)? = try WireCoding.messages(ofWorker: envelope).first,
+            case .failed(let reason, let transient) = receipts[0].result
+        else {
+            Issue.record("expected a failure")
+            return
+        }
+        #expect(receipts[0].lease == Self.lease && !transient && reason.contains("not understood"), "\(reason)")
+        #expect(receipts[1] == Self.receipts[0])
+    }
+
+    @Test func aReceiptThatNoMessageCanHoldBecomesAFailureWithTheReason() throws {
+        for receipt in Self.receipts { #expect(WireCoding.sendable(receipt) == receipt) }
+        let name = String(repeating: "x", count: 1 << 20)
+        let wide = Receipt(
+            Self.lease, .listed((0..<30).map { FileReplicas(["root://a//\(name)\($0)"], logicalName: name) }))
+        let long = Receipt(
+            Self.lease, .counted(bytesRead: 1, seconds: 1), specs: [UInt8](repeating: 0, count: 50 << 20))
+        for (receipt, what) in [(wide, "a list of 30 files"), (long, "partial specs")] {
+            let sent = WireCoding.sendable(receipt)
+            guard case .failed(let reason, let transient) = sent.result else {
+                Issue.record("\(what) is still to be sent")
+                continue
+            }
+            #expect(reason.contains(what) && reason.contains("50331648") && !transient && sent.specs.isEmpty)
+            let bytes: [UInt8] = try WireCoding.envelope(receipts: [sent]).serializedBytes()
+            #expect(bytes.count < 10_000)
+        }
+    }
+
+    /// A reason may hold a whole file; each of its NUL bytes has six in JSON.
+    @Test func theReasonOfAFailureIsShort() throws {
+        let line = String(repeating: "\0", count: 5 << 20)
+        let error = InputError(.missing, "no file \(line)", file: line, found: line)
+        guard case .failed(let reason, _) = TaskResult(error) else {
+            Issue.record("expected a failure")
+            return
+        }
+        #expect(reason.utf8.count <= TaskResult.maxReason && reason.hasPrefix("no file"))
+        // The text of a worker of another version is shortened where it comes in.
+        let envelope = try WireCoding.envelope(receipts: [
+            Receipt(Self.lease, .failed(reason: String(repeating: "y", count: 1 << 20), transient: true))
+        ])
+        guard case .receipts(let receipts)? = try WireCoding.messages(ofWorker: envelope).first,
+            case .failed(let taken, true) = receipts[0].result
+        else {
+            Issue.record("expected a failure")
+            return
+        }
+        #expect(taken.utf8.count <= TaskResult.maxReason && taken.hasSuffix(" bytes more)"))
     }
 
     @Test func fieldsOfALaterVersionAreIgnored() throws {

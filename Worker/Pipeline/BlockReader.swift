@@ -5,43 +5,43 @@ package import Features
 import RootFormat
 package import Sampling
 import Specs
-import Storage
+package import Storage
 
 /// Reads what tasks name: lists, surveys, partial specs, feature rows. Its calls block; one thread uses one reader.
 package final class BlockReader {
     private let resources: ReadResources
-    private let localRoots: [String]
+    private let local: LocalFiles
+    private let isStopped: @Sendable () -> Bool
     private let decoder = ColumnDecoder()
 
-    package init(_ resources: ReadResources, localRoots: [String]) {
+    /// - Parameters:
+    ///   - localRoots: the directories below which local files may be read.
+    ///   - followsLinks: links below them may lead out of them.
+    ///   - isStopped: asked at each step of the work: whether nobody waits for it any more.
+    package init(
+        _ resources: ReadResources, localRoots: [String], followsLinks: Bool = false,
+        isStopped: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.resources = resources
-        self.localRoots = localRoots
+        local = LocalFiles(below: localRoots, followsLinks: followsLinks)
+        self.isStopped = isStopped
     }
 
-    private func permit(_ url: String) throws(InputError) {
-        if let path = localPath(of: url) { try Self.permit(path, localRoots) }
-    }
-
-    private static func permit(_ path: String, _ roots: [String]) throws(InputError) {
-        guard mayRead(path, below: roots) else {
-            throw InputError(
-                .input, "this worker may not read the local file", file: path,
-                hint: "Start a worker with --local-files and a directory above it.")
-        }
+    private func step() throws(InputError) {
+        if isStopped() { throw InputError(.input, "the task was stopped, since nobody waits for it any more") }
     }
 
     /// The files that a pattern names: see `FileLister`.
-    package func list(_ pattern: String) throws(InputError) -> [FileReplicas] {
-        let roots = localRoots
-        return try FileLister(board: resources.board) { (path) throws(InputError) in try Self.permit(path, roots) }
-            .expand(pattern)
+    package func list(_ pattern: String) throws(InputError) -> Listing {
+        try FileLister(board: resources.board, local: local, isStopped: isStopped).expand(pattern)
     }
 
     /// Opens a file and describes the tree: its identity, entries, blocks, clusters and branches.
     /// - Parameter verify: compares each replica's checksum.
     package func survey(_ file: FileReplicas, tree: String, verify: Bool) throws(InputError) -> Survey {
-        let opened = try resources.files.open(file, tree: tree, identity: nil, verify: verify, permit: permit)
-        return Survey(
+        let opened = try resources.files.open(file, tree: tree, identity: nil, verify: verify, local: local)
+        try step()
+        var survey = Survey(
             bytes: opened.file.source.size, identity: opened.identity, adler32: opened.adler32,
             entries: opened.tree.entries,
             boundaries: opened.tree.entries == 0 ? [0] : opened.tree.blockBoundaries(),
@@ -53,6 +53,8 @@ package final class BlockReader {
                     itemValues: branch.numbers?.shape.itemValues ?? 1,
                     unsupported: branch.numbers == nil ? branch.unsupportedReason ?? "text is not numeric" : nil)
             })
+        survey.version = opened.version
+        return survey
     }
 
     /// Reads branches for a range of entries and hands over their columns one after the other, each with its index in
@@ -65,11 +67,13 @@ package final class BlockReader {
         var bytes = 0
         // Branches of friends lie in other trees, of other files perhaps.
         for part in try opened.locate(branches) {
+            try step()
             let plan = try EntryPlan(tree: part.opened.tree, branches: part.branches, entries: entries)
             bytes += try resources.holding(plan.ranges.reduce(0) { $0 + $1.length }) { () throws(InputError) in
                 let fetched = try part.opened.source.read(plan.ranges)
                 try resources.computing { () throws(InputError) in
                     try decoder.forEachColumn(plan, fetched) { (index, column) throws(InputError) in
+                        try step()
                         try body(part.indices[index], column)
                     }
                 }
@@ -81,7 +85,7 @@ package final class BlockReader {
 
     /// The partial specs of a chunk, encoded, and the bytes that travelled.
     package func specs(_ task: ChunkTask, _ plan: ChunkPlan) throws(InputError) -> (specs: [UInt8], bytesRead: Int) {
-        try resources.files.reading(task.input, permit: permit) { (opened) throws(InputError) in
+        try resources.files.reading(task.input, local: local) { (opened) throws(InputError) in
             try specs(task, plan, opened)
         }
     }
@@ -115,7 +119,7 @@ package final class BlockReader {
         let truth = schema.target?.branch ?? labelBranch
         let branches = schema.channels.map(\.branch) + (truth.map { [$0] } ?? [])
         var columns = [Column?](repeating: nil, count: branches.count)
-        try resources.files.reading(input, permit: permit) { (opened) throws(InputError) in
+        try resources.files.reading(input, local: local) { (opened) throws(InputError) in
             _ = try forEachColumn(opened, branches, block.first..<block.end) { columns[$0] = $1 }
         }
         let batch = ColumnBatch(

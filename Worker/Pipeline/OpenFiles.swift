@@ -19,19 +19,22 @@ package final class OpenFiles: Sendable {
     /// - Parameters:
     ///   - identity: what the survey found; nil at the survey itself, which always opens the file.
     ///   - verify: compares each replica's checksum.
-    ///   - permit: throws for files that may not be read: a friend may lie anywhere.
+    ///   - version: what the survey found of a local file.
+    ///   - local: which files of this machine may be read: a friend may lie anywhere.
     func open(
-        _ file: FileReplicas, tree: String, identity: String?, verify: Bool,
-        permit: (String) throws(InputError) -> Void
+        _ file: FileReplicas, tree: String, identity: String?, verify: Bool, version: FileVersion? = nil,
+        local: LocalFiles
     ) throws(InputError) -> OpenedTree {
         let key = Self.key(file, tree)
         let known = held.withLock { $0.value(for: key) }
         // What is open may be another file than what lies there by now: a survey must not take it.
-        if let known, identity == known.identity, !verify || known.adler32 != nil && known.adler32 == file.adler32 {
+        if let known, identity == known.identity, !verify || known.adler32 != nil && known.adler32 == file.adler32,
+            version.flatMap({ version in known.version.map { !version.contradicts($0) } }) ?? true
+        {
             return known
         }
-        for url in file.urls { try permit(url) }
-        let source = source(file, identity: identity, verify: verify)
+        try Self.permit(file, local)
+        let source = source(file, identity: identity, verify: verify, version: version, local: local)
         // A replica whose metadata are damaged or another file's is left for the next one.
         let (root, found, description) = try source.retrying {
             () throws(InputError) -> (RootFile, String, TreeDescription) in
@@ -43,13 +46,14 @@ package final class OpenFiles: Sendable {
         // No real tree has more friends; each costs an open.
         let friends = description.friends.prefix(16).map { friend in
             do throws(InputError) {
-                let opened = try open(friend, of: description, in: root, source, found, permit)
+                let opened = try open(friend, of: description, in: root, source, found, local)
                 return OpenedTree.Friend(name: friend.name, opened: .success(.init(opened)))
             } catch { return OpenedTree.Friend(name: friend.name, opened: .failure(error)) }
         }
         root.closeWindow()
         let opened = OpenedTree(
-            source: source, file: root, tree: description, identity: found, adler32: source.adler32, friends: friends)
+            source: source, file: root, tree: description, identity: found, version: source.version,
+            adler32: source.adler32, friends: friends)
         held.withLock { $0.insert(opened, for: key) }
         return opened
     }
@@ -57,12 +61,13 @@ package final class OpenFiles: Sendable {
     /// Runs work on a task's open tree. Where the bytes of a replica prove damaged, the work runs again with another
     /// replica's; after an error the next task opens the file again.
     func reading<T>(
-        _ input: InputTree, permit: (String) throws(InputError) -> Void,
+        _ input: InputTree, local: LocalFiles,
         _ work: (OpenedTree) throws(InputError) -> T
     ) throws(InputError) -> T {
         do throws(InputError) {
             let opened = try open(
-                input.file, tree: input.tree, identity: input.identity, verify: input.verify, permit: permit)
+                input.file, tree: input.tree, identity: input.identity, verify: input.verify, version: input.version,
+                local: local)
             return try opened.source.retrying { () throws(InputError) in try work(opened) }
         } catch {
             _ = held.withLock { $0.remove(Self.key(input.file, input.tree)) }
@@ -72,10 +77,16 @@ package final class OpenFiles: Sendable {
 
     private static func key(_ file: FileReplicas, _ tree: String) -> String { file.url + "|" + tree }
 
-    private func source(_ file: FileReplicas, identity: String?, verify: Bool) -> ReplicatedSource {
-        ReplicatedSource(file, board: board, identity: identity, verify: verify) { (source) throws(InputError) in
-            try FileIdentity.of(source)
-        }
+    private static func permit(_ file: FileReplicas, _ local: LocalFiles) throws(InputError) {
+        for url in file.urls { if let path = localPath(of: url) { try local.permit(path) } }
+    }
+
+    private func source(
+        _ file: FileReplicas, identity: String?, verify: Bool, version: FileVersion?, local: LocalFiles
+    ) -> ReplicatedSource {
+        ReplicatedSource(
+            file, board: board, identity: identity, verify: verify, version: version, local: local
+        ) { (source) throws(InputError) in try FileIdentity.of(source) }
     }
 
     /// Reads the header of a source's open replica, and fixes the file's identity for all that follows.
@@ -95,7 +106,7 @@ package final class OpenFiles: Sendable {
 
     private func open(
         _ friend: TreeDescription.Friend, of tree: TreeDescription, in root: RootFile, _ source: ReplicatedSource,
-        _ identity: String, _ permit: (String) throws(InputError) -> Void
+        _ identity: String, _ local: LocalFiles
     ) throws(InputError) -> OpenedTree {
         let url = Self.resolve(friend.file, beside: root.url)
         do throws(InputError) {
@@ -106,8 +117,9 @@ package final class OpenFiles: Sendable {
                     throw InputError(
                         .unsupported, "a friend at another site is not read", found: StorageURL(url).endpoint)
                 }
-                try permit(url)
-                other.source = self.source(FileReplicas(url), identity: nil, verify: false)
+                try Self.permit(FileReplicas(url), local)
+                other.source = self.source(
+                    FileReplicas(url), identity: nil, verify: false, version: nil, local: local)
                 (other.root, other.identity) = try other.source.retrying {
                     [source = other.source] () throws(InputError) in
                     try Self.openRoot(source, identity: nil)
@@ -120,8 +132,8 @@ package final class OpenFiles: Sendable {
                     found: "\(description.entries)")
             }
             return OpenedTree(
-                source: other.source, file: other.root, tree: description, identity: other.identity, adler32: nil,
-                friends: [])
+                source: other.source, file: other.root, tree: description, identity: other.identity,
+                version: other.source.version, adler32: nil, friends: [])
         } catch { throw error.located(file: url, object: "the friend \(friend.name) of \(tree.path)") }
     }
 

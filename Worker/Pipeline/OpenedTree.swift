@@ -1,4 +1,5 @@
 import Bytes
+package import Cluster
 package import RootFormat
 import Storage
 
@@ -9,6 +10,8 @@ package struct OpenedTree: Sendable {
     package let file: RootFile
     package let tree: TreeDescription
     package let identity: String
+    /// What distinguishes a local file's content from an earlier one; nil of a file at a site.
+    package let version: FileVersion?
     /// The sites' checksum of the file, where it was asked for.
     package let adler32: String?
     /// A friend that cannot be opened is an error only for those who ask for its branches.

@@ -7,6 +7,7 @@ import OrderedCollections
 /// States of a lease here:
 ///
 ///     (granted) --> held, worked on --(finished)--> held, with a receipt --(acknowledged or rejected)--> gone
+///     any of them --(revoked)--> gone: the work stops at its next step, and no receipt is sent
 ///
 /// It outlives connections: a receipt is sent again in the next session, and within one where no answer came for long.
 package struct SessionMachine: Sendable {
@@ -22,6 +23,8 @@ package struct SessionMachine: Sendable {
     package private(set) var isDrained = false
     /// The round it is in.
     package var round: Heartbeat.InRound?
+    /// Its threads that wait for local files which do not answer.
+    package var stuck: Heartbeat.Stuck?
 
     package init() {}
 
@@ -49,7 +52,10 @@ package struct SessionMachine: Sendable {
         return isConnected ? .receipts([receipt]) : nil
     }
 
-    /// Nothing is owed for these any more.
+    /// Whether the lease is held: somebody waits for its receipt. Work on one that is not held any more stops.
+    package func holds(_ lease: LeaseName) -> Bool { held.contains(lease) }
+
+    /// Nothing is owed for these any more: they were acknowledged, rejected or revoked.
     package mutating func settled(_ leases: [LeaseName]) {
         for lease in leases {
             held.remove(lease)
@@ -63,7 +69,7 @@ package struct SessionMachine: Sendable {
     /// The coordinator has drained the worker: it gets no more work and may end.
     package mutating func drained() { isDrained = true }
 
-    private var heartbeat: Heartbeat { Heartbeat(held: Array(held), round: round) }
+    private var heartbeat: Heartbeat { Heartbeat(held: Array(held), round: round, stuck: stuck) }
 
     /// Every second.
     /// - Returns: the heartbeat, and the receipts that got no answer for long.

@@ -78,19 +78,31 @@ final class Outbox: Sendable {
     /// - Returns: what is new.
     func granted(_ grants: [Grant]) -> [Grant] { state.withLock { $0.machine.granted(grants) } }
 
-    func tick() { state.withLock { state in Self.put(state.machine.tick(now: Self.now()), into: state.session) } }
+    /// - Parameter stuck: the worker's threads that wait for local files which do not answer.
+    func tick(stuck: Heartbeat.Stuck?) {
+        state.withLock { state in
+            state.machine.stuck = stuck
+            Self.put(state.machine.tick(now: Self.now()), into: state.session)
+        }
+    }
 
     func send(_ message: WorkerMessage, payload: [UInt8] = []) {
         state.withLock { Self.put([message], payload, into: $0.session) }
     }
 
+    /// A task's work is done. A receipt that no message can hold becomes a failure with the reason: it would be sent
+    /// again and again, and end each session.
     func finished(_ receipt: Receipt) {
+        let receipt = WireCoding.sendable(receipt)
         state.withLock { state in
             if let message = state.machine.finished(receipt, now: Self.now()) {
                 Self.put([message], into: state.session)
             }
         }
     }
+
+    /// Whether somebody waits for a receipt of this lease.
+    func holds(_ lease: LeaseName) -> Bool { state.withLock { $0.machine.holds(lease) } }
 
     func settled(_ leases: [LeaseName]) { state.withLock { $0.machine.settled(leases) } }
     func welcomed(leaseSeconds: Double) { state.withLock { $0.machine.welcomed(leaseSeconds: leaseSeconds) } }

@@ -54,9 +54,9 @@ final class PlanLoader: Sendable {
         kept.withLock { kept in
             if let kept, kept.dataPlan == digest { return kept.cache }
             let resources = resources
-            let roots = settings.localRoots
+            let (roots, followsLinks) = (settings.localRoots, settings.followsLinks)
             let cache = RowCache(limit: settings.cacheBytes) { (index) throws(InputError) in
-                try BlockReader(resources, localRoots: roots).events(
+                try BlockReader(resources, localRoots: roots, followsLinks: followsLinks).events(
                     data.blocks[index], of: data.inputs[data.blocks[index].input], data.schema,
                     labelBranch: data.labelBranch, split: data.split)
             }

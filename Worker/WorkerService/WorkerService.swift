@@ -23,6 +23,8 @@ package struct WorkerService: Sendable {
         package var name: String
         package var threads: Int
         package var localRoots: [String]
+        /// Links below these directories may lead out of them.
+        package var followsLinks = false
         /// Bytes of feature rows kept in memory during training.
         package var cacheBytes = 4 << 30
         /// Tasks whose bytes are fetched beside those that the threads compute.
@@ -112,7 +114,8 @@ package struct WorkerService: Sendable {
             }
             if outbox.isClosed { break }
             if let failure {
-                log.warning("no session with the coordinator at \(settings.coordinator): \(failure); trying again")
+                let reason = "\(failure)".shortened(to: 2000)
+                log.warning("no session with the coordinator at \(settings.coordinator): \(reason); trying again")
             } else {
                 log.warning("the coordinator closed the session; connecting again")
             }
@@ -190,12 +193,15 @@ package struct WorkerService: Sendable {
     private func report() async throws {
         while !Task.isCancelled {
             try await Task.sleep(for: .seconds(1))
-            outbox.tick()
+            outbox.tick(stuck: LocalThreads.shared.stuck)
             let reports = await onSiteQueue {
                 resources.board.checkCredentials()
                 return resources.board.reports()
             }
-            if !reports.isEmpty { outbox.send(.sites(reports)) }
+            // A job may name any number of sites, and a message holds so many.
+            for start in stride(from: 0, to: reports.count, by: 1000) {
+                outbox.send(.sites(Array(reports[start..<min(reports.count, start + 1000)])))
+            }
         }
     }
 
@@ -220,8 +226,11 @@ package struct WorkerService: Sendable {
             for grant in outbox.granted(grants) { threads.run { work(grant) } }
         case .acknowledged(let leases): outbox.settled(leases)
         case .rejected(let lease, let reason):
-            log.warning("a receipt was rejected: \(reason)")
+            log.warning("a receipt was rejected: \(reason.shortened(to: 2000))")
             outbox.settled([lease])
+        case .revoked(let leases):
+            log.info("\(leases.count) task\(leases.count == 1 ? " is" : "s are") not waited for any more")
+            outbox.settled(leases)
         case .drained: outbox.drained()
         case .startRound(let order): trainer.start(order, blobs)
         case .stopRound(let round): trainer.stop(round: round)
@@ -238,13 +247,19 @@ package struct WorkerService: Sendable {
     }
 
     private func work(_ grant: Grant) {
-        let reader = BlockReader(resources, localRoots: settings.localRoots)
+        // What was revoked while it waited for a thread is not begun, and what is revoked later stops at its next step.
+        let isStopped: @Sendable () -> Bool = { [outbox] in !outbox.holds(grant.lease) }
+        guard !isStopped() else { return }
+        let reader = BlockReader(
+            resources, localRoots: settings.localRoots, followsLinks: settings.followsLinks, isStopped: isStopped)
         let started = DispatchTime.now().uptimeNanoseconds
         var specs: [UInt8] = []
         let result: TaskResult
         do throws(InputError) {
             switch grant.body {
-            case .list(let pattern): result = .listed(try reader.list(pattern))
+            case .list(let pattern):
+                let listing = try reader.list(pattern)
+                result = .listed(listing.files, repeated: listing.repeated > 0 ? listing.repeated : nil)
             case .survey(let file, let tree, let verify):
                 result = .surveyed(try reader.survey(file, tree: tree, verify: verify))
             case .chunk(let task):
@@ -254,8 +269,9 @@ package struct WorkerService: Sendable {
                     bytesRead: counted.bytesRead, seconds: Double(DispatchTime.now().uptimeNanoseconds - started) / 1e9)
             }
         } catch {
-            log.warning("task \(grant.lease.task): \(error)")
-            result = .failed(reason: error.description, transient: error.code.isTransient)
+            guard !isStopped() else { return log.info("task \(grant.lease.task) was stopped") }
+            log.warning("task \(grant.lease.task): \(error.description.shortened(to: 2000))")
+            result = TaskResult(error)
         }
         outbox.finished(Receipt(grant.lease, result, specs: specs))
     }
