@@ -157,7 +157,8 @@ import Testing
         #expect(imported.model.layers == Self.layers && imported.model.tensors == model.tensors)
         #expect(imported.parameters == parameters(model))
         let again = try ONNXModel.export(
-            imported.model, parameters: imported.parameters, imported.normalisation, version: "test")
+            imported.model, parameters: imported.parameters, imported.normalisation,
+            features: Self.schema.channels.map { ONNXModel.Feature($0) }, version: "test")
         #expect(again == (try bundle().content(.model)))
     }
 }
