@@ -1,3 +1,4 @@
+import Dispatch
 import HummingbirdCore
 package import Logging
 package import NIOCore
@@ -13,6 +14,7 @@ package final class ConnectionGate: Sendable {
         var closers: [Int: @Sendable () -> Void] = [:]
         var nextID = 0
         var isFailing = false
+        var looksAgain = false
     }
 
     private let state: Mutex<State>
@@ -36,9 +38,8 @@ package final class ConnectionGate: Sendable {
     struct Delegate: AvailableConnectionsDelegate {
         let gate: ConnectionGate
 
-        mutating func connectionOpened() { gate.change { $0.accepted(at: Self.now) } }
-        mutating func connectionClosed() { gate.change { $0.released(at: Self.now) } }
-        private static var now: Double { Double(NIODeadline.now().uptimeNanoseconds) / 1e9 }
+        mutating func connectionOpened() { gate.change { $0.accepted(at: $1) } }
+        mutating func connectionClosed() { gate.change { $0.released(at: $1) } }
         func isAcceptingNewConnections() -> Bool { gate.state.withLock { $0.table.hasRoom } }
     }
 
@@ -82,10 +83,10 @@ package final class ConnectionGate: Sendable {
     }
 
     /// A connection has a request.
-    package func busy(_ id: Int) { change(id) { $0.becameBusy(id) } }
+    package func busy(_ id: Int) { change { table, _ in table.becameBusy(id) } }
 
     /// A connection has answered all its requests.
-    package func idle(_ id: Int) { change(id) { $0.becameIdle(id) } }
+    package func idle(_ id: Int) { change { table, now in table.becameIdle(id, at: now) } }
 
     /// A connection is closed.
     package func leave(_ id: Int) {
@@ -95,22 +96,28 @@ package final class ConnectionGate: Sendable {
         }
     }
 
-    private func change(_ id: Int, _ body: (inout ConnectionTable) -> Void) {
-        change {
-            body(&$0)
+    private func change(_ body: (inout ConnectionTable, Double) -> Void) {
+        change { (table, now) -> ConnectionTable.Notice? in
+            body(&table, now)
             return nil
         }
     }
 
-    private func change(_ body: (inout ConnectionTable) -> ConnectionTable.Notice?) {
-        let (notice, closers) = state.withLock { state in
+    private func change(_ body: (inout ConnectionTable, Double) -> ConnectionTable.Notice?) {
+        let now = Double(NIODeadline.now().uptimeNanoseconds) / 1e9
+        let (notice, closers, looksAgain) = state.withLock { state in
             let before = state.table.open
-            let notice = body(&state.table)
+            let notice = body(&state.table, now)
             if state.table.open > before { state.isFailing = false }
             var closers: [@Sendable () -> Void] = []
-            while let id = state.table.nextToClose() { if let closer = state.closers[id] { closers.append(closer) } }
-            return (notice, closers)
+            while let id = state.table.nextToClose(at: now) {
+                if let closer = state.closers[id] { closers.append(closer) }
+            }
+            let looksAgain = state.table.mayCloseLater && !state.looksAgain
+            if looksAgain { state.looksAgain = true }
+            return (notice, closers, looksAgain)
         }
+        if looksAgain { DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { self.lookAgain() } }
         for close in closers { close() }
         switch notice {
         case .full:
@@ -123,5 +130,10 @@ package final class ConnectionGate: Sendable {
             log.info("\(name): there is room for connections again; \(closed) idle ones were closed")
         case nil: break
         }
+    }
+
+    private func lookAgain() {
+        state.withLock { $0.looksAgain = false }
+        change { (_, _) -> Void in }
     }
 }

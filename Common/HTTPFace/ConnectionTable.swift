@@ -18,13 +18,16 @@ package struct ConnectionTable: Sendable {
     /// The connections without a request, with the number of the moment since when.
     private var idleSince: [Int: Int] = [:]
     /// The same, the longest idle first; entries that do not agree with `idleSince` are void.
-    private var order: Deque<(id: Int, moment: Int)> = []
+    private var order: Deque<(id: Int, moment: Int, since: Double)> = []
     private var moment = 0
     /// The connections that were chosen to be closed.
     private var closing: Set<Int> = []
     private var isFull = false
     /// When all room was taken last.
     private var lastFull = 0.0
+    /// Seconds for which an idle connection is left alone: a new one's request is on its way, with the handshakes
+    /// before it, and a client that has just been answered asks again.
+    private static let grace = 0.5
     /// Seconds without that after which there is room again: the log has no more lines, however fast connections come
     /// and go.
     private static let calm = 10.0
@@ -32,6 +35,9 @@ package struct ConnectionTable: Sendable {
 
     /// - Parameter max: the connections at most, at least 1.
     package init(max: Int) { self.max = Swift.max(1, max) }
+
+    /// Whether an idle connection can be closed for another one if it is still idle a little later.
+    package var mayCloseLater: Bool { open - closing.count >= max && !idleSince.isEmpty }
 
     /// Whether another connection may be accepted.
     package var hasRoom: Bool { open < max }
@@ -65,10 +71,12 @@ package struct ConnectionTable: Sendable {
     }
 
     /// A connection has no request under way, as at its beginning.
-    package mutating func becameIdle(_ id: Int) {
+    ///
+    /// - Parameter now: seconds of a monotonic clock.
+    package mutating func becameIdle(_ id: Int, at now: Double) {
         moment += 1
         idleSince[id] = moment
-        order.append((id, moment))
+        order.append((id, moment, now))
         if order.count > 2 * idleSince.count + 16 { order.removeAll { idleSince[$0.id] != $0.moment } }
     }
 
@@ -82,10 +90,14 @@ package struct ConnectionTable: Sendable {
     package mutating func left(_ id: Int) { becameBusy(id) }
 
     /// The connection to be closed now, the one that has been idle for longest: one at a time for each that is
-    /// missing to have room. Nil where there is room, or where nothing is idle.
-    package mutating func nextToClose() -> Int? {
+    /// missing to have room. Nil where there is room, or where nothing has been idle for half a second.
+    ///
+    /// - Parameter now: seconds of a monotonic clock.
+    package mutating func nextToClose(at now: Double) -> Int? {
         guard open - closing.count >= max else { return nil }
-        while let (id, moment) = order.popFirst() {
+        while let (id, moment, since) = order.first {
+            guard idleSince[id] != moment || now - since >= Self.grace else { return nil }
+            order.removeFirst()
             guard idleSince[id] == moment else { continue }
             idleSince[id] = nil
             closing.insert(id)
