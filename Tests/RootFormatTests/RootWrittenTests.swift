@@ -56,8 +56,9 @@ import Testing
         try friendsAreRead(directory.appending(path: "friends.root").path, below: directory.path)
     }
 
-    /// Objects of compiled classes: pointers to objects that another member counts, TClonesArrays that are not split,
-    /// leaves that another branch counts, trees of a class of their own, and two versions of a class joined.
+    /// Objects of compiled classes: numbers that look like an object's header, pointers to objects that another member
+    /// counts, TClonesArrays that are not split, leaves that another branch counts, trees of a class of their own, and
+    /// two versions of a class joined.
     @Test(.enabled(if: hasROOT)) func objectsAgreeWithROOT() throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "beamline-root-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }

@@ -25,6 +25,13 @@ struct Loops {
   Hit *hits = nullptr; //[n]
   double z = 0;
 };
+// Its first numbers may look like the byte count and the version of an object.
+struct Like {
+  int first = 0;
+  short second = 0;
+  short third = 0;
+  int fourth = 0;
+};
 // What a TClonesArray writes member by member, and what it writes object by object.
 class Plain : public TObject {
 public:
@@ -43,6 +50,7 @@ public:
 #ifdef __ROOTCLING__
 #pragma link C++ class Hit+;
 #pragma link C++ class Loops+;
+#pragma link C++ class Like+;
 #pragma link C++ class Plain+;
 #pragma link C++ class Forest+;
 #endif
@@ -57,8 +65,10 @@ void writeLoops(const char *path, int entries) {
   TFile file(path, "RECREATE");
   TTree tree("events", "");
   auto whole = new Loops, split = new Loops;
+  auto like = new Like;
   tree.Branch("whole.", &whole, 32000, 0);
   tree.Branch("split.", &split, 32000, 99);
+  tree.Branch("like", &like, 32000, 0);
   for (int i = 0; i < entries; ++i) {
     for (Loops *loops : {whole, split}) {
       loops->n = i % 4;
@@ -67,6 +77,7 @@ void writeLoops(const char *path, int entries) {
       for (int j = 0; j < loops->n; ++j) loops->hits[j] = {10 * i + j, 0.5f * i + j};
       loops->z = i * 0.25;
     }
+    *like = {i % 2 ? 0x40000008 : i, short(i % 3), short(i), -i};
     tree.Fill();
   }
   tree.Write();
@@ -198,6 +209,12 @@ expect(
             f"{name}hits.q": ([0.5 * i + j for i, j in items], counts),
             f"{name}z": ([0.25 * i for i in entries],),
         }.items()
+    }
+    | {
+        "like.first": ([0x40000008 if i % 2 else i for i in entries],),
+        "like.second": ([i % 3 for i in entries],),
+        "like.third": (list(entries),),
+        "like.fourth": ([-i for i in entries],),
     },
 )
 ROOT.writeClones("clones.root", N)
