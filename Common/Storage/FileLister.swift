@@ -28,6 +28,8 @@ package struct FileLister: Sendable {
     package func expand(_ pattern: String) throws(InputError) -> Listing {
         var listing = Listing(pattern, isStopped: isStopped)
         try expand(pattern, into: &listing, depth: 0)
+        // A directory that was left in the middle gave a part of its names.
+        try listing.step()
         return listing
     }
 
