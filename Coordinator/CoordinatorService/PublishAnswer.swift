@@ -34,10 +34,9 @@ package enum PublishAnswer: Sendable, Equatable {
         case 200:
             let found = value(Acknowledgement.self)
             self = .acknowledged(laterVersion: found?.state == "superseded" ? found?.serving : nil)
-        // 421: the node does not know the name by which it is called.
-        case 421: self = .unreachable(reason)
         case 408, 429, 503, 507: self = .noRoom(reason)
-        case 500...: self = .unreachable(reason)
+        // 421: the node does not know the name by which it is called.
+        case 421, 500...: self = .unreachable(reason)
         default: self = .rejected(reason)
         }
     }

@@ -158,9 +158,9 @@ package struct InferenceService: Sendable {
         do throws(InputError) { return response(try MessageCoding.body(try body())) } catch { return failure(error) }
     }
 
-    private static func response(_ body: Data) -> Response {
+    private static func response(_ body: Data, _ status: HTTPResponse.Status = .ok) -> Response {
         Response(
-            status: .ok, headers: [.contentType: "application/json"],
+            status: status, headers: [.contentType: "application/json"],
             body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 
@@ -320,7 +320,8 @@ package struct InferenceService: Sendable {
             }
             return Self.answer { () throws(InputError) in
                 let pushed = try result.get()
-                return PushAnswer(name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state,
+                return PushAnswer(
+                    name: name, version: pushed.version, sha256: pushed.digest, state: pushed.state,
                     serving: pushed.serving)
             }
         }
