@@ -140,7 +140,7 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swiftSettings),
-        tests("SimulationTests", ["Simulation"]),
+        tests("SimulationTests", ["Simulation", "TestKit"]),
         .executableTarget(
             name: "impair", dependencies: ["TestKit"], path: "Tests/Impair", swiftSettings: swiftSettings),
         .executableTarget(
@@ -171,19 +171,20 @@ let package = Package(
             exclude: ["fault_server.py"], swiftSettings: swiftSettings),
         tests(
             "RootFormatTests",
-            ["Bytes", "Columns", "Storage", "RootFormat", "Pipeline", "Cluster", "Specs"]),
+            ["Bytes", "Columns", "Storage", "RootFormat", "Pipeline", "Cluster", "Specs", "TestKit"]),
         tests("BytesTests", ["Bytes"]),
         .testTarget(
-            name: "ArraysTests", dependencies: ["Arrays", "Bytes"], path: "Tests/ArraysTests", exclude: ["oracle.py"],
+            name: "ArraysTests", dependencies: ["Arrays", "Bytes", "TestKit"], path: "Tests/ArraysTests",
+            exclude: ["oracle.py"],
             swiftSettings: swiftSettings),
         tests("CKernelsTests", ["CKernels"]),
         tests("AccessTests", ["Access", x509]),
-        tests("PipelineTests", ["Bytes", "Cluster", "Features", "Pipeline", "Sampling"]),
+        tests("PipelineTests", ["Bytes", "Cluster", "Features", "Pipeline", "Sampling", "TestKit"]),
         tests("WireTests", ["Bytes", "Cluster", "Wire"]),
         tests("ServingTests", ["Serving"]),
         tests("HTTPFaceTests", ["HTTPFace", hummingbird, lifecycle, logging]),
         .testTarget(
-            name: "ModelsTests", dependencies: ["Bytes", "CKernels", "Cluster", "Features", "Models"],
+            name: "ModelsTests", dependencies: ["Bytes", "CKernels", "Cluster", "Features", "Models", "TestKit"],
             path: "Tests/ModelsTests",
             exclude: ["evaluation_oracle.py", "regression_oracle.py", "torch_reference.py", "torch_reference.json"],
             swiftSettings: swiftSettings),
@@ -195,7 +196,7 @@ let package = Package(
         tests("SamplingTests", ["Cluster", "Sampling"]),
         .testTarget(
             name: "FeaturesTests",
-            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling", "Specs"],
+            dependencies: ["Bytes", "Cluster", "Columns", "Features", "Pipeline", "Sampling", "Specs", "TestKit"],
             path: "Tests/FeaturesTests", exclude: ["oracle.py"], swiftSettings: swiftSettings),
         tests("SpecsTests", ["Bytes", "Cluster", "Columns", "Specs"]),
         tests(
@@ -210,7 +211,7 @@ let package = Package(
         tests("LedgerTests", ["Bytes", "Cluster", "Ledger", "Scheduling", "Specs", grdb]),
         tests(
             "GoldenTests",
-            ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb]),
+            ["Bytes", "Cluster", "Features", "Ledger", "Models", "Scheduling", "Specs", "Wire", grdb, "TestKit"]),
         tests("CollectivesTests", ["Bytes", "Collectives"]),
         tests("MemberTests", ["Cluster", "Member"]),
         tests(
@@ -220,7 +221,7 @@ let package = Package(
             name: "Integration", dependencies: ["BeamlineCommand", "TestKit", "dying-coordinator"],
             path: "Tests/Integration",
             exclude: ["oracles"], swiftSettings: swiftSettings),
-        tests("Tidy", []),
+        tests("Tidy", ["TestKit"]),
     ],
     cxxLanguageStandard: .cxx17
 )

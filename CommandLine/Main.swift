@@ -13,22 +13,35 @@ enum Main {
             } else {
                 try command.run()
             }
-        } catch { end(error) }
+            leave(.success)
+        } catch { leave(end(error)) }
     }
 
-    /// The process's end after an error: help and versions are no errors, and wrong usage has its own code.
-    private static func end(_ error: any Error) -> Never {
+    /// Ends the process without the destructors of libraries: threads of the XRootD client are still running, and would
+    /// use what these destroy.
+    private static func leave(_ code: ExitCode) -> Never {
+        fflush(nil)
+        _exit(code.rawValue)
+    }
+
+    /// Says what went wrong, and gives the process's exit code: help and versions are no errors, and wrong usage has
+    /// its own code.
+    private static func end(_ error: any Error) -> ExitCode {
         if let error = error as? InputError {
             printError(error.description)
-            Beamline.exit(withError: error.exitStatus)
+            return error.exitStatus
         }
         let code = Beamline.exitCode(for: error)
         if code == .validationFailure {
             FileHandle.standardError.write(Data((Beamline.fullMessage(for: error) + "\n").utf8))
-            Beamline.exit(withError: ExitStatus.usage)
+            return ExitStatus.usage
         }
-        if code == .success || error is ExitCode { Beamline.exit(withError: error) }
+        if let code = error as? ExitCode { return code }
+        if code == .success {
+            print(Beamline.fullMessage(for: error))
+            return .success
+        }
         printError("\(error)")
-        Beamline.exit(withError: ExitStatus.rejected)
+        return ExitStatus.rejected
     }
 }

@@ -1,6 +1,7 @@
 import Arrays
 import Bytes
 import Foundation
+import TestKit
 import Testing
 
 /// Archives of arrays, as NumPy and Python's zipfile read them.
@@ -44,7 +45,7 @@ import Testing
         process.arguments = [Self.root.appending(path: "Tests/ArraysTests/oracle.py").path, file.path]
         let pipe = Pipe()
         process.standardOutput = pipe
-        try process.run()
+        try process.start()
         let output = pipe.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         try #require(process.terminationStatus == 0)

@@ -5,6 +5,7 @@ import Features
 import Foundation
 import Pipeline
 import Sampling
+import TestKit
 import Testing
 
 /// Batches of a real file, held against awkward and NumPy.
@@ -66,7 +67,7 @@ import Testing
         ]
         let pipe = Pipe()
         process.standardOutput = pipe
-        try process.run()
+        try process.start()
         let words = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
             .split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         process.waitUntilExit()

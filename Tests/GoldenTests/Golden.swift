@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 
 /// The golden documents in the tree.
 enum Golden {
@@ -30,7 +31,7 @@ enum Golden {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/tar")
         process.arguments = ["-xJf", root.appending(path: "format-1/\(name)").path, "-C", directory.path]
-        try process.run()
+        try process.start()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
         return directory

@@ -49,7 +49,7 @@ import Testing
             ], expect: nil
         ).output
         #expect(answer.contains("worker old (beamline 0.1.0)") && answer.contains("grpc-status: 9"), "\(answer)")
-        #expect(answer.contains("the worker speaks version 1 of the protocol, the coordinator version 4"), "\(answer)")
+        #expect(answer.contains("the worker speaks version 1 of the protocol, the coordinator version 5"), "\(answer)")
     }
 
     /// A worker that meets a coordinator of the first version logs that, and ends.
@@ -60,7 +60,7 @@ import Testing
         try cluster.startWorker("w1")
         try cluster.waitUntil("the worker ends") { !cluster.isRunning("w1") }
         #expect(cluster.processes["w1"]?.terminationStatus == 4)
-        #expect(cluster.logs().contains("the worker speaks version 4 of the protocol, the coordinator version 1"))
+        #expect(cluster.logs().contains("the worker speaks version 5 of the protocol, the coordinator version 1"))
         #expect(cluster.logs().contains("install the same version of beamline for both"))
     }
 }

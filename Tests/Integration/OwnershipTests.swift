@@ -39,7 +39,7 @@ import Testing
             process.standardOutput = FileHandle(forWritingAtPath: log)
             process.standardError = process.standardOutput
             process.standardInput = FileHandle.nullDevice
-            try process.run()
+            try process.start()
             processes.append(process)
             try wait("it answers", { try !answers(pair) && process.isRunning })
             return (process, log)

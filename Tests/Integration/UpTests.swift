@@ -51,7 +51,7 @@ import Testing
         up.standardOutput = FileHandle(forWritingAtPath: log)
         up.standardError = up.standardOutput
         up.standardInput = FileHandle.nullDevice
-        try up.run()
+        try up.start()
         let id = up.processIdentifier
         var all: [(id: Int32, command: String)] = []
         // Ends what is left where an expectation above the end failed.

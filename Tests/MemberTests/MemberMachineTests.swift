@@ -270,7 +270,8 @@ import Testing
         #expect(
             driver.last == [
                 .send(
-                    .failed(reason: "cannot store a checkpoint: the disk is full", fatal: false, input: nil), round: 1),
+                    .failed(reason: "cannot store a checkpoint: the disk is full", fatal: false, input: nil, lost: []),
+                    round: 1),
                 .interrupt(round: 1),
             ])
         driver.complete(.interrupted)

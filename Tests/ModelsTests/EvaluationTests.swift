@@ -1,6 +1,7 @@
 import Cluster
 import Foundation
 import Models
+import TestKit
 import Testing
 
 /// The report at the end of a training, against scikit-learn, NumPy, SciPy and ROOT.
@@ -79,7 +80,7 @@ import Testing
         let output = Pipe()
         process.standardOutput = output
         process.standardError = output
-        try process.run()
+        try process.start()
         let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         process.waitUntilExit()
         #expect(process.terminationStatus == 0 && text.contains("agree"), "\(text)")

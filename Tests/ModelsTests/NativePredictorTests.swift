@@ -3,6 +3,7 @@ import Cluster
 import Features
 import Foundation
 import Models
+import TestKit
 import Testing
 
 @Suite struct NativePredictorTests {
@@ -89,7 +90,7 @@ import Testing
         ]
         let output = Pipe()
         process.standardOutput = output
-        try process.run()
+        try process.start()
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         let expected = try JSONDecoder().decode([Float].self, from: data)

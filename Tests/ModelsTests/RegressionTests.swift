@@ -3,6 +3,7 @@ import Cluster
 import Features
 import Foundation
 import Models
+import TestKit
 import Testing
 
 /// A model that learns a target: losses against PyTorch, metrics against scikit-learn and NumPy, the export against
@@ -197,7 +198,7 @@ import Testing
         let output = Pipe()
         process.standardOutput = output
         process.standardError = output
-        try process.run()
+        try process.start()
         let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         process.waitUntilExit()
         return text

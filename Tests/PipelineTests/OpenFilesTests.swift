@@ -2,6 +2,7 @@ import Bytes
 import Cluster
 import Foundation
 import Pipeline
+import TestKit
 import Testing
 
 /// Files that a worker keeps open: what is found again, what is opened again, and what is not opened at all.
@@ -22,7 +23,7 @@ import Testing
                     "900", "--seed", seed,
                 ]
                 process.standardOutput = FileHandle.nullDevice
-                try process.run()
+                try process.start()
                 process.waitUntilExit()
                 try #require(process.terminationStatus == 0)
             }

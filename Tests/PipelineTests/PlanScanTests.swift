@@ -4,6 +4,7 @@ import Features
 import Foundation
 import Pipeline
 import Sampling
+import TestKit
 import Testing
 
 /// The samples of a data plan, read ahead and handed over in the plan's order.
@@ -19,7 +20,7 @@ import Testing
         process.executableURL = root.appending(path: ".build-python/bin/python")
         process.arguments = [root.appending(path: "scripts/make-sample").path, folder.path, "--events", "900"]
         process.standardOutput = FileHandle.nullDevice
-        try process.run()
+        try process.start()
         process.waitUntilExit()
         try #require(process.terminationStatus == 0)
         let file = FileReplicas(folder.appending(path: "tth/tth_1.root").path)

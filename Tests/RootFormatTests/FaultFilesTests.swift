@@ -134,8 +134,9 @@ import Testing
             }
         }
         #expect(rejected > 0 && read > 0)
-        let loops = try file.tree("KM3NET_TIMESLICE").branches.compactMap(\.unsupportedReason)
-        #expect(loops.contains { $0.contains("does not describe the class KM3NETDAQ::JDAQHit") }, "\(loops)")
+        // Pointers to objects that another member counts, in a class whose streamer ROOT wrote.
+        let hits = try file.tree("KM3NET_TIMESLICE").branches.filter { $0.name.contains("buffer.") }
+        #expect(hits.count == 3 && hits.allSatisfy { $0.unsupportedReason == nil }, "\(hits.map(\.name))")
     }
 
     /// Damage anywhere gives errors or other values, never a trap or a hang.

@@ -5,6 +5,7 @@ import Foundation
 import Pipeline
 import RootFormat
 import Specs
+import TestKit
 import Testing
 
 /// Files that ROOT writes here and now, in forms that real files of the corpus do not have, against what ROOT reads
@@ -35,7 +36,7 @@ import Testing
         process.arguments = arguments
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
-        try process.run()
+        try process.start()
         process.waitUntilExit()
         return process.terminationStatus
     }

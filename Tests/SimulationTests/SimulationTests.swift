@@ -1,5 +1,6 @@
 import Foundation
 import Simulation
+import TestKit
 import Testing
 
 @Suite struct SimulationTests {
@@ -35,7 +36,7 @@ import Testing
             process.arguments = ["4711"]
             let pipe = Pipe()
             process.standardOutput = pipe
-            try process.run()
+            try process.start()
             let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
             process.waitUntilExit()
             #expect(process.terminationStatus == 0, "\(output)")

@@ -2,6 +2,7 @@ import Bytes
 import Cluster
 import Foundation
 import Storage
+import TestKit
 import Testing
 
 /// Range requests to a real web server on loopback, which misbehaves as its path demands.
@@ -19,7 +20,7 @@ import Testing
             let output = Pipe()
             process.standardInput = input
             process.standardOutput = output
-            try process.run()
+            try process.start()
             port = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self).filter(\.isNumber)
         }
 

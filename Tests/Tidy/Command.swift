@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 
 /// A tool that a check runs in the repository.
 enum Command {
@@ -25,7 +26,7 @@ enum Command {
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        try process.start()
         process.waitUntilExit()
         return Result(
             status: process.terminationStatus, output: try Data(contentsOf: output),

@@ -81,8 +81,8 @@ void ck_relu_gradient(float *gradient, const float *output, size_t count);
 void ck_dropout(float *values, size_t stride, size_t rows, size_t width, uint64_t key, uint32_t threshold,
                 float scale);
 
-// Adds values * scale, a power of two, rounded to the nearest whole number (ties to even), to the sums; none where a product is 2^51 or
-// more in size.
+// Adds values * scale, a power of two, rounded to the nearest whole number (ties to even), to the sums; none where a
+// product is 2^51 or more in size.
 // Returns 0, or 1 where a value is too large, or 2 where one is not finite.
 int ck_add_fixed_point(int64_t *sums, const float *values, size_t count, double scale);
 // Adds whole numbers.

@@ -129,7 +129,8 @@ struct BranchReading {
             // a negative type; what it streams by itself begins with the first member.
             guard kind >= 0, case .object = body else { return add(compiler.finish(body)) }
             compiler = RecipeCompiler(catalog: catalog)
-            return add(compiler.finish(try compiler.membersAlone(type, layout)))
+            let members = try compiler.membersAlone(type, layout)
+            return add(compiler.finish(members))
         }
         let member = try Self.element(
             id, className, branch.string("fName"), layout, streamerType: Int(branch.integer("fStreamerType")))
