@@ -24,7 +24,7 @@ enum Main {
         _exit(code.rawValue)
     }
 
-    /// Says what went wrong, and gives the process's exit code: help and versions are no errors, and wrong usage has
+    /// Reports what went wrong, and gives the process's exit code: help and versions are no errors, and wrong usage has
     /// its own code.
     private static func end(_ error: any Error) -> ExitCode {
         if let error = error as? InputError {
