@@ -52,7 +52,7 @@ struct ClientCredentials: ParsableArguments {
 func readToken(_ file: String?) throws -> String? {
     let text: String
     if let file {
-        do { text = try localText(file, limit: 64 << 10) } catch {
+        do { text = try userText(file, limit: 64 << 10) } catch {
             throw InputError(.input, "cannot read the token file: \(error.message)", object: file)
         }
     } else {

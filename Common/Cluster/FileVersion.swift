@@ -15,8 +15,11 @@ package struct FileVersion: Codable, Sendable, Hashable, CustomStringConvertible
         self.inode = inode
     }
 
-    /// Whether it is another content for sure. Another machine's file may be a copy with times and numbers of its own.
-    package func contradicts(_ other: FileVersion) -> Bool { machine == other.machine && self != other }
+    /// Whether it is another content for sure. Another machine's file may be a copy with times and numbers of its own,
+    /// and some mounts give a file another number while it stays as it is.
+    package func contradicts(_ other: FileVersion) -> Bool {
+        machine == other.machine && (bytes, modified) != (other.bytes, other.modified)
+    }
 
     package var description: String { "\(bytes) bytes, modified at \(modified) ns, inode \(inode)" }
 }

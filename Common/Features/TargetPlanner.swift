@@ -31,11 +31,24 @@ package enum TargetPlanner {
             // The worker that reads such a value names its file and its entry.
             return TargetSchema(branch: target.branch, offset: 0, scale: 1, mean: 0, deviation: 1, min: 0, max: 1)
         }
+        let unit = Double(Float(Swift.max(abs(statistics.min), abs(statistics.max))).ulp)
+        guard unit <= deviation / 64 else {
+            throw InputError(
+                .input, "the target's values lie too close together for Float32", object: target.branch,
+                expected: "a deviation of \(64 * unit) or more", found: "\(deviation)",
+                hint: "Subtract a constant from it.")
+        }
         var schema = TargetSchema(
             branch: target.branch, offset: 0, scale: 1, mean: statistics.mean, deviation: deviation,
             min: statistics.min, max: statistics.max)
         switch target.normalise {
-        case .none: break
+        case .none:
+            guard deviation >= 1e-6 else {
+                throw InputError(
+                    .input, "the target's values are too small to be learnt as they are", object: target.branch,
+                    expected: "a deviation of 1e-6 or more", found: "\(deviation)",
+                    hint: "Use normalise: standard, or another unit.")
+            }
         case .standard: (schema.offset, schema.scale) = (Float(statistics.mean), Float(1 / deviation))
         }
         guard schema.scale > 0, schema.scale.isFinite else {

@@ -23,9 +23,11 @@ extension TrainingPlan {
         let sums = 2 * double * parameters
         // An assembled batch beside the workspace.
         let sample = single * Double(layout.floatsPerSample + inputs)
+        // Bins of scores: each thread's, the totals, what the collective keeps of them, and those of the train part.
+        let metrics = double * Double(MetricSums(model.loss, detail: .report).count)
         return TrainingMemory(
-            sharedBytes: state + sums + sample * Double(batch + lanes),
-            threadBytes: (double + single) * parameters + single * Double(layout.scratchCount)
+            sharedBytes: state + sums + 3 * metrics + sample * Double(batch + lanes),
+            threadBytes: (double + single) * parameters + metrics + single * Double(layout.scratchCount)
                 + sample * Double(Self.minSamples),
             maxThreads: lanes)
     }

@@ -208,7 +208,9 @@ package struct FileLister: Sendable {
     ) throws(InputError) -> [String] {
         if let path = localPath(of: url) {
             return try local.names(
-                path, matching: filter, wantsDirectories: wantsDirectories, seconds: access.limits.openSeconds,
+                path, matching: filter, wantsDirectories: wantsDirectories,
+                // One call lists all of a directory, and may look at each name.
+                seconds: 20 * access.limits.openSeconds,
                 isStopped: isStopped)
         }
         var listing: UnsafeMutablePointer<CChar>?

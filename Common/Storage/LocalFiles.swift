@@ -152,12 +152,16 @@ package struct LocalFiles: Sendable {
     private static let pathOnly: Int32 = 0o10000000
 
     private func look(at path: String) throws(InputError) -> Found {
-        let descriptor = Glibc.open(path, Self.pathOnly | O_CLOEXEC)
+        // As a directory the system mounts what is mounted on demand.
+        var descriptor = Glibc.open(path, Self.pathOnly | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOTDIR { descriptor = Glibc.open(path, Self.pathOnly | O_CLOEXEC) }
         guard descriptor >= 0 else { throw localError("cannot find the file", errno, path) }
         let found = try Found(path, descriptor)
         guard let roots, !followsLinks else { return found }
         let resolved = found.resolved
-        guard let resolved, roots.contains(where: { root in lies(resolved, below: Self.resolve(root)) }) else {
+        // Those above the path by its name come first: another one may be on a file system that does not answer.
+        let ordered = roots.filter { mayRead(path, below: [$0]) } + roots.filter { !mayRead(path, below: [$0]) }
+        guard let resolved, ordered.contains(where: { root in lies(resolved, below: Self.resolve(root)) }) else {
             throw InputError(
                 .input, "a link leads out of the directories that this worker may read", file: path,
                 hint: "Start the worker with --local-files and the directory that the link leads to, or with "

@@ -115,7 +115,13 @@ package actor Coordinator {
         }
         if let free { return (free, try open(free)) }
         let ledger = try open(nil)
-        return (try StateLock.take(state.location, seconds: takeoverSeconds), ledger)
+        do throws(InputError) {
+            return (try StateLock.take(state.location, seconds: takeoverSeconds), ledger)
+        } catch {
+            // The ledger keeps its former owner from writing; the lock may be that of a machine that is gone.
+            StateLock.discard(state.location)
+            return (try StateLock.take(state.location), ledger)
+        }
     }
 
     /// Seconds within which a coordinator whose ledger was taken over has ended.

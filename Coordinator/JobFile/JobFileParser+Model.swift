@@ -20,7 +20,7 @@ extension JobFileParser {
         let fields = node.mapping.map { self.fields($0.first!.value, "train: optimizer", known: known) } ?? [:]
         func positive(_ value: Double) -> Bool { value > 0 && value <= 1000 }
         func fraction(_ value: Double) -> Bool { value >= 0 && value < 1 }
-        let rate = real(fields["learning_rate"], "learning_rate", "a number above 0", positive)
+        let rate = real(fields["learning_rate"], "learning_rate", "a number above 0, up to 1000", positive)
         course.referenceBatch = integer(fields["reference_batch"], "reference_batch", 1...10_000_000)
         let decay = real(fields["weight_decay"], "weight_decay", "a number from 0 to 1000", { $0 >= 0 && $0 <= 1000 })
         if name == "sgd" {

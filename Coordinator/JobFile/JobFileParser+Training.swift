@@ -127,7 +127,7 @@ extension JobFileParser {
     ) {
         let found = "\(units) units, \(activation.rawValue)"
         let isBinary = units == 1 && activation == .sigmoid
-        let isCategorical = units >= 2 && activation == .softmax
+        let isCategorical = (2...EvaluationReport.maxClasses).contains(units) && activation == .softmax
         switch loss {
         case .binary:
             guard !isBinary else { return }
@@ -139,8 +139,8 @@ extension JobFileParser {
             fail(
                 node,
                 """
-                train: categorical_crossentropy needs a last layer with softmax and a unit for each class; \
-                found \(found)
+                train: categorical_crossentropy needs a last layer with softmax and a unit for each class, 1000 at \
+                most; found \(found)
                 """
             )
         case .mse, .huber:
@@ -152,8 +152,8 @@ extension JobFileParser {
             fail(
                 node,
                 """
-                train: focal needs a last layer with one unit and sigmoid, or with softmax and a unit for each class; \
-                found \(found)
+                train: focal needs a last layer with one unit and sigmoid, or with softmax and a unit for each class, \
+                1000 at most; found \(found)
                 """
             )
         }

@@ -178,7 +178,9 @@ extension JobFileParser {
         if let node = fields["model"], let model, !ModelName.isValid(model) {
             fail(node, "publish: model: expected \(ModelName.expected); found \(model.debugDescription)")
         }
-        let nodes = texts(fields["nodes"], "publish: nodes") ?? []
+        let nodes = (texts(fields["nodes"], "publish: nodes") ?? []).map {
+            $0.hasPrefix("http://") && $0.hasSuffix("/") ? String($0.dropLast()) : $0
+        }
         if let node = fields["nodes"] {
             if nodes.isEmpty { fail(node, "publish: nodes: expected at least one \(InferenceNodeURL.expected)") }
             for name in nodes where !InferenceNodeURL.isValid(name) {

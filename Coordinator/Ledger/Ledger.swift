@@ -32,14 +32,15 @@ package final class Ledger: Sendable {
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
         try database.read(Self.checkFormat)
-        try Self.migrator.migrate(database)
         let (last, jobs) = try database.read { db in
             (
-                try Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'life'") ?? 0,
-                try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM job") ?? 0
+                try db.tableExists("counter")
+                    ? Int64.fetchOne(db, sql: "SELECT value FROM counter WHERE name = 'life'") ?? 0 : 0,
+                try db.tableExists("job") ? Int.fetchOne(db, sql: "SELECT COUNT(*) FROM job") ?? 0 : 0
             )
         }
         try check(last, jobs)
+        try Self.migrator.migrate(database)
         _ = try beginLife()
     }
 
@@ -90,8 +91,11 @@ package final class Ledger: Sendable {
     /// - Throws: what SQLite throws.
     package func checkpoint() throws {
         guard !isFenced else { return }
-        _ = try database.writeWithoutTransaction { db in
-            try Row.fetchAll(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+        let busy = try database.writeWithoutTransaction { db in
+            try Int.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)") ?? 0
+        }
+        guard busy == 0 else {
+            throw DatabaseError(resultCode: .SQLITE_BUSY, message: "another process reads the ledger")
         }
     }
 

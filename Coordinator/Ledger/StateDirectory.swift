@@ -23,9 +23,22 @@ package struct StateDirectory: Sendable {
         try files.createDirectory(
             at: location, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         if isOurs { chmod(path, 0o700) }
+        try checkLog()
         // SQLite gives the files beside it the permissions of this one.
         let descriptor = open(ledger, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         if descriptor >= 0 { close(descriptor) }
         for suffix in ["", "-wal", "-shm"] { chmod(ledger + suffix, 0o600) }
+    }
+
+    /// SQLite deletes a write-ahead log that lies beside an empty ledger: with it would go what was acknowledged.
+    private func checkLog() throws(InputError) {
+        func bytes(_ path: String) -> Int {
+            var status = stat()
+            return stat(path, &status) == 0 ? Int(status.st_size) : 0
+        }
+        guard bytes(ledger) == 0, bytes(ledger + "-wal") > 0 else { return }
+        throw InputError(
+            .denied, "the ledger's write-ahead log is here, and the ledger is not", file: ledger,
+            hint: "Put ledger.sqlite back; to begin with a new one, move ledger.sqlite-wal away.")
     }
 }

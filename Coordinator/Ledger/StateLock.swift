@@ -41,6 +41,9 @@ package final class StateLock: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Removes the lock's file, so that another one can be made: whoever holds it goes on holding what nobody sees.
+    package static func discard(_ state: URL) { unlink(state.appending(path: name).path) }
+
     /// Takes the lock.
     ///
     /// - Parameters:

@@ -48,6 +48,8 @@ package struct RoundKeeper: Sendable {
     /// Each member's phase and step, and when the slowest of them last moved.
     private var phases: [(phase: RoundPhase, step: Int64)] = []
     private var moved = 0.0
+    /// The step that all members of a round have reached, over all rounds: a state that was restored is no progress.
+    private var reached: Int64 = 0
     /// Since when a worker waits to be taken in.
     private var growing: Double?
     /// The round before, and when it ended: its members' deaths may be noticed later than what they did to the others.
@@ -58,6 +60,8 @@ package struct RoundKeeper: Sendable {
     /// A member whose connection broke.
     private struct Loss: Sendable {
         var round: RoundNumber
+        /// How many members its round had.
+        var members: Int
         var process: String
         var at: Double
         /// It did not come back, and the others made no progress after it.
@@ -143,6 +147,8 @@ package struct RoundKeeper: Sendable {
         phases[rank] = (phase, max(step, phases[rank].step))
         guard let slowest = phases.map(\.step).min(), slowest > before else { return }
         moved = now
+        guard slowest > reached else { return }
+        reached = slowest
         progressed()
         quarantine.progressed()
     }
@@ -157,9 +163,9 @@ package struct RoundKeeper: Sendable {
     /// A worker's connection broke.
     package mutating func died(_ worker: WorkerID, process: String, now: Double) {
         let last = ended.flatMap { now - $0.at <= Self.lateDeath ? $0.membership : nil }
-        let round = [membership, last].compactMap { $0 }.first { $0.members.contains(worker) }?.round
-        guard let round, losses.count < 10_000 else { return }
-        losses.append(Loss(round: round, process: process, at: now))
+        let own = [membership, last].compactMap { $0 }.first { $0.members.contains(worker) }
+        guard let own, losses.count < 10_000 else { return }
+        losses.append(Loss(round: own.round, members: own.members.count, process: process, at: now))
     }
 
     /// Decides whether members die of the training, by the rule that holds for tasks: a round that lost a member counts
@@ -175,9 +181,11 @@ package struct RoundKeeper: Sendable {
         for index in losses.indices where now - losses[index].at >= timeout { losses[index].counts = true }
         let counted = losses.filter(\.counts)
         let rounds = Set(counted.map(\.round)).count
-        guard CrashRule.isPoison(times: rounds, with: counted.count, all: max(deaths, counted.count)) else {
-            return nil
-        }
+        // All workers may be members of a training: a few deaths of many are chance, and half of a round's is not.
+        let most = counted.map(\.members).max() ?? 0
+        guard CrashRule.isPoison(times: rounds, with: counted.count, all: max(deaths, counted.count)),
+            rounds >= 5 || 2 * counted.count >= most
+        else { return nil }
         losses.removeAll()
         return .giveUp(
             reason:

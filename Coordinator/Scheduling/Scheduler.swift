@@ -179,7 +179,8 @@ package struct Scheduler: Sendable {
 
     private mutating func tick() {
         // After a stall of our own, the messages that waited come first.
-        let late = now - lastTick > max(3, settings.leaseSeconds / 2)
+        let pause = now - lastTick
+        let late = pause > max(3, settings.leaseSeconds / 2)
         lastTick = now
         guard !late else { return }
         let silence = max(settings.leaseSeconds, 10)
@@ -193,7 +194,8 @@ package struct Scheduler: Sendable {
             output.requests.append(.close(worker: worker.id))
             left(worker.id, .dropped)
         }
-        markSilent()
+        // The same holds for a shorter one, as far as it is that long that counts.
+        if pause < Self.silenceInRounds / 2 { markSilent() }
         sites.tick(now: now)
         let (overdue, crashes) = leases.expire(now: now) { [workers] in Self.isBack($0, workers) }
         for lease in overdue {

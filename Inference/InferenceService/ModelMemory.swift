@@ -12,10 +12,8 @@ package final class ModelMemory: Sendable {
 
     /// Half of what the machine has, or of what this process's control group may have where that is less.
     package static var standardBytes: Int {
-        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
-        let limit = try? String(contentsOf: URL(filePath: "/sys/fs/cgroup/memory.max"), encoding: .utf8)
-        let group = limit.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? machine
-        return min(machine, group) / 2
+        let limit = Int(ProcessMemory.limit)
+        return (limit > 0 ? limit : Int(clamping: ProcessInfo.processInfo.physicalMemory)) / 2
     }
 
     /// Bytes that are taken until it goes away.

@@ -76,7 +76,10 @@ package final class ModelStore: Sendable {
     package func restore() -> Restored {
         changes.sync {
             var restored = Restored()
-            for entry in directory.index.models {
+            // The largest first: a bundle needs more memory while it loads than afterwards.
+            let entries = directory.index.models.map { (entry: $0, size: (try? directory.size($0.digest)) ?? 0) }
+                .sorted { ($1.size, $0.entry.name) < ($0.size, $1.entry.name) }.map(\.entry)
+            for entry in entries {
                 state.withLock {
                     $0.table.resume(entry.name, after: entry.lastNumber)
                     $0.table.restore(entry.name, number: entry.version, digest: entry.digest)
@@ -98,6 +101,8 @@ package final class ModelStore: Sendable {
                 }
             }
             restored.notes = directory.notes
+            restored.names.sort()
+            restored.failures.sort { $0.name < $1.name }
             return restored
         }
     }

@@ -91,6 +91,7 @@ import Testing
         var training = JobDescription.Training()
         training.layers = [.dense(units: 1, activation: .linear)]
         training.loss = .mse
+        training.batch = 2
         let block = TrainingBlock(
             dataset: 0, label: 0, input: 0, first: 0, end: 4, rows: PartTable(train: 4, validation: 0, test: 0))
         func plan() throws(InputError) -> (plan: DataPlan, notes: [String]) {

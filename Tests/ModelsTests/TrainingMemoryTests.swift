@@ -21,10 +21,11 @@ import Testing
         let parameters = 16.0 * 32 + 32 + 32 + 1
         // Lines of 16, 32 and 16 floats, values and gradients, one score, and 16 features of the batch.
         let sample = 4.0 * (2 * (16 + 32 + 16) + 1 + 16)
+        let metrics = 8.0 * Double(MetricSums(Loss(outputs: 1), detail: .report).count)
         let adam = try plan(layers, batch: 1000, .adam(.init(learningRate: 0.1))).memory(inputs: 16, lanes: 8)
-        #expect(adam.sharedBytes == 3 * 4 * parameters * 3 + 16 * parameters + sample * 1008)
+        #expect(adam.sharedBytes == 3 * 4 * parameters * 3 + 16 * parameters + 3 * metrics + sample * 1008)
         // The packed panels of either layer are 512 floats.
-        #expect(adam.threadBytes == 12 * parameters + sample * 256 + 4 * 512)
+        #expect(adam.threadBytes == 12 * parameters + metrics + sample * 256 + 4 * 512)
         #expect(adam.bytes(threads: 3) == adam.sharedBytes + 3 * adam.threadBytes)
         #expect(adam.bytes(threads: 100) == adam.bytes(threads: 8) && adam.bytes(threads: 0) == adam.bytes(threads: 1))
         let plain = try plan(layers, batch: 1000, .sgd(.init(learningRate: 0.1))).memory(inputs: 16, lanes: 8)

@@ -159,6 +159,7 @@ package struct WorkerService: Sendable {
             try await workers.session(options: options) { writer in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await write(messages, to: writer) }
+                    group.addTask { try await heartbeat() }
                     group.addTask { try await report() }
                     defer { group.cancelAll() }
                     try await group.next()
@@ -189,11 +190,18 @@ package struct WorkerService: Sendable {
         }
     }
 
-    /// Sends every second what the worker holds and what it saw of sites.
-    private func report() async throws {
+    /// Sends every second what the worker holds, whatever its disks do.
+    private func heartbeat() async throws {
         while !Task.isCancelled {
             try await Task.sleep(for: .seconds(1))
             outbox.tick(stuck: LocalThreads.shared.stuck)
+        }
+    }
+
+    /// Sends every second what the worker saw of sites.
+    private func report() async throws {
+        while !Task.isCancelled {
+            try await Task.sleep(for: .seconds(1))
             let reports = await onSiteQueue {
                 resources.board.checkCredentials()
                 return resources.board.reports()

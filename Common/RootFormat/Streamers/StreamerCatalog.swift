@@ -75,10 +75,14 @@ struct StreamerCatalog: Sendable {
     }
 
     /// Whether a class is another, or derived from it, as far as the file describes its bases.
-    func isDerived(_ name: String, from base: String, depth: Int = 0) -> Bool {
-        if name == base { return true }
-        guard depth < 32, let layout = classes[CxxType(name).text]?.last else { return false }
-        return layout.elements.contains { $0.isBase && isDerived($0.name, from: base, depth: depth + 1) }
+    func isDerived(_ name: String, from base: String) -> Bool {
+        var (seen, left): (Set<String>, [String]) = ([], [name])
+        while let name = left.popLast() {
+            if name == base { return true }
+            guard seen.insert(name).inserted, let layout = classes[CxxType(name).text]?.last else { continue }
+            left += layout.elements.filter(\.isBase).map(\.name)
+        }
+        return false
     }
 
     /// Whether the file describes a member of a class in several versions whose values have different sizes: baskets of

@@ -155,6 +155,7 @@ extension RecipeCompiler {
     mutating func memberColumns(
         _ type: CxxType, _ layout: ClassLayout, _ parts: inout [Recipe]
     ) throws(InputError) {
+        try step()
         registers.append([:])
         defer { registers.removeLast() }
         var own: [Recipe] = []

@@ -32,9 +32,16 @@ extension RootFile {
             guard object.has("fEntries"), object.has("fBranches") else {
                 throw InputError(.unsupported, "the file does not describe its class \(entry.key.className)")
             }
-            let branches = TreeParser(
-                object: object, catalog: streamers, bytes: { try? self.inflated($0) }
-            ).branches()
+            // What a basket holds decides about a branch: a site that does not answer is no reason to leave it out.
+            var interrupted: InputError?
+            let parser = TreeParser(object: object, catalog: streamers) { basket in
+                do throws(InputError) { return try self.inflated(basket) } catch {
+                    if error.code.isTransient { interrupted = error }
+                    return nil
+                }
+            }
+            let branches = parser.branches()
+            if let interrupted { throw interrupted }
             return TreeDescription(
                 path: entry.path, title: entry.key.title, entries: object.integer("fEntries"), branches: branches,
                 clusterBoundaries: TreeParser.clusters(object, branches),
