@@ -6,20 +6,15 @@ package struct FileVersion: Codable, Sendable, Hashable, CustomStringConvertible
     package var bytes: Int
     /// The time of the last change, nanoseconds since 1970.
     package var modified: Int64
-    package var inode: UInt64
 
-    package init(machine: String, bytes: Int, modified: Int64, inode: UInt64) {
+    package init(machine: String, bytes: Int, modified: Int64) {
         self.machine = machine
         self.bytes = bytes
         self.modified = modified
-        self.inode = inode
     }
 
-    /// Whether it is another content for sure. Another machine's file may be a copy with times and numbers of its own,
-    /// and some mounts give a file another number while it stays as it is.
-    package func contradicts(_ other: FileVersion) -> Bool {
-        machine == other.machine && (bytes, modified) != (other.bytes, other.modified)
-    }
+    /// Whether it is another content for sure. Another machine's file may be a copy with a time of its own.
+    package func contradicts(_ other: FileVersion) -> Bool { machine == other.machine && self != other }
 
-    package var description: String { "\(bytes) bytes, modified at \(modified) ns, inode \(inode)" }
+    package var description: String { "\(bytes) bytes, modified at \(modified) ns" }
 }

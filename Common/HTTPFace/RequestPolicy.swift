@@ -21,7 +21,7 @@ package struct RequestPolicy: Sendable {
     ///   - names: the server's names beside `localhost`: where it listens, its machine's, its certificate's.
     ///   - allowed: the names that an operator gives it; `*` allows any.
     package init(names: [String], allowed: [String] = []) {
-        self.names = Set(names.map(Self.canonical) + allowed.map(Self.host))
+        self.names = Set(names.map(Self.canonical) + allowed.map(Self.host)).subtracting([""])
         takesAnyName = allowed.contains("*")
     }
 
@@ -38,7 +38,7 @@ package struct RequestPolicy: Sendable {
 
     /// An address may be any: only a name can be made to point elsewhere.
     private func isOwn(_ host: String) -> Bool {
-        // A certificate's `*.example.org` is for one label more.
+        // The name `*.example.org` of a certificate stands for each with one label more.
         let wildcard = host.firstIndex(of: ".").map { "*" + host[$0...] }
         return host == "localhost" || host.hasSuffix(".localhost") || names.contains(host)
             || wildcard.map(names.contains) == true || (try? SocketAddress(ipAddress: host, port: 0)) != nil

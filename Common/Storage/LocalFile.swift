@@ -60,8 +60,7 @@ final class LocalFile: Sendable {
     private static func version(_ status: stat) -> FileVersion {
         FileVersion(
             machine: machine, bytes: Int(status.st_size),
-            modified: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec),
-            inode: UInt64(status.st_ino))
+            modified: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
     }
 
     private static let machine: String = {

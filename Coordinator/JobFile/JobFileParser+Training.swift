@@ -139,8 +139,8 @@ extension JobFileParser {
             fail(
                 node,
                 """
-                train: categorical_crossentropy needs a last layer with softmax and a unit for each class, 1000 at \
-                most; found \(found)
+                train: categorical_crossentropy needs a last layer with softmax and at most \
+                \(EvaluationReport.maxClasses) units, one for each class; found \(found)
                 """
             )
         case .mse, .huber:
@@ -152,8 +152,8 @@ extension JobFileParser {
             fail(
                 node,
                 """
-                train: focal needs a last layer with one unit and sigmoid, or with softmax and a unit for each class, \
-                1000 at most; found \(found)
+                train: focal needs a last layer with one unit and sigmoid, or with softmax and at most \
+                \(EvaluationReport.maxClasses), one for each class; found \(found)
                 """
             )
         }

@@ -194,7 +194,7 @@ package struct Scheduler: Sendable {
             output.requests.append(.close(worker: worker.id))
             left(worker.id, .dropped)
         }
-        // The same holds for a shorter one, as far as it is that long that counts.
+        // Nobody is called silent for a pause of this coordinator.
         if pause < Self.silenceInRounds / 2 { markSilent() }
         sites.tick(now: now)
         let (overdue, crashes) = leases.expire(now: now) { [workers] in Self.isBack($0, workers) }

@@ -40,16 +40,10 @@ import Testing
     }
 
     private func read(_ file: URL) throws -> [String: Found] {
-        let process = Process()
-        process.executableURL = Self.python
-        process.arguments = [Self.root.appending(path: "Tests/ArraysTests/oracle.py").path, file.path]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.start()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
-        return try JSONDecoder().decode([String: Found].self, from: output)
+        let oracle = Self.root.appending(path: "Tests/ArraysTests/oracle.py").path
+        let found = try Process.result(Self.python.path, [oracle, file.path])
+        try #require(found.status == 0)
+        return try JSONDecoder().decode([String: Found].self, from: found.output)
     }
 
     private static let floats: [Float] = [1.5, -0.0, .infinity, .nan, Float(bitPattern: 1), -3e38]

@@ -60,18 +60,11 @@ import Testing
     private func oracle() throws -> (values: [Float], samples: Int, longest: Int, outside: Int64) {
         let output = FileManager.default.temporaryDirectory.appending(path: "beamline-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: output) }
-        let process = Process()
-        process.executableURL = Self.python
-        process.arguments = [
-            Self.root.appending(path: "Tests/FeaturesTests/oracle.py").path, Self.file.path, output.path,
-        ]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.start()
-        let words = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let script = Self.root.appending(path: "Tests/FeaturesTests/oracle.py").path
+        let found = try Process.result(Self.python.path, [script, Self.file.path, output.path])
+        let words = String(decoding: found.output, as: UTF8.self)
             .split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0 && words.count == 3)
+        try #require(found.status == 0 && words.count == 3)
         let values = try Data(contentsOf: output).withUnsafeBytes { bytes in
             (0..<bytes.count / 4).map {
                 Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))

@@ -28,12 +28,10 @@ enum Golden {
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "beamline-golden-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/tar")
-        process.arguments = ["-xJf", root.appending(path: "format-1/\(name)").path, "-C", directory.path]
-        try process.start()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
+        let archive = root.appending(path: "format-1/\(name)").path
+        guard try Process.result("/usr/bin/tar", ["-xJf", archive, "-C", directory.path]).status == 0 else {
+            throw CocoaError(.fileReadCorruptFile)
+        }
         return directory
     }
 }

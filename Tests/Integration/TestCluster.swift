@@ -60,21 +60,13 @@ final class TestCluster {
     static func run(
         _ program: String, _ arguments: [String], expect code: Int32? = 0
     ) throws -> (code: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: program)
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        process.standardInput = FileHandle.nullDevice
-        try process.start()
-        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        if let code, process.terminationStatus != code {
-            Issue.record("\(program) \(arguments) ended with \(process.terminationStatus): \(output)")
+        let found = try Process.result(program, arguments, mergesErrors: true)
+        let output = String(decoding: found.output, as: UTF8.self)
+        if let code, found.status != code {
+            Issue.record("\(program) \(arguments) ended with \(found.status): \(output)")
             throw CocoaError(.executableLoad)
         }
-        return (process.terminationStatus, output)
+        return (found.status, output)
     }
 
     func start(

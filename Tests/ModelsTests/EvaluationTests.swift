@@ -73,17 +73,10 @@ import Testing
         let file = directory.appending(path: "case.json")
         let report = Self.report(train, test, outputs: outputs)
         try JSONEncoder().encode(Case(outputs: outputs, train: train, test: test, report: report)).write(to: file)
-        let process = Process()
-        process.executableURL = URL(filePath: NativePredictorTests.python)
         let oracle = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "evaluation_oracle.py")
-        process.arguments = [oracle.path, file.path]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.start()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0 && text.contains("agree"), "\(text)")
+        let found = try Process.result(NativePredictorTests.python, [oracle.path, file.path], mergesErrors: true)
+        let text = String(decoding: found.output, as: UTF8.self)
+        #expect(found.status == 0 && text.hasSuffix("agree\n"), "\(text)")
     }
 
     @Test func aSmallExampleByHand() throws {

@@ -82,18 +82,11 @@ import Testing
             rows = numpy.array(json.loads(sys.argv[2]), numpy.float32).reshape(-1, 4)
             print(json.dumps(session.run(["scores"], {"features": rows})[0].ravel().tolist()))
             """
-        let process = Process()
-        process.executableURL = URL(filePath: Self.python)
-        process.arguments = [
-            "-c", program, directory.appending(path: "model.onnx").path,
-            "[" + Self.rows.map { $0.isNaN ? "NaN" : "\($0)" }.joined(separator: ",") + "]",
-        ]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.start()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let expected = try JSONDecoder().decode([Float].self, from: data)
+        let rows = Self.rows.map { $0.isNaN ? "NaN" : "\($0)" }.joined(separator: ",")
+        let result = try Process.result(
+            Self.python, ["-c", program, directory.appending(path: "model.onnx").path, "[\(rows)]"])
+        try #require(result.status == 0)
+        let expected = try JSONDecoder().decode([Float].self, from: result.output)
         let found = try NativePredictor(bundle).predict(request(Self.rows))[0].values
         #expect(expected.count == 12)
         #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-6 })

@@ -187,21 +187,13 @@ import Testing
         let all = Case(target: Self.target, delta: delta, train: train, test: test, report: report)
         try JSONEncoder().encode(all).write(to: file)
         let oracle = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "regression_oracle.py")
-        let text = try Self.python([oracle.path, file.path])
-        #expect(text.contains("agree"), "\(text)")
+        let found = try Self.python([oracle.path, file.path])
+        #expect(found.status == 0 && found.text.hasSuffix("agree\n"), "\(found.text)")
     }
 
-    private static func python(_ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: NativePredictorTests.python)
-        process.arguments = arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.start()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        return text
+    private static func python(_ arguments: [String]) throws -> (status: Int32, text: String) {
+        let found = try Process.result(NativePredictorTests.python, arguments, mergesErrors: true)
+        return (found.status, String(decoding: found.output, as: UTF8.self))
     }
 
     @Test func aSmallExampleByHand() throws {
@@ -270,7 +262,7 @@ import Testing
             session = onnxruntime.InferenceSession(sys.argv[1])
             print(json.dumps(session.run(["scores"], {"features": rows})[0].ravel().tolist()))
             """
-        let text = try Self.python(["-c", program, file.path, "\(rows)"])
+        let text = try Self.python(["-c", program, file.path, "\(rows)"]).text
         // Warnings come before it.
         let last = try #require(text.split(separator: "\n").last)
         let others = try JSONDecoder().decode([Float].self, from: Data(last.utf8))

@@ -16,16 +16,13 @@ import Testing
         init() throws {
             let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
             for seed in ["1", "2"] {
-                let process = Process()
-                process.executableURL = root.appending(path: ".build-python/bin/python")
-                process.arguments = [
-                    root.appending(path: "scripts/make-sample").path, folder.appending(path: seed).path, "--events",
-                    "900", "--seed", seed,
-                ]
-                process.standardOutput = FileHandle.nullDevice
-                try process.start()
-                process.waitUntilExit()
-                try #require(process.terminationStatus == 0)
+                let made = try Process.result(
+                    root.appending(path: ".build-python/bin/python").path,
+                    [
+                        root.appending(path: "scripts/make-sample").path, folder.appending(path: seed).path, "--events",
+                        "900", "--seed", seed,
+                    ])
+                try #require(made.status == 0)
             }
         }
 

@@ -16,13 +16,10 @@ import Testing
         let folder = FileManager.default.temporaryDirectory.appending(path: "beamline-plan-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
-        let process = Process()
-        process.executableURL = root.appending(path: ".build-python/bin/python")
-        process.arguments = [root.appending(path: "scripts/make-sample").path, folder.path, "--events", "900"]
-        process.standardOutput = FileHandle.nullDevice
-        try process.start()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
+        let made = try Process.result(
+            root.appending(path: ".build-python/bin/python").path,
+            [root.appending(path: "scripts/make-sample").path, folder.path, "--events", "900"])
+        try #require(made.status == 0)
         let file = FileReplicas(folder.appending(path: "tth/tth_1.root").path)
         let reader = BlockReader(ReadResources(threads: 1), localRoots: ["/"])
         let survey = try reader.survey(file, tree: "events", verify: false)

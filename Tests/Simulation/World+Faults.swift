@@ -25,7 +25,7 @@ extension World {
             )
             cut[worker.index] = (ways == 2 ? 0 : until, ways == 1 ? 0 : until)
             if until - clock.now > 8, let connection = worker.connection {
-                clock.at(clock.now + random.between(5, 8)) { [self] in breakOff(connection) }
+                clock.at(clock.now + random.between(5, 8)) { [self] in close(connection) }
             }
         case 5: if core != nil { crashCoordinator() }
         case 6:
@@ -38,15 +38,9 @@ extension World {
             siteAway[site] = until
             awaySites.insert(site)
         case 9: wallOffset += random.between(-1e6, 1e6)
-        case 10: if let connection = worker.connection { breakOff(connection) }
+        case 10: if let connection = worker.connection { close(connection) }
         default: command()
         }
-    }
-
-    /// To the coordinator it looks as if the worker had died, until it is back.
-    private func breakOff(_ connection: Int) {
-        deaths += 1
-        close(connection)
     }
 
     /// What people do meanwhile.

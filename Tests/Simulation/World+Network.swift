@@ -37,7 +37,9 @@ extension World {
         let life = worker.life
         let coordinator = coordinatorLife
         clock.at(clock.now + random.between(0.001, 0.5)) { [self] in
-            if coordinator == coordinatorLife { post(.left(worker: connection.number, died: true)) }
+            guard coordinator == coordinatorLife else { return }
+            deaths += 1
+            post(.left(worker: connection.number, died: true))
         }
         clock.at(clock.now + random.between(0.001, 1)) { [self] in
             guard life == worker.life, worker.connection == index else { return }

@@ -104,7 +104,6 @@ extension World {
         guard worker.isAlive else { return }
         record.note(clock.now, "worker \(worker.index) dies: \(reason)")
         worker.isAlive = false
-        deaths += 1
         dropMember(worker)
         worker.life += 1
         if let connection = worker.connection { close(connection) }

@@ -105,7 +105,7 @@ final class World: @unchecked Sendable {
     var hasDroppedEpoch = false
     /// Sites that were away at some time.
     var awaySites: Set<Int> = []
-    /// Of workers, real and apparent.
+    /// How many connections of workers the coordinator saw end: deaths, real and apparent.
     var deaths = 0
     let planted: PlantedFault?
     var settings = Scheduler.Settings()

@@ -31,15 +31,9 @@ import Testing
 
     @Test func oneSeedGivesOneTranscriptInTwoProcesses() throws {
         func run() throws -> String {
-            let process = Process()
-            process.executableURL = Self.program
-            process.arguments = ["4711"]
-            let pipe = Pipe()
-            process.standardOutput = pipe
-            try process.start()
-            let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            #expect(process.terminationStatus == 0, "\(output)")
+            let found = try Process.result(Self.program.path, ["4711"])
+            let output = String(decoding: found.output, as: UTF8.self)
+            #expect(found.status == 0, "\(output)")
             return output
         }
         let first = try run()

@@ -62,18 +62,10 @@ package final class TestSites {
     package func url(_ path: String, site: Int = 0) -> String { "root://localhost:\(ports[site])//\(path)" }
 
     private static func run(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = root.appending(path: "scripts/test-sites")
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.start()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(description: "test-sites \(arguments): \(String(decoding: output, as: UTF8.self))")
+        let found = try Process.result(
+            root.appending(path: "scripts/test-sites").path, arguments, mergesErrors: true)
+        guard found.status == 0 else {
+            throw Failure(description: "test-sites \(arguments): \(String(decoding: found.output, as: UTF8.self))")
         }
     }
 }
