@@ -2,6 +2,7 @@
 
 #include <gloo/transport/address.h>
 #include <gloo/transport/unbound_buffer.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -13,6 +14,9 @@ namespace members {
 namespace {
 
 [[noreturn]] void notOffered() { throw Failure(cgl_failed, "this transport has no such operation"); }
+
+// For how long a member looks for a message before it sleeps until there is one.
+constexpr auto kLooking = std::chrono::microseconds(200);
 
 bool wouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
@@ -37,8 +41,15 @@ void Buffer::send(size_t offset, size_t length, size_t roffset) {
 }
 
 void Buffer::waitRecv() {
+  // The others' part of a step is there soon, and to be woken takes longer than to look again.
+  const auto until = Clock::now() + kLooking;
   while (arrived_ == 0) {
-    if (!pair_.read()) pair_.mesh_.wait(pair_.rank_, POLLIN);
+    if (pair_.read()) continue;
+    if (Clock::now() < until) {
+      ::sched_yield();
+    } else {
+      pair_.mesh_.wait(pair_.rank_, POLLIN);
+    }
   }
   --arrived_;
 }

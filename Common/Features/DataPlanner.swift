@@ -50,8 +50,8 @@ package struct DataPlanner: Sendable {
             throw InputError(
                 .input, "a label has no unit in the last layer", expected: "labels below \(units)", found: "\(label)")
         }
-        notes += try SampleCheck(job, blocks).notes(lanes: lanes, batch: training.batch)
-        try checkLabelBranch()
+        let labels = job.labelBranch.flatMap { name in zip(branches, trainingSpecs.branches).first { $0.0 == name }?.1 }
+        notes += try SampleCheck(job, blocks, labelStatistics: labels).notes(lanes: lanes, batch: training.batch)
         let constants = schema.constants.map { "constant feature, scale 0: \($0)" }
         let lost = features.filter { $0.statistics.nonfinite > 0 }.map {
             "\($0.statistics.nonfinite) values of \($0.branch.name) in the training part are not finite; "
@@ -61,16 +61,5 @@ package struct DataPlanner: Sendable {
             split: job.split, labelBranch: job.labelBranch, schema: schema, inputs: inputs, blocks: blocks,
             lanes: LaneDealer.deal(blocks, lanes: lanes, seed: job.split.seed))
         return (plan, notes + constants + lost)
-    }
-
-    /// A branch that gives the classes gives at least two.
-    private func checkLabelBranch() throws(InputError) {
-        guard let name = job.labelBranch,
-            let found = zip(branches, trainingSpecs.branches).first(where: { $0.0 == name })?.1,
-            found.values > 0, found.min == found.max
-        else { return }
-        throw InputError(
-            .input, "all events of the training part are of one class", object: name, expected: "at least two labels",
-            found: "\(found.min)", hint: "Is it the right branch? beamline specs shows its values.")
     }
 }

@@ -1,16 +1,19 @@
 package import Bytes
 package import Cluster
 package import Sampling
-import Specs
+package import Specs
 
 /// What a data plan's samples lack for a training: mistakes end it before it begins, and the rest are notes.
 package struct SampleCheck: Sendable {
     private let job: JobDescription
     private let blocks: [TrainingBlock]
+    private let labelStatistics: BranchStatistics?
 
-    package init(_ job: JobDescription, _ blocks: [TrainingBlock]) {
+    /// - Parameter labelStatistics: of the label branch in the training part; nil where the job has none.
+    package init(_ job: JobDescription, _ blocks: [TrainingBlock], labelStatistics: BranchStatistics?) {
         self.job = job
         self.blocks = blocks
+        self.labelStatistics = labelStatistics
     }
 
     /// - Parameters:
@@ -31,7 +34,16 @@ package struct SampleCheck: Sendable {
             notes.append(
                 "the batch of \(batch) is larger than the training part of \(training) samples: an epoch is one step")
         }
+        if let name = job.labelBranch { try checkLabelBranch(name) }
         return notes + (job.labelBranch == nil && job.target == nil ? try classes() : [])
+    }
+
+    /// A branch that gives the classes gives at least two.
+    private func checkLabelBranch(_ name: String) throws(InputError) {
+        guard let found = labelStatistics, found.values > 0, found.min == found.max else { return }
+        throw InputError(
+            .input, "all events of the training part are of one class", object: name, expected: "at least two labels",
+            found: "\(found.min)", hint: "Is it the right branch? beamline specs shows its values.")
     }
 
     private func emptyDatasets() -> [String] {
@@ -44,12 +56,18 @@ package struct SampleCheck: Sendable {
     /// The classes that the datasets give: each needs samples to learn from, and a part without one has no AUC for it.
     private func classes() throws(InputError) -> [String] {
         var notes: [String] = []
+        var all = PartTable(train: 0, validation: 0, test: 0)
+        var own: [Int: PartTable<Int>] = [:]
+        for block in blocks {
+            for part in SplitPart.allCases {
+                all[part] += block.rows[part]
+                own[block.label, default: PartTable(train: 0, validation: 0, test: 0)][part] += block.rows[part]
+            }
+        }
         for label in Set(job.datasets.compactMap(\.label)).sorted() {
-            let own = blocks.filter { $0.label == label }
             let names = job.datasets.filter { $0.label == label }.map(\.name).joined(separator: ", ")
-            for part in SplitPart.allCases where own.allSatisfy({ $0.rows[part] == 0 }) {
-                // A part that is empty as a whole was asked for.
-                guard blocks.contains(where: { $0.rows[part] > 0 }) else { continue }
+            // A part that is empty as a whole was asked for.
+            for part in SplitPart.allCases where all[part] > 0 && (own[label]?[part] ?? 0) == 0 {
                 guard part != .train else {
                     throw InputError(
                         .input, "a class has no event in the training part", object: "class \(label) (\(names))",

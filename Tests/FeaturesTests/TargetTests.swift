@@ -73,13 +73,17 @@ import Testing
     }
 
     @Test func whatCannotBeLearntIsAnErrorBeforeTheTraining() {
-        for (fixed, values, message) in [
-            (1, [4.0, 4, 4], "constant"), (1, [], "no finite value"), (3, [1, 2], "3 values"),
-            (nil, [1, 2], "any number of values"), (1, [1e-42, 2e-42], "deviation"),
-        ] as [(Int?, [Double], String)] {
+        for (fixed, values, normalise, message) in [
+            (1, [4.0, 4, 4], .standard, "constant"), (1, [], .standard, "no finite value"),
+            (3, [1, 2], .standard, "3 values"), (nil, [1, 2], .standard, "any number of values"),
+            (1, [1e-42, 2e-42], .standard, "deviation"), (1, [1.6e9 - 20, 1.6e9 + 20], .none, "close together"),
+            (1, [1e-9, 3e-9], .none, "too small"),
+        ] as [(Int?, [Double], JobDescription.Target.Normalise, String)] {
+            var target = JobDescription.Target(branch: "y")
+            target.normalise = normalise
             let error = #expect(throws: InputError.self, "\(message)") {
                 try TargetPlanner.plan(
-                    .init(branch: "y"), branch: branch("y", fixed), statistics: statistics(values, nonfinite: 2))
+                    target, branch: branch("y", fixed), statistics: statistics(values, nonfinite: 2))
             }
             #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
         }

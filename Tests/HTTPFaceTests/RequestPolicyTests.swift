@@ -26,6 +26,19 @@ import Testing
     ])
     func otherNames(_ host: String) { #expect(rejection(host) == .host(host)) }
 
+    @Test func aCertificatesWildcardStandsForOneLabel() {
+        let policy = RequestPolicy(
+            names: ["*.cluster.example.org"], allowed: ["Proxy.example.org:8443", "[2001:db8::7]:1", ""])
+        for host in [
+            "head.cluster.example.org:8080", "HEAD.cluster.example.org", "proxy.example.org", "proxy.example.org:1",
+        ] {
+            #expect(rejection(host, nil, policy) == nil, "\(host)")
+        }
+        for host in ["cluster.example.org", "a.b.cluster.example.org", "*.example.org", "example.org", ""] {
+            #expect(rejection(host, nil, policy) == .host(host), "\(host)")
+        }
+    }
+
     @Test func anyNameWhereSoAllowed() {
         #expect(rejection("evil.example", nil, RequestPolicy(names: [], allowed: ["*"])) == nil)
         // The pages of others stay out.

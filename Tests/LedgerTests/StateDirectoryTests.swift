@@ -36,6 +36,36 @@ import Testing
         withExtendedLifetime(next) {}
     }
 
+    @Test func aFrozenOwnersLockIsPutAside() throws {
+        defer { remove() }
+        try StateDirectory(directory).prepare()
+        let frozen = try StateLock.take(directory)
+        frozen.record(life: 3)
+        StateLock.discard(directory)
+        // The next owner does not wait for it, and nothing that the old one still writes reaches the new file.
+        let next = try StateLock.take(directory)
+        frozen.record(life: 99)
+        #expect(next.previous == nil && StateLock.owner(of: directory) != nil)
+        next.record(life: 4)
+        withExtendedLifetime((frozen, next)) {}
+        let error = #expect(throws: InputError.self) { try StateLock.take(directory) }
+        #expect(error?.code == .denied)
+    }
+
+    @Test func aLogBesideAnEmptyLedgerIsKept() throws {
+        defer { remove() }
+        try StateDirectory(directory).prepare()
+        let path = directory.appending(path: "ledger.sqlite").path
+        let log = Data(repeating: 7, count: 4096)
+        try log.write(to: URL(filePath: path + "-wal"))
+        for ledger in ["empty", "missing"] {
+            if ledger == "missing" { try FileManager.default.removeItem(atPath: path) }
+            let error = #expect(throws: InputError.self) { try StateDirectory(directory).prepare() }
+            #expect(error?.code == .denied && error?.description.contains("write-ahead log") == true)
+            #expect(try Data(contentsOf: URL(filePath: path + "-wal")) == log)
+        }
+    }
+
     @Test func othersMayNotReadIt() throws {
         defer { remove() }
         // As an earlier version left it.

@@ -119,6 +119,30 @@ import Testing
         #expect(checkDeaths(&keeper, at: 100, deaths: 4) == nil)
     }
 
+    @Test func aFewOfManyMembersAreAnAccident() {
+        var keeper = RoundKeeper(lanes: 16)
+        keeper.begin(now: 0)
+        let all = (1...10).map { WorkerID($0) }
+        lose(1, of: all, &keeper, at: 1)
+        lose(2, of: Array(all.dropFirst()), &keeper, at: 20)
+        #expect(checkDeaths(&keeper, at: 40, deaths: 2) == nil)
+    }
+
+    @Test func aRestoredStateIsNoProgress() {
+        var keeper = RoundKeeper(lanes: 4)
+        keeper.begin(now: 0)
+        #expect(start(keeper.tick(now: 1, available: [1, 3], next: 1)) != nil)
+        for worker: WorkerID in [1, 3] { keeper.heartbeat(of: worker, .training, step: 7, now: 2) }
+        keeper.died(1, process: "p1", now: 3)
+        _ = keeper.available([3], now: 3)
+        // Each round reports the step that it goes on from.
+        #expect(start(keeper.tick(now: 20, available: [2, 3], next: 2)) != nil)
+        for worker: WorkerID in [2, 3] { keeper.heartbeat(of: worker, .training, step: 7, now: 20.5) }
+        keeper.died(2, process: "p2", now: 21)
+        _ = keeper.available([3], now: 21)
+        #expect(checkDeaths(&keeper, at: 40, deaths: 2) != nil)
+    }
+
     @Test func aDeathIsNoticedAfterTheRoundHasFailed() {
         var keeper = RoundKeeper(lanes: 4)
         keeper.begin(now: 0)
